@@ -1,0 +1,28 @@
+"""Long-range features of atoms for scikit-learn.
+
+Lists of ``ase.Atoms`` go in, feature matrices come out: local densities, generalised LODE potentials
+of any 1/r^p, and their rotational invariants.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from .composition import Composition
+from .density import DensityProjector
+from .interaction import InteractionFeatures
+from .long_range import LongRangePotential
+from .power_spectrum import PowerSpectrum
+from .preprocessing import BlockScaler
+
+try:
+    __version__ = version("sklode")
+except PackageNotFoundError:  # imported from a source tree that is not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "BlockScaler",
+    "Composition",
+    "DensityProjector",
+    "InteractionFeatures",
+    "LongRangePotential",
+    "PowerSpectrum",
+]

@@ -1,0 +1,197 @@
+"""The skeleton of all transformers of structures; the only importer of scikit-learn's internals."""
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import ThreadpoolController
+
+from .reading import read_container, read_structures, row_index
+
+__all__ = ["HasMethods", "Interval", "StrOptions", "StructureTransformer", "fit_context"]
+
+_ATOMS_PER_CHUNK = 1024
+
+fit_context = _fit_context
+
+
+class StructureTransformer(TransformerMixin, BaseEstimator):
+    """Base of transformers that turn each structure of X into one row of numbers.
+
+    A subclass learns in ``_fit(atoms_list)`` and says what it computes in ``_rows(structures,
+    per_atom)`` (arrays in, arrays out, called for chunks of structures, possibly in other
+    processes) and what its columns are in ``_feature_table()``.
+    """
+
+    def _read(self, X, reset):
+        """The Atoms in X. The only method that sees X."""
+        return read_container(X)
+
+    def _charge_names(self):
+        """Names of the per-atom arrays to read along."""
+        return ()
+
+    def _check_structures(self, atoms_list):
+        """Refuse structures that this transformer cannot describe; after fit."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the elements and the layout of the columns.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            List, tuple, pandas Series, one-column DataFrame or object array of structures.
+        y : ignored
+            For compatibility with pipelines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a wrong parameter or bad input; the message names the structure.
+        """
+        atoms_list = self._read(X, reset=True)
+        read_structures(atoms_list, self._charge_names())
+        self._fit(atoms_list)
+        return self
+
+    def transform(self, X):
+        """Describe every structure by one row.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_structures, n_features)
+            A DataFrame with the index of X after ``set_output(transform="pandas")``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        check_is_fitted(self)
+        return self._describe(self._read(X, reset=False), per_atom=False)
+
+    def transform_atoms(self, X):
+        """Describe every atom by one row, in the order of the structures and their atoms.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_atoms_total, n_features)
+            After ``set_output(transform="pandas")`` a DataFrame with the index (structure, atom),
+            the first level taken from the index of X.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        check_is_fitted(self)
+        atoms_list = self._read(X, reset=False)
+        return self._frame_of_atoms(self._describe(atoms_list, per_atom=True), X, atoms_list)
+
+    def _frame_of_atoms(self, rows, X, atoms_list):
+        container = _get_output_config("transform", self)["dense"]
+        if container == "default":
+            return rows
+        columns = self.get_feature_names_out()
+        if container == "polars":
+            import polars
+
+            return polars.DataFrame(rows, schema=list(columns), orient="row")
+        labels = row_index(X)
+        labels = np.arange(len(atoms_list)) if labels is None else labels
+        sizes = [len(atoms) for atoms in atoms_list]
+        index = pd.MultiIndex.from_arrays(
+            [np.repeat(np.asarray(labels), sizes), np.concatenate([np.arange(n) for n in sizes])],
+            names=["structure", "atom"],
+        )
+        return pd.DataFrame(rows, index=index, columns=columns)
+
+    def _describe(self, atoms_list, per_atom):
+        """Rows of all structures, computed chunk by chunk as joblib's configuration says.
+
+        The chunks depend on the sizes of the structures alone, never on the number of workers:
+        serial and parallel results are identical to the last bit.
+        """
+        structures = read_structures(atoms_list, self._charge_names())
+        self._check_structures(atoms_list)
+        chunks = chunks_by_atoms([len(s) for s in structures])
+        with _blas_threads().limit(limits=1):
+            if len(chunks) == 1:
+                return self._rows(structures, per_atom)
+            rows = Parallel(n_jobs=getattr(self, "n_jobs", None))(
+                delayed(_describe_chunk)(self, structures[chunk], per_atom) for chunk in chunks
+            )
+        return np.concatenate(rows)
+
+    @property
+    def feature_table_(self):
+        """One row a column of the output: its name and what it stands for (DataFrame)."""
+        check_is_fitted(self)
+        return self._feature_table()
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For compatibility.
+
+        Returns
+        -------
+        ndarray of str, shape (n_features,)
+            Unique names; ``feature_table_`` holds the same information as fields.
+        """
+        check_is_fitted(self)
+        return self._feature_table()["name"].to_numpy(dtype=object)
+
+    @property
+    def _n_features_out(self):
+        return len(self._feature_table())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _describe_chunk(transformer, structures, per_atom):
+    with _blas_threads().limit(limits=1):
+        return transformer._rows(structures, per_atom)
+
+
+@lru_cache(maxsize=1)
+def _blas_threads():
+    # one thread a chunk: neither oversubscription nor sums that depend on the number of cores
+    return ThreadpoolController()
+
+
+def chunks_by_atoms(sizes, atoms_per_chunk=_ATOMS_PER_CHUNK):
+    """Consecutive slices of structures that hold about equally many atoms."""
+    ends = np.cumsum(sizes)
+    n_chunks = min(int(np.ceil(ends[-1] / atoms_per_chunk)), len(sizes))
+    targets = ends[-1] * np.arange(1, n_chunks) / n_chunks
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(ends, targets) + 1, [len(sizes)]]))
+    return [slice(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]

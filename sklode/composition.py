@@ -1,0 +1,74 @@
+"""How many atoms of each element: the baseline of total energies."""
+
+import numpy as np
+import pandas as pd
+
+from .base import StrOptions, StructureTransformer
+from .physics.invariants import pool
+from .physics.structures import atom_offsets
+from .projector import check_species, learn_species, species_index, symbols
+
+
+class Composition(StructureTransformer):
+    """Number of atoms of each element.
+
+    A linear model on these columns is the energy of isolated atoms, the baseline that total
+    energies need.
+
+    Parameters
+    ----------
+    species : "auto" or list of str or int, default="auto"
+        Elements that have a column. "auto" takes those seen in ``fit``.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with an element without column: raise, or leave its atoms out.
+
+    Attributes
+    ----------
+    species_ : ndarray of shape (n_species,)
+        Sorted atomic numbers of the columns.
+    feature_table_ : DataFrame
+        One row a column: name, family and species.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklode import Composition
+    >>> composition = Composition().set_output(transform="pandas")
+    >>> composition.fit_transform([molecule("H2O"), molecule("CH3OH")])
+       composition_H  composition_C  composition_O
+    0            2.0            0.0            1.0
+    1            4.0            1.0            1.0
+    """
+
+    _parameter_constraints = {
+        "species": [StrOptions({"auto"}), "array-like"],
+        "handle_unknown": [StrOptions({"error", "ignore"})],
+    }
+
+    def __init__(self, species="auto", handle_unknown="error"):
+        self.species = species
+        self.handle_unknown = handle_unknown
+
+    def _fit(self, atoms_list):
+        self.species_ = learn_species(self.species, atoms_list)
+
+    def _check_structures(self, atoms_list):
+        check_species(self, atoms_list)
+
+    def _feature_table(self):
+        names = symbols(self.species_)
+        return pd.DataFrame(
+            {
+                "name": [f"composition_{s}" for s in names],
+                "family": "composition",
+                "species": names,
+            }
+        )
+
+    def _rows(self, structures, per_atom):
+        index = species_index(self.species_, structures)
+        atoms = (index[:, None] == np.arange(len(self.species_))).astype(float)
+        if per_atom:
+            return atoms
+        ends = atom_offsets(structures)
+        return pool(atoms, [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)])

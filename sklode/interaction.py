@@ -1,0 +1,145 @@
+"""What changes when molecules come together."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from .base import HasMethods, StructureTransformer
+from .reading import describe, read_structures
+
+
+def _inner_has(name):
+    def check(self):
+        getattr(getattr(self, "transformer_", self.transformer), name)
+        return True
+
+    return check
+
+
+class InteractionFeatures(StructureTransformer):
+    """Features of a complex minus those of its fragments, each alone.
+
+    The counterpart of an interaction energy E(AB) - E(A) - E(B): what depends on one fragment only
+    cancels, and features vanish for fragments that do not act on each other.
+
+    Parameters
+    ----------
+    transformer : transformer of structures
+        For example a PowerSpectrum, or a FeatureUnion or Pipeline of transformers of this package.
+        It should add atoms up (``pooling="sum"``).
+    fragments : str, default="fragment"
+        Name of the integer per-atom array that says which fragment an atom belongs to. Any number
+        of fragments.
+
+    Attributes
+    ----------
+    transformer_ : estimator
+        The fitted transformer.
+    feature_table_ : DataFrame
+        That of the transformer, if it has one.
+
+    See Also
+    --------
+    sklode.datasets.load_s22x5 : Dimers that carry such an array.
+
+    Examples
+    --------
+    >>> from sklode import InteractionFeatures, LongRangePotential
+    >>> from sklode.datasets import load_s22x5
+    >>> dimers = load_s22x5().data[:5]
+    >>> interaction = InteractionFeatures(LongRangePotential(exponent=6, l_max=0))
+    >>> features = interaction.fit_transform(dimers)
+    >>> bool((abs(features[4]) < abs(features[0])).all())  # twice as far apart
+    True
+    """
+
+    _parameter_constraints = {
+        "transformer": [HasMethods(["fit", "transform"])],
+        "fragments": [str],
+    }
+
+    def __init__(self, transformer, *, fragments="fragment"):
+        self.transformer = transformer
+        self.fragments = fragments
+
+    def _fit(self, atoms_list):
+        self._fragments(atoms_list)
+        self.transformer_ = clone(self.transformer)
+        if hasattr(self.transformer_, "set_output"):
+            self.transformer_.set_output(transform="default")
+        self.transformer_.fit(atoms_list)
+
+    def _fragments(self, atoms_list):
+        """For every structure, the atoms of each of its fragments."""
+        return [self._fragments_of(i, atoms) for i, atoms in enumerate(atoms_list)]
+
+    def _fragments_of(self, index, atoms):
+        if self.fragments not in atoms.arrays:
+            raise ValueError(
+                f"{describe(index, atoms)}: has no per-atom array '{self.fragments}'; it has "
+                f"{sorted(atoms.arrays)}. Set one integer an atom with "
+                f"atoms.set_array('{self.fragments}', ...), or name another array."
+            )
+        labels = np.array(atoms.arrays[self.fragments])
+        if labels.shape != (len(atoms),) or labels.dtype.kind not in "iub":
+            raise ValueError(
+                f"{describe(index, atoms)}: the array '{self.fragments}' must hold one integer an "
+                f"atom; it has shape {labels.shape} and type {labels.dtype}."
+            )
+        return [np.flatnonzero(labels == value) for value in np.unique(labels)]
+
+    def _describe(self, atoms_list, per_atom):
+        read_structures(atoms_list)
+        members = self._fragments(atoms_list)
+        apply = self.transformer_.transform_atoms if per_atom else self.transformer_.transform
+        whole = np.array(apply(atoms_list))
+        parts = np.asarray(
+            apply([atoms[m] for atoms, ms in zip(atoms_list, members, strict=True) for m in ms])
+        )
+        if per_atom:
+            offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in atoms_list])])
+            rows = [m + start for start, ms in zip(offsets, members, strict=False) for m in ms]
+            whole[np.concatenate(rows)] -= parts
+            return whole
+        owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
+        np.subtract.at(whole, owners, parts)
+        return whole
+
+    @available_if(_inner_has("transform_atoms"))
+    def transform_atoms(self, X):
+        """Describe every atom by one row: in the complex minus in its fragment.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_atoms_total, n_features)
+        """
+        return super().transform_atoms(X)
+
+    @available_if(_inner_has("feature_table_"))
+    def _feature_table(self):
+        return self.transformer_.feature_table_
+
+    @property
+    def _n_features_out(self):
+        return len(self.get_feature_names_out())
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns, those of the transformer.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For compatibility.
+
+        Returns
+        -------
+        ndarray of str, shape (n_features,)
+        """
+        check_is_fitted(self)
+        return self.transformer_.get_feature_names_out()

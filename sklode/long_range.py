@@ -1,0 +1,200 @@
+"""The potential of all atoms near and far, as a transformer (generalised LODE)."""
+
+from numbers import Real
+
+import numpy as np
+
+from .base import Interval
+from .features import Block, potential_family
+from .physics.potential_expansion import potential_expansion
+from .projector import Projector
+from .reading import describe
+
+
+class LongRangePotential(Projector):
+    r"""Long-distance equivariant (LODE) features for an interaction 1/r^p.
+
+    Every atom is the source of a smeared potential :math:`v_p(r) \to 1/r^p`, eq. (2.1). The
+    potential of all atoms of one element, however far, is expanded around every atom inside
+    ``cutoff``, :math:`\langle a n l m|V_i\rangle` (theory, sections 4 and 5). Isolated structures are
+    summed over pairs, periodic ones over k-vectors; both kinds may be mixed in one X.
+
+    Parameters
+    ----------
+    exponent : float or sequence of float, default=1
+        Power p of the interaction, any real p > 0: 1 for charges, 6 for dispersion. 0 is the
+        Gaussian density. A sequence gives the columns of all its exponents, for little more than
+        the price of one.
+    cutoff : float, default=3.0
+        Radius in angstrom of the region around an atom in which the potential is expanded. It
+        does not limit how far atoms act.
+    n_max : int, default=1
+        Number of radial functions, n = 0 .. n_max - 1. With monomials one is enough for p = 1.
+    l_max : int, default=3
+        Largest degree of the spherical harmonics, inclusive.
+    smearing : float, default=1.0
+        Length sigma in angstrom below which 1/r^p is smoothed. Smaller means more k-vectors.
+    radial_basis : {"gto", "monomial"}, default="monomial"
+        r^(l+2n) on [0, cutoff], or r^n exp(-r^2/2 s_n^2) with s_n = cutoff max(sqrt(n), 1) / n_max;
+        both Loewdin-orthonormalised (theory, section 3).
+    charges : str or None, default=None
+        Name of a per-atom array, such as "initial_charges", that weighs the atoms in one single
+        channel. None gives one channel per element.
+    include_center : bool, default=False
+        Whether an atom's own smeared potential counts. Its periodic images always do.
+    tol : float, default=1e-6
+        Largest error of a coefficient of a periodic structure, relative to the largest one of the
+        same exponent and channel. Chooses the k-vectors.
+    k_cutoff : float or None, default=None
+        Radius of the sphere of k-vectors in 1/angstrom; overrides ``tol``.
+    invariants : {"power_spectrum", "radial_spectrum", None}, default="power_spectrum"
+        Invariants of eq. (7.2); the l = 0 coefficients alone; or None for the equivariant
+        coefficients themselves, in columns (species, n, l, m), m = -l .. l.
+    center_species : {"shared", "split"}, default="shared"
+        "shared" adds all atoms of a structure up; "split" keeps one block of columns per central
+        element.
+    species : "auto" or list of str or int, default="auto"
+        Elements that have a channel. "auto" takes those seen in ``fit``; give the list in
+        cross-validation, where a fold may lack an element.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with an element without channel: raise, or treat its atoms as absent.
+    pooling : {"sum", "mean"}, default="sum"
+        How atoms make a structure: "sum" for energies, "mean" for energies per atom.
+    dtype : {"float64", "float32"}, default="float64"
+        Type of the features. The sums are done in float64.
+    n_jobs : int or None, default=None
+        Number of workers for chunks of structures, as in joblib.
+
+    Attributes
+    ----------
+    species_ : ndarray of shape (n_species,)
+        Sorted atomic numbers seen in ``fit`` or given as ``species``.
+    feature_table_ : DataFrame
+        One row a column: name, family, exponent, species, radial indices and degree.
+
+    See Also
+    --------
+    DensityProjector : The local environment.
+    PowerSpectrum : Invariants of density and potential together, rho x V.
+
+    Notes
+    -----
+    For p <= 3 the k = 0 term of periodic structures is dropped, which stands for a uniform
+    neutralising background; for p > 3 and p = 0 it is kept (theory, section 2.3). Work grows with
+    the square of the number of atoms of a structure, memory linearly: the phases are built in
+    blocks of a few megabytes. Partly periodic structures are refused.
+
+    References
+    ----------
+    K. K. Huguenin-Dumittan, P. Loche, N. Haoran, M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023).
+    A. Grisafi, M. Ceriotti, J. Chem. Phys. 151, 204105 (2019).
+
+    Examples
+    --------
+    The potential at a site of rock salt, from the l = 0 coefficient, gives Madelung's constant:
+
+    >>> import numpy as np
+    >>> from ase.build import bulk
+    >>> from sklode import LongRangePotential
+    >>> salt = bulk("NaCl", "rocksalt", a=2.0)
+    >>> salt.set_initial_charges([1, -1])
+    >>> lode = LongRangePotential(
+    ...     exponent=1, cutoff=0.1, l_max=0, smearing=0.1, charges="initial_charges", tol=1e-8,
+    ...     invariants=None)
+    >>> potential = lode.fit([salt]).transform_atoms([salt])[0, 0] * np.sqrt(3 / (4 * np.pi * 0.1**3))
+    >>> print(f"{-potential:.6f}")
+    1.747565
+    """
+
+    _parameter_constraints = {
+        **Projector._shared_constraints,
+        "exponent": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "charges": [str, None],
+        "tol": [Interval(Real, 0, 1, closed="neither")],
+        "k_cutoff": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        exponent=1,
+        cutoff=3.0,
+        n_max=1,
+        l_max=3,
+        *,
+        smearing=1.0,
+        radial_basis="monomial",
+        charges=None,
+        include_center=False,
+        tol=1e-6,
+        k_cutoff=None,
+        invariants="power_spectrum",
+        center_species="shared",
+        species="auto",
+        handle_unknown="error",
+        pooling="sum",
+        dtype="float64",
+        n_jobs=None,
+    ):
+        self.exponent = exponent
+        self.cutoff = cutoff
+        self.n_max = n_max
+        self.l_max = l_max
+        self.smearing = smearing
+        self.radial_basis = radial_basis
+        self.charges = charges
+        self.include_center = include_center
+        self.tol = tol
+        self.k_cutoff = k_cutoff
+        self.invariants = invariants
+        self.center_species = center_species
+        self.species = species
+        self.handle_unknown = handle_unknown
+        self.pooling = pooling
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    def _fit(self, atoms_list):
+        self._exponents()
+        super()._fit(atoms_list)
+
+    def _exponents(self):
+        exponents = np.atleast_1d(self.exponent).tolist()
+        valid = all(isinstance(p, Real) and np.isfinite(p) and p >= 0 for p in exponents)
+        if not exponents or not valid or len(set(exponents)) < len(exponents):
+            raise ValueError(
+                "exponent must be a real number >= 0 or a sequence of different ones; got "
+                f"{self.exponent!r}."
+            )
+        return [float(p) for p in exponents]
+
+    def _charge_names(self):
+        return () if self.charges is None else (self.charges,)
+
+    def _channel_charges(self):
+        return self.charges
+
+    def _check_structures(self, atoms_list):
+        super()._check_structures(atoms_list)
+        for index, atoms in enumerate(atoms_list):
+            if atoms.pbc.any() and not atoms.pbc.all():
+                raise ValueError(
+                    f"{describe(index, atoms)}: is periodic along some directions only (pbc = "
+                    f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. Set "
+                    "pbc to all True with enough vacuum, or to all False."
+                )
+
+    def _blocks(self):
+        labels = self._channel_labels()
+        return [Block(potential_family(p), p, labels, self.n_max) for p in self._exponents()]
+
+    def _coefficients(self, structures):
+        return potential_expansion(
+            structures,
+            self._channels(structures),
+            self._basis,
+            self._exponents(),
+            smearing=float(self.smearing),
+            include_center=self.include_center,
+            tol=float(self.tol),
+            k_cutoff=None if self.k_cutoff is None else float(self.k_cutoff),
+        )

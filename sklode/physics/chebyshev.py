@@ -1,0 +1,83 @@
+"""Smooth functions of one variable as Chebyshev series, evaluated by a matrix product."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import dct
+
+_MAX_DEGREE = 4096
+
+
+@dataclass(frozen=True)
+class ChebyshevSeries:
+    """Interpolant of a vector-valued function on [lower, upper].
+
+    Attributes
+    ----------
+    lower, upper : float
+        Interval of validity.
+    coefficients : ndarray of shape (n_terms, n_functions)
+    """
+
+    lower: float
+    upper: float
+    coefficients: np.ndarray
+
+    def __call__(self, x):
+        """Values of shape (len(x), n_functions)."""
+        return self.basis(x) @ self.coefficients
+
+    def basis(self, x):
+        """Chebyshev polynomials T_b at ``x``, shape (len(x), n_terms), by their recursion."""
+        scaled = (2.0 * x - (self.lower + self.upper)) / (self.upper - self.lower)
+        rows = np.empty((len(self.coefficients), len(x)))
+        rows[0] = 1.0
+        if len(rows) > 1:
+            rows[1] = scaled
+        twice = 2.0 * scaled
+        for b in range(2, len(rows)):
+            np.multiply(twice, rows[b - 1], out=rows[b])
+            rows[b] -= rows[b - 2]
+        return rows.T
+
+
+def interpolate(function, lower, upper, accuracy, degree=32):
+    """Chebyshev interpolant whose error is below ``accuracy`` times the largest value.
+
+    Parameters
+    ----------
+    function : callable
+        Takes points of shape (n,), returns values of shape (n, n_functions).
+    lower, upper : float
+        Interval.
+    accuracy : float
+        Relative to the largest value of each function. The number of nodes is doubled until the
+        last eighth of the series is below it.
+    degree : int
+        Number of nodes to begin with.
+
+    Returns
+    -------
+    ChebyshevSeries
+
+    Raises
+    ------
+    RuntimeError
+        If the function is too rough for ``_MAX_DEGREE`` nodes.
+    """
+    while degree <= _MAX_DEGREE:
+        angles = np.pi * (np.arange(degree) + 0.5) / degree
+        points = lower + 0.5 * (upper - lower) * (1.0 + np.cos(angles))
+        values = np.asarray(function(points))
+        coefficients = dct(values, axis=0) / degree
+        coefficients[0] *= 0.5
+        scale = np.abs(values).max(axis=0) + np.finfo(float).tiny
+        sizes = np.abs(coefficients / scale).max(axis=1)
+        if sizes[-max(degree // 8, 2) :].max() < 0.1 * accuracy:
+            kept = int(np.flatnonzero(sizes > 0.02 * accuracy)[-1]) + 1
+            return ChebyshevSeries(float(lower), float(upper), coefficients[:kept])
+        degree *= 2
+    raise RuntimeError(
+        f"A radial function cannot be tabulated to {accuracy:.0e} on [{lower:.2f}, {upper:.2f}] "
+        "angstrom: it is too rough. Use a larger smearing or a smaller cutoff."
+    )

@@ -1,0 +1,28 @@
+"""Real spherical harmonics, m = -l .. l at index l^2 + l + m (theory, section 1)."""
+
+from functools import lru_cache
+
+import numpy as np
+import sphericart
+
+
+@lru_cache(maxsize=32)
+def _calculator(l_max):
+    return sphericart.SphericalHarmonics(l_max)
+
+
+def spherical_harmonics(vectors, l_max):
+    """Y_lm of the directions of ``vectors`` (n, 3); shape (n, (l_max + 1)^2).
+
+    A zero vector, which has no direction, is read as the z axis: whatever multiplies its l > 0
+    harmonics vanishes at distance zero.
+    """
+    null = ~vectors.any(axis=1)
+    if null.any():
+        vectors = np.where(null[:, None], [0.0, 0.0, 1.0], vectors)
+    return _calculator(l_max).compute(np.ascontiguousarray(vectors))
+
+
+def degree_slice(l):
+    """Columns of degree l among all harmonics."""
+    return slice(l * l, (l + 1) ** 2)

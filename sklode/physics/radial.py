@@ -1,0 +1,196 @@
+"""Radial bases and their integrals with plane waves and with potentials (theory, section 3)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import eval_legendre, gamma, spherical_jn
+
+from .chebyshev import ChebyshevSeries, interpolate
+from .potentials import multipole_coefficient
+from .quadrature import gauss_legendre
+
+MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
+_GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
+_NEAR_SMEARINGS = 7.0  # distance beyond the basis from which the bare multipole series holds
+_TABLE_ACCURACY = 1e-12
+_MAX_MULTIPOLES = 200
+
+
+@dataclass(frozen=True)
+class RadialBasis:
+    """Loewdin-orthonormalised radial functions R_nl(r), n < n_max, l <= l_max.
+
+    Parameters
+    ----------
+    kind : {"gto", "monomial"}
+        r^n exp(-r^2/2 s_n^2), s_n = cutoff max(sqrt(n), 1) / n_max, on [0, inf); or r^(l+2n) on
+        [0, cutoff].
+    n_max, l_max : int
+        Number of functions per l, and largest l.
+    cutoff : float
+        Radius in angstrom.
+    """
+
+    kind: str
+    n_max: int
+    l_max: int
+    cutoff: float
+
+    @property
+    def _widths(self):
+        return self.cutoff * np.maximum(np.sqrt(np.arange(self.n_max)), 1.0) / self.n_max
+
+    @property
+    def reach(self):
+        """Radius in angstrom beyond which all functions vanish to working precision."""
+        if self.kind == "monomial":
+            return self.cutoff
+        return self._widths[-1] * (np.sqrt(self.n_max - 1) + _GAUSSIAN_REACH)
+
+    def _loewdin(self, l):
+        """Matrix (n_max, n_max) that turns primitives into orthonormal functions."""
+        n = np.arange(self.n_max)
+        if self.kind == "gto":
+            norms = np.sqrt(2.0 / (self._widths ** (2 * n + 3) * gamma(n + 1.5)))
+            a = 0.5 * (self._widths[:, None] ** -2 + self._widths**-2)
+            power = 0.5 * (3 + n[:, None] + n)
+            overlap = 0.5 * gamma(power) * a**-power * norms[:, None] * norms
+        else:
+            norms = np.sqrt((2 * l + 4 * n + 3) / self.cutoff**3)
+            odd = np.sqrt(2 * l + 4 * n + 3)
+            overlap = odd[:, None] * odd / (2 * l + 2 * n[:, None] + 2 * n + 3)
+        eigenvalues, vectors = np.linalg.eigh(overlap)
+        return (vectors / np.sqrt(eigenvalues)) @ vectors.T * norms
+
+    def functions(self, r):
+        """R_nl at ``r`` inside the reach, shape (l_max + 1, n_max, len(r))."""
+        n = np.arange(self.n_max)[:, None]
+        if self.kind == "gto":
+            values = self._loewdin(0) @ (r**n * np.exp(-0.5 * (r / self._widths[:, None]) ** 2))
+            return np.broadcast_to(values, (self.l_max + 1, *values.shape))
+        x = r / self.cutoff
+        return np.array([self._loewdin(l) @ x ** (l + 2 * n) for l in range(self.l_max + 1)])
+
+    def quadrature(self, shortest):
+        """Nodes r of shape (n_nodes,) and R_nl r^2 dr of shape (l_max + 1, n_max, n_nodes).
+
+        ``shortest`` is the finest length in angstrom that the integrands vary on.
+        """
+        nodes, weights = gauss_legendre(int(48 + 5 * self.reach / shortest), self.reach)
+        return nodes, self.functions(nodes) * (weights * nodes**2)
+
+
+@lru_cache(maxsize=64)
+def plane_wave_table(basis, k_max):
+    """I_nl(k) = int r^2 R_nl j_l(kr) dr on [0, k_max] (section 3.1).
+
+    Returns
+    -------
+    ChebyshevSeries
+        With (l_max + 1) * n_max functions, l slowest.
+    """
+    r, measure = basis.quadrature(3.0 / k_max)
+
+    def integrals(k):
+        kr = np.outer(k, r)
+        columns = [spherical_jn(l, kr) @ measure[l].T for l in range(basis.l_max + 1)]
+        return np.concatenate(columns, axis=1)
+
+    return interpolate(integrals, 0.0, k_max, _TABLE_ACCURACY, degree=_degree(basis.reach * k_max))
+
+
+def _degree(lengths):
+    return int(32 + 2 * lengths)
+
+
+@lru_cache(maxsize=64)
+def center_integrals(basis, law):
+    """sqrt(4 pi) int r^2 R_n0 v dr, an atom's own coefficient (section 3.3); shape (n_max,)."""
+    r, measure = basis.quadrature(law.smearing)
+    return np.sqrt(4.0 * np.pi) * (measure[0] @ law.real(r))
+
+
+def pair_integrals(basis, law, distances):
+    """F_nl(d), the coefficient of an atom at distance d (section 3.2), by quadrature.
+
+    With cos(theta) = 1 - 2 t^2 the nodes crowd where the neighbour is near.
+
+    Returns
+    -------
+    ndarray of shape (n_distances, (l_max + 1) * n_max)
+        l slowest.
+    """
+    r, measure = basis.quadrature(law.smearing)
+    t, weights = gauss_legendre(int(40 + 14 * np.sqrt(basis.reach / law.smearing)))
+    l = np.arange(basis.l_max + 1)
+    angular = eval_legendre(l, 1.0 - 2.0 * t[:, None] ** 2) * (4.0 * t * weights)[:, None]
+    rows = []
+    for d in distances:
+        separation = np.sqrt((r - d)[:, None] ** 2 + 4.0 * d * np.outer(r, t**2))
+        moments = law.real(separation) @ angular
+        rows.append(2.0 * np.pi * np.einsum("lng,gl->ln", measure, moments).ravel())
+    return np.array(rows)
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """F_nl(d) at any distance: a Chebyshev table near, the multipole series beyond.
+
+    Attributes
+    ----------
+    near : ChebyshevSeries
+        On [0, near.upper].
+    far : ndarray of shape (n_orders, n_functions)
+        Coefficients of (near.upper / d)^(2k).
+    powers : ndarray of shape (n_functions,)
+        Leading power p + l of each function.
+    """
+
+    near: ChebyshevSeries
+    far: np.ndarray
+    powers: np.ndarray
+
+    def __call__(self, distances):
+        """Values of shape (n_distances, (l_max + 1) * n_max)."""
+        beyond = distances > self.near.upper
+        values = self.near(np.where(beyond, self.near.upper, distances))
+        if beyond.any():
+            ratio = self.near.upper / distances[beyond]
+            orders = np.arange(len(self.far))
+            series = ratio[:, None] ** (2 * orders) @ self.far
+            values[beyond] = series * ratio[:, None] ** self.powers
+        return values
+
+
+@lru_cache(maxsize=256)
+def pair_table(basis, law, upper=None):
+    """Table of F_nl(d) of one atom's potential, up to ``upper`` or without limit (None)."""
+    limit = basis.reach + _NEAR_SMEARINGS * law.smearing if upper is None else upper
+    near = interpolate(
+        lambda d: pair_integrals(basis, law, d),
+        0.0,
+        limit,
+        _TABLE_ACCURACY,
+        degree=_degree(2.0 * limit / np.hypot(law.smearing, 0.3 * basis.cutoff / basis.n_max)),
+    )
+    powers = np.repeat(law.exponent + np.arange(basis.l_max + 1.0), basis.n_max)
+    return PairTable(near, _far_series(basis, law, limit), powers)
+
+
+def _far_series(basis, law, limit):
+    """Coefficients of F_nl(d) = sum_k f_k (limit / d)^(p + l + 2k), eq. (6.2)."""
+    if law.exponent == 0:  # the Gaussian density has no far field
+        return np.zeros((1, (basis.l_max + 1) * basis.n_max))
+    r, measure = basis.quadrature(law.smearing)
+    rows = []
+    for k in range(_MAX_MULTIPOLES):
+        row = []
+        for l in range(basis.l_max + 1):
+            moment = measure[l] @ (r / limit) ** (l + 2 * k) * limit**-law.exponent
+            amplitude = multipole_coefficient(law.exponent, l, k)
+            row.append(4.0 * np.pi / (2 * l + 1) * amplitude * moment)
+        rows.append(np.concatenate(row))
+        if np.abs(rows[-1]).max() <= _TABLE_ACCURACY * np.abs(rows[0]).max():
+            break
+    return np.array(rows)

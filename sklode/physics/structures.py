@@ -1,0 +1,65 @@
+"""Structures as plain arrays, the only form in which they reach the mathematics."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One structure. Small enough to be sent to another process.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n_atoms,)
+        Atomic numbers.
+    positions : ndarray of shape (n_atoms, 3)
+        Cartesian coordinates in angstrom.
+    cell : ndarray of shape (3, 3)
+        Rows are the lattice vectors in angstrom; ignored when not periodic.
+    periodic : ndarray of shape (3,), bool
+        Along which lattice vectors the structure repeats.
+    charges : dict of str to ndarray of shape (n_atoms,)
+        Per-atom weights by the name of their array.
+    """
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+    periodic: np.ndarray
+    charges: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """What each atom of a batch counts as: a channel and a weight in it.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n_atoms,)
+        Channel of each atom; -1 for atoms that do not act at all.
+    weights : ndarray of shape (n_atoms,)
+        1 for species channels, the charge for a charge channel.
+    count : int
+        Number of channels.
+    """
+
+    index: np.ndarray
+    weights: np.ndarray
+    count: int
+
+    def of(self, atoms):
+        """The channels of some of the atoms."""
+        return Channels(self.index[atoms], self.weights[atoms], self.count)
+
+    def dense(self):
+        """Weights as a (n_atoms, n_channels) matrix."""
+        return np.where(self.index[:, None] == np.arange(self.count), self.weights[:, None], 0.0)
+
+
+def atom_offsets(structures):
+    """Where each structure begins in the concatenated atoms, and the total at the end."""
+    return np.concatenate([[0], np.cumsum([len(s) for s in structures])]).astype(int)

@@ -1,0 +1,109 @@
+"""Scaling of feature columns."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .base import Interval, fit_context
+
+
+class BlockScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Divide every column by its size, but not by less than a share of the block's largest.
+
+    Column j is divided by max(rms_j, floor * max_j rms_j). Full scaling of each column lets the
+    nearly empty columns of rare elements explode; one factor for all drowns small far-field columns
+    in the large local ones. Put one at the end of each branch of a FeatureUnion, whose
+    ``transformer_weights`` then compare like with like.
+
+    Parameters
+    ----------
+    floor : float, default=0.01
+        Smallest divisor, as a share of the largest one. 1 is one factor for the whole block, 0
+        scales each column by itself.
+    with_mean : bool, default=False
+        Whether to subtract the column means first; the sizes are then standard deviations.
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_features,)
+        Divisors; 1 for a block of zeros.
+    mean_ : ndarray of shape (n_features,)
+        Subtracted means; zeros without ``with_mean``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklode import BlockScaler
+    >>> BlockScaler(floor=0.1).fit_transform(np.array([[10.0, 2.0, 0.01], [10.0, -2.0, 0.01]]))
+    array([[ 1.   ,  1.   ,  0.01 ],
+           [ 1.   , -1.   ,  0.01 ]])
+    """
+
+    _parameter_constraints = {
+        "floor": [Interval(Real, 0, 1, closed="both")],
+        "with_mean": ["boolean"],
+    }
+
+    def __init__(self, floor=0.01, *, with_mean=False):
+        self.floor = floor
+        self.with_mean = with_mean
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the scale of every column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : ignored
+            For compatibility with pipelines.
+
+        Returns
+        -------
+        self
+        """
+        X = validate_data(self, X, dtype=(np.float64, np.float32))
+        self.mean_ = X.mean(axis=0) if self.with_mean else np.zeros(X.shape[1], X.dtype)
+        sizes = np.sqrt(np.mean((X - self.mean_) ** 2, axis=0))
+        floored = np.maximum(sizes, self.floor * sizes.max())
+        self.scale_ = np.where(floored > 0, floored, np.ones_like(floored))
+        return self
+
+    def transform(self, X):
+        """Scale the columns.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, X):
+        """Undo the scaling.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Scaled features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return np.asarray(X) * self.scale_ + self.mean_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

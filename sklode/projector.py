@@ -1,0 +1,228 @@
+"""What the projections of the density and of the potential share: channels, invariants, rows."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+
+from .base import Interval, StrOptions, StructureTransformer
+from .features import (
+    coefficient_table,
+    power_spectrum_table,
+    radial_spectrum_table,
+    split_by_center,
+)
+from .physics.invariants import (
+    atom_power_spectrum,
+    flatten_coefficients,
+    pool,
+    power_spectrum,
+)
+from .physics.radial import MAX_MONOMIALS, RadialBasis
+from .physics.structures import Channels, atom_offsets
+from .reading import describe
+
+
+class Projector(StructureTransformer):
+    """Base of transformers that expand a field around every atom.
+
+    A subclass computes ``_coefficients(structures)``: one array a degree, of shape (n_atoms,
+    2 l + 1, n_columns), with the columns in the order of ``_blocks()``.
+    """
+
+    _shared_constraints = {
+        "cutoff": [Interval(Real, 0, None, closed="neither")],
+        "n_max": [Interval(Integral, 1, None, closed="left")],
+        "l_max": [Interval(Integral, 0, None, closed="left")],
+        "smearing": [Interval(Real, 0, None, closed="neither")],
+        "radial_basis": [StrOptions({"gto", "monomial"})],
+        "include_center": ["boolean"],
+        "invariants": [StrOptions({"power_spectrum", "radial_spectrum"}), None],
+        "center_species": [StrOptions({"shared", "split"})],
+        "species": [StrOptions({"auto"}), "array-like"],
+        "handle_unknown": [StrOptions({"error", "ignore"})],
+        "pooling": [StrOptions({"sum", "mean"})],
+        "dtype": [StrOptions({"float64", "float32"})],
+        "n_jobs": [Integral, None],
+    }
+
+    def _fit(self, atoms_list):
+        if self.radial_basis == "monomial" and self.n_max > MAX_MONOMIALS:
+            raise ValueError(
+                f"n_max={self.n_max} monomials r^(l+2n) are linearly dependent to working "
+                f"precision; use n_max <= {MAX_MONOMIALS}, or radial_basis='gto'."
+            )
+        self.species_ = learn_species(self.species, atoms_list)
+
+    @property
+    def _basis(self):
+        return RadialBasis(self.radial_basis, int(self.n_max), int(self.l_max), float(self.cutoff))
+
+    def _check_structures(self, atoms_list):
+        if self._elements_matter():
+            check_species(self, atoms_list)
+
+    def _channel_charges(self):
+        """Name of the per-atom array of the charge channel; None for one channel per element."""
+        return
+
+    def _elements_matter(self):
+        """Whether an atom of an unknown element has no place in the columns."""
+        return self._channel_charges() is None or self.center_species == "split"
+
+    def _channels(self, structures):
+        name = self._channel_charges()
+        if name is not None:
+            weights = np.concatenate([s.charges[name] for s in structures])
+            return Channels(np.zeros(len(weights), int), weights, 1)
+        index = species_index(self.species_, structures)
+        return Channels(index, np.ones(len(index)), len(self.species_))
+
+    def _channel_labels(self):
+        name = self._channel_charges()
+        return tuple(symbols(self.species_)) if name is None else (name,)
+
+    def _feature_table(self):
+        blocks = self._blocks()
+        if self.invariants == "power_spectrum":
+            table = power_spectrum_table([(b, b) for b in blocks], self.l_max)
+        elif self.invariants == "radial_spectrum":
+            table = radial_spectrum_table(blocks)
+        else:
+            table = coefficient_table(blocks, self.l_max)
+        if self.center_species == "split":
+            table = split_by_center(table, symbols(self.species_))
+        return table
+
+    def _rows(self, structures, per_atom):
+        coefficients = self._coefficients(structures)
+        if self.invariants == "power_spectrum":
+            pairs = [(block, block) for block in split_blocks(coefficients, self._blocks())]
+            invariants = PairInvariants(pairs)
+        elif self.invariants == "radial_spectrum":
+            invariants = LinearFeatures(coefficients[:1])
+        else:
+            invariants = LinearFeatures(coefficients)
+        return assemble_rows(self, self.species_, structures, invariants, per_atom).astype(
+            self.dtype, copy=False
+        )
+
+
+class LinearFeatures:
+    """The coefficients themselves as columns."""
+
+    def __init__(self, coefficients):
+        self._columns = flatten_coefficients(coefficients)
+
+    def of_atoms(self):
+        """One row an atom."""
+        return self._columns
+
+    def of_groups(self, groups):
+        """One row a group of atoms."""
+        return pool(self._columns, groups)
+
+
+class PairInvariants:
+    """Power spectra of pairs of (block, coefficients), one after the other."""
+
+    def __init__(self, pairs):
+        self._pairs = pairs
+
+    def of_atoms(self):
+        """One row an atom."""
+        return self._columns(lambda left, right: atom_power_spectrum(left, right))
+
+    def of_groups(self, groups):
+        """One row a group of atoms."""
+        return self._columns(lambda left, right: power_spectrum(left, right, groups))
+
+    def _columns(self, spectrum):
+        parts = []
+        for (left, left_values), (right, right_values) in self._pairs:
+            values = spectrum(left_values, right_values)
+            n_rows, n_degrees = len(values), values.shape[3]
+            shape = (len(left.channels), left.n_max, len(right.channels), right.n_max)
+            values = values.reshape(n_rows, *shape, n_degrees).transpose(0, 1, 3, 2, 4, 5)
+            if right is left:
+                first, second = np.triu_indices(shape[0])
+                factor = np.where(first == second, 1.0, np.sqrt(2.0))
+                values = values[:, first, second] * factor[:, None, None, None]
+            parts.append(values.reshape(n_rows, -1))
+        return np.concatenate(parts, axis=1)
+
+
+def split_blocks(coefficients, blocks):
+    """Pairs (block, its part of the coefficients)."""
+    ends = np.cumsum([block.size for block in blocks])
+    if len(blocks) == 1:
+        return [(blocks[0], coefficients)]
+    return [
+        (block, [c[:, :, end - block.size : end] for c in coefficients])
+        for block, end in zip(blocks, ends, strict=True)
+    ]
+
+
+def assemble_rows(transformer, species, structures, invariants, per_atom):
+    """Rows of atoms or structures, with a block of columns per central element if asked for."""
+    index = species_index(species, structures)
+    counted = (index >= 0) | (not transformer._elements_matter())
+    split = transformer.center_species == "split"
+    if per_atom:
+        rows = np.where(counted[:, None], invariants.of_atoms(), 0.0)
+        if not split:
+            return rows
+        mine = index[:, None] == np.arange(len(species))
+        return (mine[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
+    offsets = atom_offsets(structures)
+    ranges = [np.arange(a, b) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    if split:
+        groups = [atoms[index[atoms] == c] for atoms in ranges for c in range(len(species))]
+    else:
+        groups = [slice(a[0], a[-1] + 1) if counted[a].all() else a[counted[a]] for a in ranges]
+    rows = invariants.of_groups(groups).reshape(len(structures), -1)
+    if transformer.pooling == "mean":
+        rows /= np.maximum([counted[atoms].sum() for atoms in ranges], 1)[:, None]
+    return rows
+
+
+def learn_species(species, atoms_list):
+    """Sorted atomic numbers from the parameter ``species``, or from the structures."""
+    if isinstance(species, str):
+        return np.unique(np.concatenate([atoms.numbers for atoms in atoms_list]))
+    try:
+        numbers = [atomic_numbers[s] if isinstance(s, str) else int(s) for s in species]
+        if not numbers or not all(0 <= z < len(chemical_symbols) for z in numbers):
+            raise ValueError
+    except (KeyError, ValueError, TypeError):
+        raise ValueError(
+            f"species must be 'auto' or a list of element symbols or atomic numbers; got {species}."
+        ) from None
+    return np.unique(numbers)
+
+
+def check_species(transformer, atoms_list):
+    """Refuse elements that fit has not seen, unless they are to be ignored."""
+    if transformer.handle_unknown == "ignore":
+        return
+    for index, atoms in enumerate(atoms_list):
+        unknown = np.setdiff1d(atoms.numbers, transformer.species_)
+        if len(unknown):
+            names = ", ".join(f"{chemical_symbols[z]} (Z={z})" for z in unknown)
+            raise ValueError(
+                f"{describe(index, atoms)}: contains {names}, not among the elements "
+                f"{symbols(transformer.species_)} of fit; pass species=[...] with all elements, or "
+                "handle_unknown='ignore' to treat such atoms as absent."
+            )
+
+
+def species_index(species, structures):
+    """Position of each atom's element in ``species``; -1 where it is absent."""
+    numbers = np.concatenate([s.numbers for s in structures])
+    index = np.minimum(np.searchsorted(species, numbers), len(species) - 1)
+    return np.where(species[index] == numbers, index, -1)
+
+
+def symbols(species):
+    """Element symbols of atomic numbers."""
+    return [chemical_symbols[z] for z in species]

@@ -1,0 +1,142 @@
+"""From what users pass as X to arrays: the one place that looks into containers and Atoms."""
+
+import ase
+import numpy as np
+
+from .physics.structures import Structure
+
+_ALLOWED = (
+    "X must be a list, tuple, pandas Series, one-column DataFrame or object array of ase.Atoms"
+)
+
+
+def describe(index, atoms):
+    """How messages name a structure: its position in X and its formula."""
+    return f"X[{index}] ({atoms.get_chemical_formula() or 'empty'})"
+
+
+def read_container(X):
+    """The Atoms in X as a list, in order.
+
+    Atoms must never pass through ``np.asarray``, which silently splits structures of equal size
+    into single atoms.
+
+    Raises
+    ------
+    TypeError
+        If X is not a container of Atoms.
+    ValueError
+        If X is empty.
+    """
+    if isinstance(X, ase.Atoms):
+        raise TypeError(f"{_ALLOWED}; got a single Atoms. Pass a list: [atoms].")
+    if isinstance(X, (str, bytes, dict, set)) or not hasattr(X, "__len__"):
+        hint = " Call list(...) on it first." if hasattr(X, "__iter__") else ""
+        raise TypeError(f"{_ALLOWED}; got {type(X).__name__}.{hint}")
+    structures = list(_one_column(X))
+    if not structures:
+        raise ValueError(f"{_ALLOWED}, with at least one structure; got an empty one.")
+    for index, atoms in enumerate(structures):
+        if not isinstance(atoms, ase.Atoms):
+            raise TypeError(f"{_ALLOWED}; X[{index}] is of type {type(atoms).__name__}.")
+    return structures
+
+
+def _one_column(X):
+    if hasattr(X, "columns"):
+        if len(X.columns) != 1:
+            raise ValueError(
+                f"A DataFrame must have one column of Atoms; got {list(map(str, X.columns))}. "
+                "Select the column, or use a ColumnTransformer."
+            )
+        return X[X.columns[0]]
+    shape = getattr(X, "shape", (len(X),))
+    if len(shape) == 2 and shape[1] == 1:
+        return X[:, 0]
+    if len(shape) != 1:
+        raise ValueError(f"{_ALLOWED}, of shape (n,) or (n, 1); got an array of shape {shape}.")
+    return X
+
+
+def row_index(X):
+    """The pandas index of X, or None."""
+    index = getattr(X, "index", None)
+    return None if callable(index) else index
+
+
+def read_structures(atoms_list, charges=()):
+    """Arrays of every structure, checked.
+
+    Parameters
+    ----------
+    atoms_list : list of ase.Atoms
+    charges : iterable of str
+        Per-atom arrays to read along.
+
+    Returns
+    -------
+    list of Structure
+
+    Raises
+    ------
+    ValueError
+        For an empty structure, non-finite numbers, a periodic cell without volume, or a missing
+        charges array; the message names the structure.
+    """
+    return [_read_one(index, atoms, charges) for index, atoms in enumerate(atoms_list)]
+
+
+def _read_one(index, atoms, charges):
+    if len(atoms) == 0:
+        raise ValueError(f"{describe(index, atoms)}: has no atoms. Remove it, or add atoms to it.")
+    positions = np.array(atoms.arrays["positions"], dtype=float)
+    if not np.isfinite(positions).all():
+        atom = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
+        raise ValueError(
+            f"{describe(index, atoms)}: position of atom {atom} is {positions[atom]}; positions "
+            "must be finite. Repair or remove the structure."
+        )
+    periodic = np.array(atoms.pbc, dtype=bool)
+    return Structure(
+        numbers=np.array(atoms.numbers),
+        positions=positions,
+        cell=_read_cell(index, atoms, periodic),
+        periodic=periodic,
+        charges={name: _read_charges(index, atoms, name) for name in charges},
+    )
+
+
+def _read_cell(index, atoms, periodic):
+    cell = np.array(atoms.cell.array, dtype=float)
+    if not periodic.any():
+        return np.zeros((3, 3))  # a cell without periodicity means nothing
+    if not np.isfinite(cell).all():
+        raise ValueError(
+            f"{describe(index, atoms)}: the cell {cell.tolist()} must be finite. Set a proper cell."
+        )
+    vectors = cell[periodic]
+    lengths = np.linalg.norm(vectors, axis=1)
+    spanned = np.sqrt(max(np.linalg.det(vectors @ vectors.T), 0.0))
+    if not spanned > 1e-9 * np.prod(lengths) or not lengths.all():
+        raise ValueError(
+            f"{describe(index, atoms)}: is periodic (pbc = {periodic.tolist()}) but its cell "
+            f"{cell.tolist()} has no volume. Set a cell with atoms.set_cell, or pbc = False."
+        )
+    return cell if periodic.all() else np.array(atoms.cell.complete().array)
+
+
+def _read_charges(index, atoms, name):
+    if name not in atoms.arrays:
+        raise ValueError(
+            f"{describe(index, atoms)}: has no per-atom array '{name}', which charges='{name}' asks "
+            f"for; it has {sorted(atoms.arrays)}. Set it with atoms.set_array or pass charges=None."
+        )
+    values = np.array(atoms.arrays[name])
+    if values.shape != (len(atoms),) or values.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{describe(index, atoms)}: the array '{name}' must hold one number an atom; it has "
+            f"shape {values.shape} and type {values.dtype}."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"{describe(index, atoms)}: the array '{name}' must be finite.")
+    return values.astype(float)
