@@ -1,7 +1,7 @@
 """Long-range features of atoms for scikit-learn.
 
-Lists of ``ase.Atoms`` go in, feature matrices come out: local densities, generalised LODE potentials
-of any 1/r^p, and their rotational invariants.
+Lists of ``ase.Atoms`` go in, feature matrices come out: local densities, generalised LODE
+potentials of any 1/r^p, and their rotational invariants.
 """
 
 from importlib.metadata import PackageNotFoundError, version

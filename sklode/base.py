@@ -1,6 +1,7 @@
 """The skeleton of all transformers of structures; the only importer of scikit-learn's internals."""
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -194,4 +195,4 @@ def chunks_by_atoms(sizes, atoms_per_chunk=_ATOMS_PER_CHUNK):
     n_chunks = min(int(np.ceil(ends[-1] / atoms_per_chunk)), len(sizes))
     targets = ends[-1] * np.arange(1, n_chunks) / n_chunks
     cuts = np.unique(np.concatenate([[0], np.searchsorted(ends, targets) + 1, [len(sizes)]]))
-    return [slice(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in pairwise(cuts)]

@@ -1,5 +1,7 @@
 """How many atoms of each element: the baseline of total energies."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -71,4 +73,4 @@ class Composition(StructureTransformer):
         if per_atom:
             return atoms
         ends = atom_offsets(structures)
-        return pool(atoms, [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)])
+        return pool(atoms, [slice(a, b) for a, b in pairwise(ends)])

@@ -16,8 +16,8 @@ class LongRangePotential(Projector):
 
     Every atom is the source of a smeared potential :math:`v_p(r) \to 1/r^p`, eq. (2.1). The
     potential of all atoms of one element, however far, is expanded around every atom inside
-    ``cutoff``, :math:`\langle a n l m|V_i\rangle` (theory, sections 4 and 5). Isolated structures are
-    summed over pairs, periodic ones over k-vectors; both kinds may be mixed in one X.
+    ``cutoff``, :math:`\langle a n l m|V_i\rangle` (theory, sections 4 and 5). Isolated structures
+    are summed over pairs, periodic ones over k-vectors; both kinds may be mixed in one X.
 
     Parameters
     ----------
@@ -101,7 +101,8 @@ class LongRangePotential(Projector):
     >>> lode = LongRangePotential(
     ...     exponent=1, cutoff=0.1, l_max=0, smearing=0.1, charges="initial_charges", tol=1e-8,
     ...     invariants=None)
-    >>> potential = lode.fit([salt]).transform_atoms([salt])[0, 0] * np.sqrt(3 / (4 * np.pi * 0.1**3))
+    >>> coefficient = lode.fit([salt]).transform_atoms([salt])[0, 0]
+    >>> potential = coefficient * np.sqrt(3 / (4 * np.pi * 0.1**3))
     >>> print(f"{-potential:.6f}")
     1.747565
     """
@@ -179,8 +180,8 @@ class LongRangePotential(Projector):
             if atoms.pbc.any() and not atoms.pbc.all():
                 raise ValueError(
                     f"{describe(index, atoms)}: is periodic along some directions only (pbc = "
-                    f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. Set "
-                    "pbc to all True with enough vacuum, or to all False."
+                    f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. "
+                    "Set pbc to all True with enough vacuum, or to all False."
                 )
 
     def _blocks(self):

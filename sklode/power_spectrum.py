@@ -47,8 +47,8 @@ class PowerSpectrum(StructureTransformer):
 
     Notes
     -----
-    Two different projectors give all ordered pairs of channels. One projector with itself gives each
-    unordered pair of channels once, unlike channels times sqrt(2), separately for each exponent.
+    Two different projectors give all ordered pairs of channels. One projector with itself gives
+    each unordered pair of channels once, unlike channels times sqrt(2), exponent by exponent.
     Projectors of unequal ``l_max`` are combined up to the smaller one.
 
     References

@@ -1,5 +1,6 @@
 """What the projections of the density and of the potential share: channels, invariants, rows."""
 
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -175,7 +176,7 @@ def assemble_rows(transformer, species, structures, invariants, per_atom):
         mine = index[:, None] == np.arange(len(species))
         return (mine[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
     offsets = atom_offsets(structures)
-    ranges = [np.arange(a, b) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    ranges = [np.arange(a, b) for a, b in pairwise(offsets)]
     if split:
         groups = [atoms[index[atoms] == c] for atoms in ranges for c in range(len(species))]
     else:

@@ -128,8 +128,8 @@ def _read_cell(index, atoms, periodic):
 def _read_charges(index, atoms, name):
     if name not in atoms.arrays:
         raise ValueError(
-            f"{describe(index, atoms)}: has no per-atom array '{name}', which charges='{name}' asks "
-            f"for; it has {sorted(atoms.arrays)}. Set it with atoms.set_array or pass charges=None."
+            f"{describe(index, atoms)}: has no per-atom array '{name}', which charges='{name}' "
+            f"asks for; it has {sorted(atoms.arrays)}. Set it with set_array, or charges=None."
         )
     values = np.array(atoms.arrays[name])
     if values.shape != (len(atoms),) or values.dtype.kind not in "fiub":

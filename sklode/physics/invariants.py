@@ -1,7 +1,7 @@
 """Rotational invariants of expansion coefficients and their sums over atoms (eq. 7.2).
 
-A row of the result belongs to a group of atoms: one atom, or all atoms that are pooled. The sum over
-the atoms of a group and the sum over m are one matrix product.
+A row of the result belongs to a group of atoms: one atom, or all atoms that are pooled. The sum
+over the atoms of a group and the sum over m are one matrix product.
 """
 
 import numpy as np

@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class HalfSphere:
-    """One of each +-k pair with 0 < \\|k\\| < k_cutoff (theory, section 4.3).
+    """One of each +-k pair with 0 < k < k_cutoff (theory, section 4.3).
 
     Attributes
     ----------

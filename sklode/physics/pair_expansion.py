@@ -9,7 +9,7 @@ import numpy as np
 
 from .harmonics import degree_slice, spherical_harmonics
 
-_BLOCK = 8192  # padded pairs handled at once, so that their tables stay in cache
+_BLOCK = 2048  # padded pairs handled at once, so that their tables stay in cache
 
 
 def expand_pairs(pairs, channels, n_atoms, radial, l_max):

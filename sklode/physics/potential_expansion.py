@@ -79,10 +79,16 @@ class PeriodicExpansion:
 
     def _converged_sum(self, structure, channels, weights):
         charges2 = (weights**2).sum(axis=0)
+        uniform = np.abs(self._uniform_part(structure, weights)).max(axis=2)
         finest = self._tol
         while True:
             tail = KSpaceTail(
-                structure.cell, self._envelope(structure), self._laws[0].smearing, charges2, finest
+                structure.cell,
+                self._envelope(structure),
+                self._laws[0].smearing,
+                charges2,
+                uniform,
+                finest,
             )
             k_cutoff = tail.cutoff(finest * tail.expected_scale())
             total = self._sum(structure, channels, weights, k_cutoff)
@@ -145,7 +151,7 @@ class PeriodicExpansion:
         if len(sphere):
             _add_plane_waves(total, structure, weights, sphere, kernel)
         total = total.reshape(shape)
-        self._add_uniform_part(total, structure, weights)
+        total[:, 0] += self._uniform_part(structure, weights)
         if not self._include_center:
             own = np.stack([center_integrals(self._basis, law) for law in self._laws])
             atoms = np.flatnonzero(channels.index >= 0)
@@ -153,14 +159,13 @@ class PeriodicExpansion:
             total[atoms, 0, :, channels.index[atoms]] -= own
         return total
 
-    def _add_uniform_part(self, total, structure, weights):
-        """The k = 0 term, where it is kept (section 2.3)."""
+    def _uniform_part(self, structure, weights):
+        """The k = 0 term, where it is kept (section 2.3); (n_laws, n_channels, n_max)."""
         volume = abs(np.linalg.det(structure.cell))
         zero = np.array([law.fourier_at_zero for law in self._laws])
-        if zero.any():
-            radial = plane_wave_table(self._basis, 1.0)(np.zeros(1))[0, : self._basis.n_max]
-            amount = np.sqrt(4.0 * np.pi) / volume * weights.sum(axis=0)
-            total[:, 0] += zero[:, None, None] * amount[:, None] * radial
+        radial = plane_wave_table(self._basis, 1.0)(np.zeros(1))[0, : self._basis.n_max]
+        amount = np.sqrt(4.0 * np.pi) / volume * weights.sum(axis=0)
+        return zero[:, None, None] * amount[:, None] * radial
 
     def _by_degree(self, total):
         degrees = range(self._basis.l_max + 1)

@@ -13,7 +13,8 @@ from .quadrature import gauss_legendre
 MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
 _GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
 _NEAR_SMEARINGS = 7.0  # distance beyond the basis from which the bare multipole series holds
-_TABLE_ACCURACY = 1e-12
+_TABLE_ACCURACY = 1e-11
+_WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
 _MAX_MULTIPOLES = 200
 
 
@@ -97,7 +98,7 @@ def plane_wave_table(basis, k_max):
         columns = [spherical_jn(l, kr) @ measure[l].T for l in range(basis.l_max + 1)]
         return np.concatenate(columns, axis=1)
 
-    return interpolate(integrals, 0.0, k_max, _TABLE_ACCURACY, degree=_degree(basis.reach * k_max))
+    return interpolate(integrals, 0.0, k_max, _WAVE_ACCURACY, degree=_degree(basis.reach * k_max))
 
 
 def _degree(lengths):

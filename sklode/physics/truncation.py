@@ -5,7 +5,8 @@ import numpy as np
 from .kspace import half_sphere, reciprocal
 
 _GRID = 256  # points of the envelope's table
-_RANDOM_PHASES = 3.0  # standard deviations granted to the sum of the omitted terms
+_RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
+_ORDER = 0.2  # coefficients of dense, ordered matter against those of random positions
 
 
 class KSpaceTail:
@@ -24,11 +25,13 @@ class KSpaceTail:
     smearing : float
     charges2 : ndarray of shape (n_channels,)
         Sum of the squared weights of each channel.
+    uniform : ndarray of shape (n_exponents, n_channels)
+        Size of the k = 0 term.
     accuracy : float
         The finest relative accuracy that will be asked for.
     """
 
-    def __init__(self, cell, envelope, smearing, charges2, accuracy):
+    def __init__(self, cell, envelope, smearing, charges2, uniform, accuracy):
         first = np.linalg.norm(reciprocal(cell), axis=1).min()
         margin = 2.0 * np.log(1.0 / accuracy) + 24.0
         self.k_max = float(np.sqrt(first**2 + margin / smearing**2))
@@ -40,6 +43,7 @@ class KSpaceTail:
         self._coherent = _sums_from_the_end(terms)
         self._random = np.sqrt(0.5 * _sums_from_the_end(terms**2))
         self._charges2 = charges2
+        self._uniform = uniform
 
     def beyond(self, k_cutoff):
         """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels)."""
@@ -51,8 +55,10 @@ class KSpaceTail:
         return self._coherent[index][..., None] * heaviest + random
 
     def expected_scale(self):
-        """Typical size of the coefficients of random positions, (n_exponents, n_channels)."""
-        return self._random[0][:, None] * np.sqrt(self._charges2)
+        """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels)."""
+        return np.maximum(
+            _ORDER * self._random[0][:, None] * np.sqrt(self._charges2), self._uniform
+        )
 
     def cutoff(self, allowed):
         """Smallest cutoff whose tails are ``allowed`` (n_exponents, n_channels) at most."""
