@@ -57,7 +57,7 @@ File examples/lode-linear/charge-charge.xyz of the atomistic cookbook
 (https://github.com/lab-cosmo/atomistic-cookbook), licence BSD-3-Clause.
 
 - A. Grisafi, J. Nigam, M. Ceriotti, Chem. Sci. 12, 2078 (2021)
-- K. K. Huguenin-Dumittan, P. Loche, N. Haoran, M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023)
+- K. K. Huguenin-Dumittan, P. Loche, Ni Haoran, M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023)
 - L. A. Burns et al., J. Chem. Phys. 147, 161727 (2017): the BioFragment Database, its molecules
 """
 

@@ -86,7 +86,7 @@ class LongRangePotential(Projector):
 
     References
     ----------
-    K. K. Huguenin-Dumittan, P. Loche, N. Haoran, M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023).
+    K. K. Huguenin-Dumittan, P. Loche, Ni Haoran, M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023).
     A. Grisafi, M. Ceriotti, J. Chem. Phys. 151, 204105 (2019).
 
     Examples

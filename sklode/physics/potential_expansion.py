@@ -67,6 +67,7 @@ class PeriodicExpansion:
         self._tol = tol
         self._k_cutoff = k_cutoff
         self._kept = (None, None, None)
+        self._kept_tail = (None, None)
 
     def __call__(self, structure, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max)."""
@@ -78,27 +79,29 @@ class PeriodicExpansion:
         return self._by_degree(total)
 
     def _converged_sum(self, structure, channels, weights):
-        charges2 = (weights**2).sum(axis=0)
-        uniform = np.abs(self._uniform_part(structure, weights)).max(axis=2)
+        present = weights.any(axis=0)
+        acting = weights[:, present]
+        uniform = np.abs(self._uniform_part(structure, acting)).max(axis=2)
         finest = self._tol
         while True:
-            tail = KSpaceTail(
-                structure.cell,
-                self._envelope(structure),
-                self._laws[0].smearing,
-                charges2,
-                uniform,
-                finest,
-            )
-            k_cutoff = tail.cutoff(finest * tail.expected_scale())
+            tail = self._tail(structure, finest)
+            expected = np.maximum(tail.expected_scale(acting), uniform)
+            k_cutoff = tail.cutoff(finest * expected, acting)
             total = self._sum(structure, channels, weights, k_cutoff)
-            largest = np.abs(total).max(axis=(0, 1, 4))
-            allowed = self._tol * largest[:, charges2 > 0]
-            omitted = tail.beyond(k_cutoff)[:, charges2 > 0]
+            allowed = self._tol * np.abs(total).max(axis=(0, 1, 4))[:, present]
+            omitted = tail.beyond(k_cutoff, acting)
             if np.all(omitted <= allowed) or finest <= _FINEST:
                 return total
             # small coefficients, as of symmetric crystals under a wide smearing: sum further
             finest = max(_FINEST, 0.5 * finest * np.min(allowed / omitted))
+
+    def _tail(self, structure, accuracy):
+        key = (structure.cell.tobytes(), accuracy)
+        if self._kept_tail[0] != key:
+            smearing = self._laws[0].smearing
+            tail = KSpaceTail(structure.cell, self._envelope(structure), smearing, accuracy)
+            self._kept_tail = (key, tail)
+        return self._kept_tail[1]
 
     def _envelope(self, structure):
         """Largest coefficient that a plane wave of unit amplitude can have, over n, l, m."""

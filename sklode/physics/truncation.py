@@ -23,53 +23,48 @@ class KSpaceTail:
         k (n,) to the largest coefficient of one plane wave, shape (n, n_exponents), volume
         prefactor included.
     smearing : float
-    charges2 : ndarray of shape (n_channels,)
-        Sum of the squared weights of each channel.
-    uniform : ndarray of shape (n_exponents, n_channels)
-        Size of the k = 0 term.
     accuracy : float
         The finest relative accuracy that will be asked for.
     """
 
-    def __init__(self, cell, envelope, smearing, charges2, uniform, accuracy):
+    def __init__(self, cell, envelope, smearing, accuracy):
         first = np.linalg.norm(reciprocal(cell), axis=1).min()
         margin = 2.0 * np.log(1.0 / accuracy) + 24.0
-        self.k_max = float(np.sqrt(first**2 + margin / smearing**2))
-        norms = np.sort(half_sphere(cell, self.k_max).norms)
-        grid = np.linspace(norms[0], self.k_max, _GRID)
+        self._k_max = float(np.sqrt(first**2 + margin / smearing**2))
+        norms = np.sort(half_sphere(cell, self._k_max).norms)
+        grid = np.linspace(norms[0], self._k_max, _GRID)
         decreasing = np.maximum.accumulate(envelope(grid)[::-1])[::-1] + np.finfo(float).tiny
         terms = np.exp([np.interp(norms, grid, np.log(column)) for column in decreasing.T]).T
         self._norms = norms
         self._coherent = _sums_from_the_end(terms)
         self._random = np.sqrt(0.5 * _sums_from_the_end(terms**2))
-        self._charges2 = charges2
-        self._uniform = uniform
 
-    def beyond(self, k_cutoff):
-        """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels)."""
-        return self._tails(np.searchsorted(self._norms, k_cutoff))
+    def beyond(self, k_cutoff, weights):
+        """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels).
 
-    def _tails(self, index):
-        heaviest = np.minimum(np.sqrt(self._charges2), 1.0)
-        random = _RANDOM_PHASES * self._random[index][..., None] * np.sqrt(self._charges2)
-        return self._coherent[index][..., None] * heaviest + random
+        ``weights`` (n_atoms, n_channels) are those of the atoms in the channels.
+        """
+        return self._tails(np.searchsorted(self._norms, k_cutoff), weights)
 
-    def expected_scale(self):
+    def _tails(self, index, weights):
+        heaviest = np.abs(weights).max(axis=0)
+        random = _RANDOM_PHASES * self._random[index][:, None] * np.linalg.norm(weights, axis=0)
+        return self._coherent[index][:, None] * heaviest + random
+
+    def expected_scale(self, weights):
         """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels)."""
-        return np.maximum(
-            _ORDER * self._random[0][:, None] * np.sqrt(self._charges2), self._uniform
-        )
+        return _ORDER * self._random[0][:, None] * np.linalg.norm(weights, axis=0)
 
-    def cutoff(self, allowed):
+    def cutoff(self, allowed, weights):
         """Smallest cutoff whose tails are ``allowed`` (n_exponents, n_channels) at most."""
         low, high = 0, len(self._norms)
         while low < high:
             middle = (low + high) // 2
-            if np.all(self._tails(middle) <= allowed):
+            if np.all(self._tails(middle, weights) <= allowed):
                 high = middle
             else:
                 low = middle + 1
-        return self.k_max if low == len(self._norms) else self._norms[low] * (1.0 + 1e-9)
+        return self._k_max if low == len(self._norms) else self._norms[low] * (1.0 + 1e-9)
 
 
 def _sums_from_the_end(terms):

@@ -1,0 +1,185 @@
+"""Pictures of predictions, in the manner of scikit-learn's displays."""
+
+import numpy as np
+
+
+class BindingCurveDisplay:
+    """Energies against separation: reference as points, predictions as lines.
+
+    Create it with ``from_estimator`` or ``from_predictions``. For parity plots and learning curves
+    use scikit-learn's PredictionErrorDisplay and LearningCurveDisplay.
+
+    Parameters
+    ----------
+    distance : array-like of shape (n_structures,)
+        Separation of each structure.
+    y_true : array-like of shape (n_structures,)
+        Reference energies.
+    y_pred : array-like of shape (n_structures,)
+        Predicted energies.
+    groups : array-like of shape (n_structures,), default=None
+        Which curve each structure belongs to; None is one curve.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where the curves are, after ``plot``.
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+        Predictions, one line a group.
+    points_ : list of matplotlib PathCollection
+        References, one set a group.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklode.datasets import load_s22x5
+    >>> from sklode.plotting import BindingCurveDisplay
+    >>> water = [i for i, name in enumerate(load_s22x5().groups) if name == "Water_dimer"]
+    >>> data = load_s22x5()
+    >>> display = BindingCurveDisplay.from_predictions(
+    ...     data.target[water], 0.9 * data.target[water], distance=data.distance[water])
+    >>> len(display.lines_)
+    1
+    """
+
+    def __init__(self, *, distance, y_true, y_pred, groups=None):
+        self.distance = distance
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.groups = groups
+
+    def plot(self, ax=None, *, name=None, scatter_kwargs=None, line_kwargs=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+        name : str, default=None
+            Name of the predictions in the legend; with None each group is named.
+        scatter_kwargs, line_kwargs : dict, default=None
+            Passed to matplotlib's ``scatter`` and ``plot``. ``scatter_kwargs={"s": 0}`` hides the
+            reference, to lay the predictions of several models over each other.
+
+        Returns
+        -------
+        self
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots()
+        distance, y_true, y_pred = (
+            np.asarray(a, float) for a in (self.distance, self.y_true, self.y_pred)
+        )
+        groups = np.zeros(len(distance)) if self.groups is None else np.asarray(self.groups)
+        self.ax_, self.figure_ = ax, ax.figure
+        self.lines_, self.points_ = [], []
+        for number, group in enumerate(dict.fromkeys(groups.tolist())):
+            members = np.flatnonzero(groups == group)
+            members = members[np.argsort(distance[members], kind="stable")]
+            label = name if name is not None else (None if self.groups is None else str(group))
+            if name is not None and number:
+                label = None  # one entry for all curves of a model
+            (line,) = ax.plot(
+                distance[members], y_pred[members], **{"label": label, **(line_kwargs or {})}
+            )
+            points = {"color": line.get_color(), "s": 18, "zorder": 3, **(scatter_kwargs or {})}
+            self.points_.append(ax.scatter(distance[members], y_true[members], **points))
+            self.lines_.append(line)
+        ax.set_xlabel("separation")
+        ax.set_ylabel("energy")
+        if any(line.get_label()[:1] != "_" for line in self.lines_):
+            ax.legend()
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        distance,
+        groups=None,
+        ax=None,
+        name=None,
+        scatter_kwargs=None,
+        line_kwargs=None,
+    ):
+        """Predict with a fitted estimator, and draw.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted regressor or pipeline that takes structures.
+        X : sequence of ase.Atoms
+            Structures.
+        y : array-like of shape (n_structures,)
+            Reference energies.
+        distance : str or array-like of shape (n_structures,)
+            Separations, or the key of ``atoms.info`` that holds them.
+        groups : str or array-like of shape (n_structures,), default=None
+            Which curve each structure belongs to, or the key of ``atoms.info``.
+        ax, name, scatter_kwargs, line_kwargs
+            As in ``plot``.
+
+        Returns
+        -------
+        BindingCurveDisplay
+        """
+        distance, groups = (
+            [atoms.info[key] for atoms in X] if isinstance(key, str) else key
+            for key in (distance, groups)
+        )
+        return cls.from_predictions(
+            y,
+            estimator.predict(X),
+            distance=distance,
+            groups=groups,
+            ax=ax,
+            name=name,
+            scatter_kwargs=scatter_kwargs,
+            line_kwargs=line_kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_pred,
+        *,
+        distance,
+        groups=None,
+        ax=None,
+        name=None,
+        scatter_kwargs=None,
+        line_kwargs=None,
+    ):
+        """Draw predictions made elsewhere.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_structures,)
+            Reference and predicted energies.
+        distance : array-like of shape (n_structures,)
+            Separations.
+        groups : array-like of shape (n_structures,), default=None
+            Which curve each structure belongs to.
+        ax, name, scatter_kwargs, line_kwargs
+            As in ``plot``.
+
+        Returns
+        -------
+        BindingCurveDisplay
+        """
+        lengths = {len(a) for a in (y_true, y_pred, distance, groups) if a is not None}
+        if len(lengths) > 1:
+            raise ValueError(
+                "y_true, y_pred, distance and groups must be of equal length; got lengths "
+                f"{[len(a) for a in (y_true, y_pred, distance, groups) if a is not None]}."
+            )
+        display = cls(distance=distance, y_true=y_true, y_pred=y_pred, groups=groups)
+        return display.plot(ax, name=name, scatter_kwargs=scatter_kwargs, line_kwargs=line_kwargs)
