@@ -23,8 +23,8 @@ class LongRangePotential(Projector):
     ----------
     exponent : float or sequence of float, default=1
         Power p of the interaction, any real p > 0: 1 for charges, 6 for dispersion. 0 is the
-        Gaussian density. A sequence gives the columns of all its exponents, for little more than
-        the price of one.
+        Gaussian density. A sequence gives the columns of all its exponents, computed in one
+        pass over the same phases.
     cutoff : float, default=3.0
         Radius in angstrom of the region around an atom in which the potential is expanded. It
         does not limit how far atoms act.

@@ -13,12 +13,7 @@ from .features import (
     radial_spectrum_table,
     split_by_center,
 )
-from .physics.invariants import (
-    atom_power_spectrum,
-    flatten_coefficients,
-    pool,
-    power_spectrum,
-)
+from .physics.invariants import flatten_coefficients, pool, power_spectrum
 from .physics.radial import MAX_MONOMIALS, RadialBasis
 from .physics.structures import Channels, atom_offsets
 from .reading import describe
@@ -132,25 +127,16 @@ class PairInvariants:
 
     def of_atoms(self):
         """One row an atom."""
-        return self._columns(lambda left, right: atom_power_spectrum(left, right))
+        return self.of_groups(None)
 
     def of_groups(self, groups):
         """One row a group of atoms."""
-        return self._columns(lambda left, right: power_spectrum(left, right, groups))
-
-    def _columns(self, spectrum):
         parts = []
-        for (left, left_values), (right, right_values) in self._pairs:
-            values = spectrum(left_values, right_values)
-            n_rows, n_degrees = len(values), values.shape[3]
-            shape = (len(left.channels), left.n_max, len(right.channels), right.n_max)
-            values = values.reshape(n_rows, *shape, n_degrees).transpose(0, 1, 3, 2, 4, 5)
-            if right is left:
-                first, second = np.triu_indices(shape[0])
-                factor = np.where(first == second, 1.0, np.sqrt(2.0))
-                values = values[:, first, second] * factor[:, None, None, None]
-            parts.append(values.reshape(n_rows, -1))
-        return np.concatenate(parts, axis=1)
+        for left, right in self._pairs:
+            n_channels = (len(left[0].channels), len(right[0].channels))
+            second = None if right is left else right[1]
+            parts.append(power_spectrum(left[1], second, n_channels, groups))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def split_blocks(coefficients, blocks):
@@ -170,7 +156,8 @@ def assemble_rows(transformer, species, structures, invariants, per_atom):
     counted = (index >= 0) | (not transformer._elements_matter())
     split = transformer.center_species == "split"
     if per_atom:
-        rows = np.where(counted[:, None], invariants.of_atoms(), 0.0)
+        rows = invariants.of_atoms()
+        rows[~counted] = 0.0
         if not split:
             return rows
         mine = index[:, None] == np.arange(len(species))

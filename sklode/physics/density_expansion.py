@@ -25,7 +25,7 @@ def density_expansion(structures, channels, basis, *, smearing, cutoff_width, in
         For each l, shape (n_atoms, 2 l + 1, n_channels * n_max).
     """
     law = SmearedPowerLaw(0.0, smearing)
-    table = pair_table(basis, law, upper=basis.cutoff)
+    table = pair_table(basis, law, upper=basis.cutoff).near
     n_atoms = len(channels.index)
 
     def radial(distances):

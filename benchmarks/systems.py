@@ -1,0 +1,37 @@
+"""Structures to describe: ionic crystals of any size, in one cell or in many, and dimers."""
+
+import numpy as np
+from ase import Atoms
+
+from sklode.datasets import load_s22x5
+
+DENSITY = 0.1  # atoms per cubic angstrom
+
+
+def ionic(n_atoms, seed=0):
+    """Na and Cl in turn on a cubic grid, displaced by 0.2 angstrom, in a periodic cube."""
+    rng = np.random.default_rng(seed)
+    length = (n_atoms / DENSITY) ** (1.0 / 3.0)
+    sites = int(np.ceil(round(n_atoms ** (1.0 / 3.0), 9)))
+    grid = np.stack(np.meshgrid(*[np.arange(sites)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    positions = (grid[:n_atoms] + 0.5) * length / sites + rng.normal(0.0, 0.2, (n_atoms, 3))
+    return Atoms(["Na", "Cl"] * (n_atoms // 2), positions, cell=[length] * 3, pbc=True)
+
+
+def one_cell(n_structures, n_atoms):
+    """A trajectory at constant volume: the same cell, other displacements."""
+    return [ionic(n_atoms, seed) for seed in range(n_structures)]
+
+
+def different_cells(n_structures, n_atoms):
+    """As `one_cell`, every structure strained at random by some percent."""
+    structures = one_cell(n_structures, n_atoms)
+    for seed, atoms in enumerate(structures):
+        strain = np.random.default_rng(seed).uniform(-0.03, 0.03, (3, 3))
+        atoms.set_cell(atoms.cell[:] @ (np.eye(3) + strain), scale_atoms=True)
+    return structures
+
+
+def dimers():
+    """110 isolated dimers of C, H, N and O, 6 to 30 atoms each."""
+    return load_s22x5().data

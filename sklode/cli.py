@@ -1,0 +1,97 @@
+"""The command ``sklode``."""
+
+import argparse
+import sys
+
+from . import __version__
+
+
+def main(arguments=None):
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="sklode", description="Long-range features of atoms for scikit-learn."
+    )
+    parser.add_argument("--version", action="version", version=f"sklode {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_demo(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (OSError, ValueError) as error:
+        print(f"sklode: {error}", file=sys.stderr)
+        return 1
+
+
+def _add_demo(commands):
+    demo = commands.add_parser(
+        "demo",
+        help="local against local + long-range features on dimers",
+        description="Train ridge regression on dimers at small separations, predict the large "
+        "ones, and leave whole groups out; with local features alone and with long-range ones. "
+        "Without --data on the 110 S22x5 dimers.",
+    )
+    demo.add_argument("--data", metavar="FILE", help="extended XYZ file of your own")
+    demo.add_argument(
+        "--energy",
+        metavar="KEY",
+        help="key of the energy in eV (or in the unit under the key energy_unit); by default the "
+        "calculator's energy",
+    )
+    demo.add_argument(
+        "--group",
+        metavar="KEY",
+        help="key that names the molecules, left out together; by default the chemical formula",
+    )
+    demo.add_argument(
+        "--distance", metavar="KEY", help="key of the separation; the 60 %% nearest are trained on"
+    )
+    demo.add_argument(
+        "--fragments",
+        metavar="KEY",
+        help="per-atom array of integers, or key of the atom count of the first molecule; then the "
+        "energies are interaction energies, otherwise total energies",
+    )
+    demo.add_argument(
+        "--output", metavar="FOLDER", default="sklode_demo", help="default: %(default)s"
+    )
+    demo.set_defaults(run=_run_demo)
+
+
+def _run_demo(options):
+    from .demo import Demo
+    from .demo_files import read_dimers, write_results
+
+    keys = ("energy", "group", "distance", "fragments")
+    if options.data is None and any(getattr(options, key) is not None for key in keys):
+        raise ValueError("--energy, --group, --distance and --fragments belong to --data FILE.")
+    dimers = read_dimers(options.data, **{key: getattr(options, key) for key in keys})
+    predictions, errors, model, choice = Demo(dimers).run()
+    written = write_results(options.output, predictions, model)
+    print(f"\n{len(predictions)} structures, RMSE in eV\n")
+    print(errors.to_string(float_format=lambda value: f"{value:.4f}"))
+    print("\n" + _verdict(errors, choice))
+    print("\nWritten: " + ", ".join(str(path) for path in written))
+    return 0
+
+
+def _verdict(errors, choice):
+    """One sentence that says what the numbers mean."""
+    experiment = errors.columns[0]
+    local, both = errors.loc[["local", "local + long-range"], experiment]
+    if both < local:
+        gain = f"brings the error down from {local:.3f} to {both:.3f} eV"
+    else:
+        gain = f"does not help: the error is {both:.3f} eV against {local:.3f} eV without it"
+    where = {
+        "far separations": "At separations beyond those trained on",
+        "unseen groups": "For molecules that were left out of the training",
+    }[experiment]
+    return (
+        f"{where}, adding the potential 1/r^{choice['exponent']:g} of all atoms (smearing "
+        f"{choice['smearing']:g} angstrom, chosen by cross-validation on the training part) to the "
+        f"local features {gain}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
