@@ -40,7 +40,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     def _check_structures(self, atoms_list):
         """Refuse structures that this transformer cannot describe; after fit."""
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)  # projectors inside are validated too
     def fit(self, X, y=None):
         """Learn the elements and the layout of the columns.
 

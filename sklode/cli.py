@@ -1,6 +1,7 @@
 """The command ``sklode``."""
 
 import argparse
+import importlib.util
 import sys
 
 from . import __version__
@@ -64,6 +65,8 @@ def _run_demo(options):
     keys = ("energy", "group", "distance", "fragments")
     if options.data is None and any(getattr(options, key) is not None for key in keys):
         raise ValueError("--energy, --group, --distance and --fragments belong to --data FILE.")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ValueError('the pictures need matplotlib: pip install "sklode[plot]"')
     dimers = read_dimers(options.data, **{key: getattr(options, key) for key in keys})
     predictions, errors, model, choice = Demo(dimers).run()
     written = write_results(options.output, predictions, model)

@@ -1,5 +1,6 @@
 """What the columns mean: the feature tables, and the names made from them."""
 
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -34,7 +35,8 @@ class Block:
 
 def potential_family(exponent):
     """Family name of a potential, such as v1 or v2.5."""
-    return f"v{exponent:g}"
+    short = f"{exponent:g}"
+    return f"v{short}" if float(short) == exponent else f"v{exponent!r}"
 
 
 def coefficient_table(blocks, l_max):
@@ -123,5 +125,10 @@ def _pair_identity(left, right):
 
 def _named(rows, label):
     table = pd.DataFrame(rows)
-    table.insert(0, "name", [f"{row['family']}_{label(row)}" for row in rows])
+    table.insert(0, "name", [_plain(f"{row['family']}_{label(row)}") for row in rows])
     return table
+
+
+def _plain(name):
+    """ASCII without double underscores, whatever the charges array is called."""
+    return re.sub(r"_{2,}|[^ -~]+|\s+", "_", name)

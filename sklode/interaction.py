@@ -85,7 +85,8 @@ class InteractionFeatures(StructureTransformer):
         if labels.shape != (len(atoms),) or labels.dtype.kind not in "iub":
             raise ValueError(
                 f"{describe(index, atoms)}: the array '{self.fragments}' must hold one integer an "
-                f"atom; it has shape {labels.shape} and type {labels.dtype}."
+                f"atom; it has shape {labels.shape} and type {labels.dtype}. "
+                f"Repair it with atoms.set_array('{self.fragments}', ...)."
             )
         return [np.flatnonzero(labels == value) for value in np.unique(labels)]
 

@@ -159,7 +159,8 @@ class LongRangePotential(Projector):
         super()._fit(atoms_list)
 
     def _exponents(self):
-        exponents = np.atleast_1d(self.exponent).tolist()
+        single = isinstance(self.exponent, Real)
+        exponents = [self.exponent] if single else list(self.exponent)
         valid = all(isinstance(p, Real) and np.isfinite(p) and p >= 0 for p in exponents)
         if not exponents or not valid or len(set(exponents)) < len(exponents):
             raise ValueError(

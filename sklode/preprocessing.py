@@ -66,10 +66,13 @@ class BlockScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32))
-        self.mean_ = X.mean(axis=0) if self.with_mean else np.zeros(X.shape[1], X.dtype)
-        sizes = np.sqrt(np.mean((X - self.mean_) ** 2, axis=0))
+        values = X.astype(np.float64)
+        mean = values.mean(axis=0) if self.with_mean else np.zeros(X.shape[1])
+        sizes = np.sqrt(np.mean((values - mean) ** 2, axis=0))
+        sizes[sizes <= len(X) * np.finfo(X.dtype).eps * abs(mean)] = 0.0  # rounding of constants
         floored = np.maximum(sizes, self.floor * sizes.max())
-        self.scale_ = np.where(floored > 0, floored, np.ones_like(floored))
+        self.mean_ = mean.astype(X.dtype)
+        self.scale_ = np.where(floored > 0, floored, 1.0).astype(X.dtype)
         return self
 
     def transform(self, X):

@@ -1,5 +1,6 @@
 """What the projections of the density and of the potential share: channels, invariants, rows."""
 
+import operator
 from itertools import pairwise
 from numbers import Integral, Real
 
@@ -70,7 +71,8 @@ class Projector(StructureTransformer):
         name = self._channel_charges()
         if name is not None:
             weights = np.concatenate([s.charges[name] for s in structures])
-            return Channels(np.zeros(len(weights), int), weights, 1)
+            absent = self._elements_matter() & (species_index(self.species_, structures) < 0)
+            return Channels(np.where(absent, -1, 0), weights, 1)
         index = species_index(self.species_, structures)
         return Channels(index, np.ones(len(index)), len(self.species_))
 
@@ -179,7 +181,7 @@ def learn_species(species, atoms_list):
     if isinstance(species, str):
         return np.unique(np.concatenate([atoms.numbers for atoms in atoms_list]))
     try:
-        numbers = [atomic_numbers[s] if isinstance(s, str) else int(s) for s in species]
+        numbers = [atomic_numbers[s] if isinstance(s, str) else operator.index(s) for s in species]
         if not numbers or not all(0 <= z < len(chemical_symbols) for z in numbers):
             raise ValueError
     except (KeyError, ValueError, TypeError):

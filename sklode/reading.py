@@ -30,8 +30,10 @@ def read_container(X):
     """
     if isinstance(X, ase.Atoms):
         raise TypeError(f"{_ALLOWED}; got a single Atoms. Pass a list: [atoms].")
-    if isinstance(X, (str, bytes, dict, set)) or not hasattr(X, "__len__"):
-        hint = " Call list(...) on it first." if hasattr(X, "__iter__") else ""
+    text_or_dict = isinstance(X, (str, bytes, dict))
+    if text_or_dict or isinstance(X, set) or not hasattr(X, "__len__"):
+        iterable = hasattr(X, "__iter__") and not text_or_dict
+        hint = " Call list(...) on it first." if iterable else ""
         raise TypeError(f"{_ALLOWED}; got {type(X).__name__}.{hint}")
     structures = list(_one_column(X))
     if not structures:
@@ -50,7 +52,7 @@ def _one_column(X):
                 "Select the column, or use a ColumnTransformer."
             )
         return X[X.columns[0]]
-    shape = getattr(X, "shape", (len(X),))
+    shape = X.shape if hasattr(X, "shape") else (len(X),)
     if len(shape) == 2 and shape[1] == 1:
         return X[:, 0]
     if len(shape) != 1:
@@ -135,8 +137,12 @@ def _read_charges(index, atoms, name):
     if values.shape != (len(atoms),) or values.dtype.kind not in "fiub":
         raise ValueError(
             f"{describe(index, atoms)}: the array '{name}' must hold one number an atom; it has "
-            f"shape {values.shape} and type {values.dtype}."
+            f"shape {values.shape} and type {values.dtype}. Repair it with set_array."
         )
     if not np.isfinite(values).all():
-        raise ValueError(f"{describe(index, atoms)}: the array '{name}' must be finite.")
+        atom = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{describe(index, atoms)}: the array '{name}' is {values[atom]} for atom {atom}; it "
+            "must be finite. Repair it with set_array, or remove the structure."
+        )
     return values.astype(float)

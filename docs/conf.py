@@ -1,0 +1,40 @@
+"""Configuration of the documentation; build it with ``python -m sphinx -W -b html docs OUT``."""
+
+from importlib import metadata
+
+project = "sklode"
+author = "the sklode developers"
+copyright = "the sklode developers"
+try:
+    release = metadata.version("sklode")
+except metadata.PackageNotFoundError:
+    release = "0.1.0"
+version = release
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+]
+exclude_patterns = ["_build"]
+default_role = "code"
+
+autosummary_generate = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+html_theme = "furo"
+html_title = "sklode"
+html_static_path = ["_static"]
+html_css_files = ["sklode.css"]
+html_copy_source = False
+html_show_sphinx = False
+pygments_style = "friendly"
+pygments_dark_style = "native"
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#1a5fb4", "color-brand-content": "#1a5fb4"},
+    "dark_css_variables": {"color-brand-primary": "#7fb4f0", "color-brand-content": "#7fb4f0"},
+}

@@ -1,0 +1,52 @@
+"""Structures that several test modules share. Tests must not change them."""
+
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from sklode.datasets import load_s22x5
+
+
+def rattled(atoms, seed, size=0.1):
+    atoms.positions += np.random.default_rng(seed).normal(scale=size, size=atoms.positions.shape)
+    return atoms
+
+
+def with_charges(atoms):
+    """One number an atom, the same for all atoms of an element."""
+    atoms.set_initial_charges(np.where(atoms.numbers == 1, 0.4, -0.1 * atoms.numbers + 0.5))
+    return atoms
+
+
+@pytest.fixture(scope="session")
+def molecules():
+    """Isolated molecules of H, C, N, O with charges, two of them of equal size."""
+    names = ["H2O", "CH4", "CH3OH", "NH3", "CH3CN", "H2O", "CO2", "C2H6"]
+    return [with_charges(rattled(molecule(name), seed)) for seed, name in enumerate(names)]
+
+
+@pytest.fixture(scope="session")
+def crystals():
+    """Small periodic cells of H, C, N, O with charges."""
+    cells = [
+        bulk("NO", "rocksalt", a=4.8, cubic=True),
+        bulk("CO", "zincblende", a=4.6),
+        bulk("HN", "cesiumchloride", a=3.4).repeat((2, 1, 1)),
+    ]
+    return [with_charges(rattled(atoms, seed)) for seed, atoms in enumerate(cells)]
+
+
+@pytest.fixture(scope="session")
+def mixed(molecules, crystals):
+    """Isolated and periodic structures, alternating."""
+    return [*molecules[:2], crystals[0], molecules[2], *crystals[1:], *molecules[3:]]
+
+
+@pytest.fixture(scope="session")
+def s22x5_small():
+    """The five separations of each of the first eight S22 dimers, as a Bunch."""
+    dimers = load_s22x5()
+    for key in ("target", "groups", "distance"):
+        dimers[key] = dimers[key][:40]
+    dimers.data = dimers.data[:40]
+    return dimers

@@ -1,0 +1,82 @@
+"""Who may import what, read from the sources."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklode
+
+ROOT = Path(sklode.__file__).parent
+SOURCES = sorted(ROOT.rglob("*.py"))
+PHYSICS = [path for path in SOURCES if "physics" in path.relative_to(ROOT).parts]
+UPPER = [path for path in SOURCES if path not in PHYSICS]
+
+
+def label(path):
+    return str(path.relative_to(ROOT))
+
+
+def imports(path):
+    """(module, name) of all imports, with the package's own modules in full."""
+    package = ("sklode", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((module, alias.name) for alias in node.names)
+
+
+def test_sources_are_found():
+    assert len(PHYSICS) > 5
+    assert ROOT / "base.py" in UPPER
+
+
+@pytest.mark.parametrize("path", PHYSICS, ids=label)
+def test_physics_knows_arrays_only(path):
+    for module, name in imports(path):
+        assert module.split(".")[0] not in {"sklearn", "ase", "pandas", "polars", "joblib"}
+        if module.split(".")[0] == "sklode":
+            assert f"{module}.{name}".startswith("sklode.physics"), (module, name)
+
+
+@pytest.mark.parametrize("path", UPPER, ids=label)
+def test_only_base_imports_internals_of_scikit_learn(path):
+    internals = [
+        (module, name)
+        for module, name in imports(path)
+        if module.split(".")[0] == "sklearn"
+        and any(part.startswith("_") for part in [*module.split("."), name])
+    ]
+    assert bool(internals) == (path.name == "base.py"), internals
+
+
+@pytest.mark.parametrize("path", UPPER, ids=label)
+def test_containers_of_atoms_never_become_arrays(path):
+    if path.name == "preprocessing.py":
+        return  # its X is a matrix
+    containers = {"X", "atoms_list", "atoms", "structures", "data"}
+    converters = {"array", "asarray", "asanyarray", "stack", "check_array", "validate_data"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        function = getattr(node.func, "attr", getattr(node.func, "id", None))
+        argument = node.args[0]
+        if function in converters and isinstance(argument, ast.Name):
+            assert argument.id not in containers, f"{label(path)}:{node.lineno}"
+
+
+@pytest.mark.parametrize("optional", ["matplotlib", "polars", "dask", "skops", "pyarrow"])
+def test_optional_packages_are_not_imported(optional):
+    program = f"import sys, sklode, sklode.datasets; sys.exit({optional!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_public_names_exist():
+    assert len(set(sklode.__all__)) == len(sklode.__all__)
+    for name in sklode.__all__:
+        assert getattr(sklode, name).__doc__

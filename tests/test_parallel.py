@@ -1,0 +1,166 @@
+"""Parallel results are those of serial runs to the last bit, whoever does the work."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from hypothesis import given
+from hypothesis import strategies as st
+from joblib import parallel_config
+from sklearn.base import clone
+
+from sklode import (
+    Composition,
+    DensityProjector,
+    InteractionFeatures,
+    LongRangePotential,
+    PowerSpectrum,
+)
+from sklode.base import chunks_by_atoms
+
+DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
+POTENTIAL = LongRangePotential(exponent=(1, 6), cutoff=2.0, l_max=1, smearing=2.0, tol=1e-3)
+ESTIMATORS = [
+    DENSITY,
+    POTENTIAL,
+    PowerSpectrum(DENSITY, POTENTIAL, center_species="split"),
+    LongRangePotential(cutoff=2.0, l_max=1, smearing=2.0, charges="initial_charges", tol=1e-3),
+]
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """60 periodic cells of 64 atoms, of two shapes: several chunks."""
+    rng = np.random.default_rng(0)
+    shapes = [(2, 2, 2), (4, 2, 1)]
+    structures = [bulk("NaCl", "rocksalt", a=5.6, cubic=True).repeat(s) for s in shapes * 30]
+    for atoms in structures:
+        atoms.positions += rng.normal(scale=0.2, size=(64, 3))
+        atoms.set_initial_charges(np.where(atoms.numbers == 11, 1.0, -1.0))
+    assert len(chunks_by_atoms([len(atoms) for atoms in structures])) > 2
+    return structures
+
+
+@pytest.fixture(scope="module")
+def unequal(cells, mixed):
+    """Molecules and cells of 2 to 64 atoms in turn."""
+    small = mixed * 10
+    return [atoms for pair in zip(cells[:30], small[:30], strict=True) for atoms in pair] + small
+
+
+@pytest.fixture(scope="module")
+def dask_cluster():
+    """A cluster of two processes on this machine."""
+    distributed = pytest.importorskip("dask.distributed", reason="needs the extra dask")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(2, timeout=60)
+        yield client
+
+
+def assert_parallel_is_serial(estimator, X, backend, n_jobs=2, **settings):
+    serial = clone(estimator).fit(X)
+    parallel = clone(estimator).set_params(n_jobs=n_jobs).fit(X)
+    for method in ("transform", "transform_atoms"):
+        with parallel_config(backend=backend, **settings):
+            got = getattr(parallel, method)(X)
+        assert np.array_equal(got, getattr(serial, method)(X))
+
+
+class Recorder(DensityProjector):
+    """Notes the sizes of the structures in every chunk."""
+
+    def __init__(self, *, n_jobs=None):
+        super().__init__(cutoff=2.0, n_max=1, l_max=0, n_jobs=n_jobs)
+
+    def fit(self, X, y=None):
+        self.seen = []
+        return super().fit(X, y)
+
+    def _rows(self, structures, per_atom):
+        self.seen.append([len(structure) for structure in structures])
+        return super()._rows(structures, per_atom)
+
+
+def name(estimator):
+    return type(estimator).__name__
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
+def test_workers_on_this_machine(cells, estimator, backend):
+    assert_parallel_is_serial(estimator, cells, backend)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name)
+def test_structures_of_all_sizes_and_periodicities(unequal, estimator, backend):
+    assert_parallel_is_serial(estimator, unequal, backend)
+
+
+@pytest.mark.parametrize("n_jobs", [-1, 1, 3])
+def test_the_number_of_workers_does_not_matter(unequal, n_jobs):
+    assert_parallel_is_serial(POTENTIAL, unequal, "loky", n_jobs=n_jobs)
+
+
+def test_dask_cluster(dask_cluster, unequal):
+    before = dask_cluster.run(count_of_tasks)
+    for estimator in ESTIMATORS[1:3]:
+        assert_parallel_is_serial(estimator, unequal, "dask", n_jobs=None)
+    after = dask_cluster.run(count_of_tasks)
+    assert len(after) == 2
+    assert sum(after.values()) > sum(before.values())
+
+
+def count_of_tasks(dask_worker):
+    return len(dask_worker.state.log)
+
+
+def test_interaction_passes_the_workers_on(s22x5_small):
+    X = s22x5_small.data * 2
+    serial = InteractionFeatures(POTENTIAL).fit_transform(X)
+    parallel = InteractionFeatures(clone(POTENTIAL).set_params(n_jobs=2)).fit_transform(X)
+    assert np.array_equal(parallel, serial)
+
+
+def test_composition_is_chunked_too(cells):
+    with parallel_config(backend="loky", n_jobs=2):
+        assert (Composition().fit_transform(cells) == 32).all()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 5])
+def test_chunks_do_not_depend_on_the_number_of_workers(unequal, n_jobs):
+    recorder = Recorder(n_jobs=n_jobs).fit(unequal)
+    with parallel_config(backend="threading"):
+        recorder.transform(unequal)
+    assert sorted(recorder.seen) == sorted(
+        [len(atoms) for atoms in unequal[chunk]]
+        for chunk in chunks_by_atoms([len(atoms) for atoms in unequal])
+    )
+
+
+@given(
+    sizes=st.lists(st.integers(1, 300), min_size=1, max_size=60),
+    atoms_per_chunk=st.integers(1, 400),
+)
+def test_chunks_cover_everything_once_in_order_and_evenly(sizes, atoms_per_chunk):
+    chunks = chunks_by_atoms(sizes, atoms_per_chunk)
+    covered = [i for chunk in chunks for i in range(len(sizes))[chunk]]
+    assert covered == list(range(len(sizes)))
+    atoms = [sum(sizes[chunk]) for chunk in chunks]
+    assert min(atoms) > 0
+    # a chunk ends with the structure in which its share is reached
+    assert max(atoms) <= max(atoms_per_chunk, max(sizes)) + max(sizes)
+    n_wanted = min(-(-sum(sizes) // atoms_per_chunk), len(sizes))
+    assert len(chunks) <= n_wanted
+    assert max(atoms) < sum(sizes) / n_wanted + max(sizes)
+
+
+@given(n_structures=st.integers(1, 500), size=st.integers(1, 100))
+def test_chunks_of_equal_structures_differ_by_one_structure(n_structures, size):
+    chunks = chunks_by_atoms([size] * n_structures, 128)
+    counts = [chunk.stop - chunk.start for chunk in chunks]
+    assert max(counts) - min(counts) <= 1
