@@ -82,7 +82,9 @@ class LongRangePotential(Projector):
     For p <= 3 the k = 0 term of periodic structures is dropped, which stands for a uniform
     neutralising background; for p > 3 and p = 0 it is kept (theory, section 2.3). Work grows with
     the square of the number of atoms of a structure, memory linearly: the phases are built in
-    blocks of a few megabytes. Partly periodic structures are refused.
+    blocks of a few megabytes. Partly periodic structures are refused. Without ``include_center``
+    the own potential of an atom is subtracted, which leaves its rounding error: 1e-16 times
+    (2 sigma^2)^(-p/2), felt for steep potentials in sparse cells.
 
     References
     ----------

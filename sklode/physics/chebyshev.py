@@ -74,7 +74,7 @@ def interpolate(function, lower, upper, accuracy, degree=32):
         scale = np.abs(values).max(axis=0) + np.finfo(float).tiny
         sizes = np.abs(coefficients / scale).max(axis=1)
         if sizes[-max(degree // 8, 2) :].max() < 0.1 * accuracy:
-            kept = int(np.flatnonzero(sizes > 0.02 * accuracy)[-1]) + 1
+            kept = int(np.flatnonzero(sizes > 0.02 * accuracy).max(initial=0)) + 1
             return ChebyshevSeries(float(lower), float(upper), coefficients[:kept])
         degree *= 2
     raise RuntimeError(

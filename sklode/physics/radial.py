@@ -12,7 +12,6 @@ from .quadrature import gauss_legendre
 
 MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
 _GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
-_NEAR_SMEARINGS = 7.0  # distance beyond the basis from which the bare multipole series holds
 _TABLE_ACCURACY = 1e-11
 _WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
 _MAX_MULTIPOLES = 200
@@ -167,7 +166,7 @@ class PairTable:
 @lru_cache(maxsize=256)
 def pair_table(basis, law, upper=None):
     """Table of F_nl(d) of one atom's potential, up to ``upper`` or without limit (None)."""
-    limit = basis.reach + _NEAR_SMEARINGS * law.smearing if upper is None else upper
+    limit = basis.reach + _near_smearings(law) * law.smearing if upper is None else upper
     near = interpolate(
         lambda d: pair_integrals(basis, law, d),
         0.0,
@@ -177,6 +176,11 @@ def pair_table(basis, law, upper=None):
     )
     powers = np.repeat(law.exponent + np.arange(basis.l_max + 1.0), basis.n_max)
     return PairTable(near, _far_series(basis, law, limit), powers)
+
+
+def _near_smearings(law):
+    """Distance from the basis, in smearings, at which the potential is 1/r^p to 1e-9."""
+    return 7.0 + 0.2 * law.exponent
 
 
 def _far_series(basis, law, limit):

@@ -36,8 +36,12 @@ class KSpaceTail:
         decreasing = np.maximum.accumulate(envelope(grid)[::-1])[::-1] + np.finfo(float).tiny
         terms = np.exp([np.interp(norms, grid, np.log(column)) for column in decreasing.T]).T
         self._norms = norms
-        self._coherent = _sums_from_the_end(terms)
-        self._random = np.sqrt(0.5 * _sums_from_the_end(terms**2))
+        # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
+        volume = abs(np.linalg.det(cell))
+        count = 1.0 + volume * self._k_max / (4.0 * np.pi**2 * smearing**2)
+        last = decreasing[-1]
+        self._coherent = _sums_from_the_end(terms) + count * last
+        self._random = np.sqrt(0.5 * (_sums_from_the_end(terms**2) + count * last**2))
 
     def beyond(self, k_cutoff, weights):
         """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels).
@@ -56,7 +60,10 @@ class KSpaceTail:
         return _ORDER * self._random[0][:, None] * np.linalg.norm(weights, axis=0)
 
     def cutoff(self, allowed, weights):
-        """Smallest cutoff whose tails are ``allowed`` (n_exponents, n_channels) at most."""
+        """End of the first shell beyond which the tails are ``allowed`` (n_exponents, n_channels).
+
+        At most the largest cutoff that this object knows of.
+        """
         low, high = 0, len(self._norms)
         while low < high:
             middle = (low + high) // 2

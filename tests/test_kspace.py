@@ -1,0 +1,157 @@
+"""Reciprocal lattice vectors, phases on them, and what lies beyond the cutoff."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from systems import FCC, FIXED_EXAMPLES, cells, is_solid, triclinic
+
+from sklode.physics.kspace import PhaseTables, half_sphere, line_blocks, reciprocal
+from sklode.physics.potentials import SmearedPowerLaw
+from sklode.physics.truncation import KSpaceTail
+
+
+def full_sphere(cell, k_cutoff):
+    """All integers n with 0 < |n B| < k_cutoff, from a box that is larger than needed."""
+    longest = np.linalg.norm(cell, axis=1).max()
+    reach = int(longest * k_cutoff / (2 * np.pi)) + 2
+    grid = np.mgrid[[slice(-reach, reach + 1)] * 3].reshape(3, -1).T
+    norms = np.linalg.norm(grid @ reciprocal(cell), axis=1)
+    return grid[(norms < k_cutoff) & (norms > 0)]
+
+
+def integers(sphere, cell):
+    exact = sphere.vectors @ cell.T / (2 * np.pi)
+    rounded = np.round(exact).astype(int)
+    np.testing.assert_allclose(exact, rounded, atol=1e-9)
+    return rounded
+
+
+@settings(FIXED_EXAMPLES, max_examples=60)
+@given(cells(), st.floats(0.5, 6.0))
+def test_half_sphere_has_one_of_each_pair(cell, k_cutoff):
+    assume(is_solid(cell))
+    half = half_sphere(cell, k_cutoff)
+    found = [tuple(n) for n in integers(half, cell)]
+    expected = {tuple(n) for n in full_sphere(cell, k_cutoff)}
+    mirrored = {tuple(-c for c in n) for n in found}
+    assert len(set(found)) == len(found) == len(half)
+    assert not mirrored & set(found)
+    assert mirrored | set(found) == expected
+    np.testing.assert_allclose(half.norms, np.linalg.norm(half.vectors, axis=1), rtol=1e-15)
+
+
+@settings(FIXED_EXAMPLES, max_examples=30)
+@given(cells(), st.floats(1.0, 6.0))
+def test_lines_are_runs_along_the_third_axis(cell, k_cutoff):
+    assume(is_solid(cell))
+    half = half_sphere(cell, k_cutoff)
+    counts = np.diff(half.starts)
+    points = [
+        [n1, n2, n3 + step]
+        for (n1, n2, n3), count in zip(half.lines, counts, strict=True)
+        for step in range(count)
+    ]
+    assert (counts > 0).all()
+    assert half.starts[-1] == len(half)
+    np.testing.assert_array_equal(np.reshape(points, (-1, 3)), integers(half, cell))
+
+
+def test_reciprocal_vectors_are_dual():
+    cell = np.array(triclinic().cell)
+    np.testing.assert_allclose(reciprocal(cell) @ cell.T, 2 * np.pi * np.eye(3), atol=1e-13)
+
+
+def test_handedness_does_not_matter():
+    cell = np.array(triclinic().cell)
+    right, left = half_sphere(cell, 5.0), half_sphere(cell * [[1.0], [1.0], [-1.0]], 5.0)
+    np.testing.assert_allclose(np.sort(right.norms), np.sort(left.norms), rtol=1e-13)
+
+
+def test_boundary_is_excluded_and_a_small_sphere_is_empty():
+    cube = 2 * np.pi * np.eye(3)
+    assert len(half_sphere(cube, 1.0)) == 0
+    assert len(half_sphere(cube, 1.0 + 1e-9)) == 3
+    assert len(half_sphere(cube, 1.5)) == 9
+
+
+@settings(FIXED_EXAMPLES, max_examples=30)
+@given(cells(), st.floats(1.5, 6.0), st.integers(0, 99))
+def test_phase_tables_are_plane_waves(cell, k_cutoff, seed):
+    assume(is_solid(cell))
+    half = half_sphere(cell, k_cutoff)
+    assume(len(half) > 0)
+    positions = np.random.default_rng(seed).uniform(-3.0, 4.0, (4, 3)) @ cell  # also outside
+    phases = np.empty((4, len(half)), complex)
+    PhaseTables(positions, cell, half).fill(phases, 0, len(half.lines))
+    np.testing.assert_allclose(phases, np.exp(1j * positions @ half.vectors.T), atol=5e-12)
+
+
+@pytest.mark.parametrize("points", [1, 7, 100, 10**6])
+def test_blocks_of_lines_cover_all_of_them(points):
+    half = half_sphere(np.array(triclinic().cell), 6.0)
+    blocks = line_blocks(half, points)
+    assert blocks[0][0] == 0
+    assert blocks[-1][1] == len(half.lines)
+    assert all(a[1] == b[0] for a, b in pairwise(blocks))
+    longest = np.diff(half.starts).max()
+    sizes = [half.starts[last] - half.starts[first] for first, last in blocks]
+    assert max(sizes) <= max(points, longest)
+
+
+def test_phases_of_blocks_join_seamlessly():
+    atoms = triclinic()
+    half = half_sphere(np.array(atoms.cell), 5.0)
+    tables = PhaseTables(atoms.positions, np.array(atoms.cell), half)
+    whole, parts = (np.empty((len(atoms), len(half)), complex) for _ in range(2))
+    tables.fill(whole, 0, len(half.lines))
+    for first, last in line_blocks(half, 40):
+        tables.fill(parts[:, half.starts[first] : half.starts[last]], first, last)
+    np.testing.assert_array_equal(parts, whole)
+
+
+class TestTail:
+    CELL, SMEARING = 2.5 * FCC, 0.8
+    ONE_AND_FOUR = np.array([[1.0, 0.5], [0.0, -0.5], [0.0, 2.0], [0.0, 0.5]])  # two channels
+
+    def envelope(self, k):
+        return np.stack([SmearedPowerLaw(p, self.SMEARING).fourier(k) for p in (1, 6)], axis=1)
+
+    @pytest.fixture
+    def tail(self):
+        return KSpaceTail(self.CELL, self.envelope, self.SMEARING, 1e-9)
+
+    def test_it_decreases_to_nothing(self, tail):
+        tails = np.array([tail.beyond(k, self.ONE_AND_FOUR) for k in np.linspace(0.5, 12.0, 60)])
+        assert tails.shape == (60, 2, 2)
+        assert (np.diff(tails, axis=0) <= 0).all()
+        assert (tails[-1] <= 1e-9 * tails[0]).all()
+
+    @pytest.mark.parametrize("k_cutoff", [2.0, 4.0, 6.0])
+    def test_it_bounds_what_an_atom_of_any_weight_leaves_out(self, tail, k_cutoff):
+        norms = half_sphere(self.CELL, 20.0).norms
+        omitted = self.envelope(norms[norms >= k_cutoff]).sum(axis=0)
+        for weight in (0.1, 1.0, -3.0):
+            bound = tail.beyond(k_cutoff, np.array([[weight]]))[:, 0]
+            assert (bound >= abs(weight) * omitted * (1 - 1e-6)).all()
+
+    def test_it_is_proportional_to_the_weights(self, tail):
+        single = tail.beyond(3.0, self.ONE_AND_FOUR)
+        np.testing.assert_allclose(tail.beyond(3.0, -3 * self.ONE_AND_FOUR), 3 * single, rtol=1e-14)
+
+    @pytest.mark.parametrize("accuracy", [1e-2, 1e-4, 1e-8])
+    def test_cutoff_suffices_and_is_one_shell_too_far_at_most(self, tail, accuracy):
+        allowed = accuracy * tail.expected_scale(self.ONE_AND_FOUR)
+        k_cutoff = tail.cutoff(allowed, self.ONE_AND_FOUR)
+        assert (tail.beyond(k_cutoff, self.ONE_AND_FOUR) <= allowed).all()
+        shells = np.unique(half_sphere(self.CELL, k_cutoff).norms.round(6))
+        shorter = shells[-2] * (1 - 1e-5)
+        assert (tail.beyond(shorter, self.ONE_AND_FOUR) > allowed).any()
+
+    def test_higher_accuracy_needs_more_vectors(self, tail):
+        scale = tail.expected_scale(self.ONE_AND_FOUR)
+        accuracies = (1e-2, 1e-4, 1e-6, 1e-8, 0.0)
+        cutoffs = [tail.cutoff(a * scale, self.ONE_AND_FOUR) for a in accuracies]
+        assert (np.diff(cutoffs) > 0).all()
