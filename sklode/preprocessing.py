@@ -36,9 +36,9 @@ class BlockScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     --------
     >>> import numpy as np
     >>> from sklode import BlockScaler
-    >>> BlockScaler(floor=0.1).fit_transform(np.array([[10.0, 2.0, 0.01], [10.0, -2.0, 0.01]]))
-    array([[ 1.   ,  1.   ,  0.01 ],
-           [ 1.   , -1.   ,  0.01 ]])
+    >>> BlockScaler(floor=0.1).fit_transform(np.array([[10.0, 2.0, 0.5], [10.0, -2.0, 0.5]]))
+    array([[ 1. ,  1. ,  0.5],
+           [ 1. , -1. ,  0.5]])
     """
 
     _parameter_constraints = {
