@@ -6,7 +6,7 @@ from .kspace import half_sphere, reciprocal
 
 _GRID = 256  # points of the envelope's table
 _RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
-_ORDER = 0.2  # coefficients of dense, ordered matter against those of random positions
+_ORDER = 0.3  # largest coefficients of dense, ordered matter against those of random positions
 
 
 class KSpaceTail:
@@ -36,6 +36,7 @@ class KSpaceTail:
         decreasing = np.maximum.accumulate(envelope(grid)[::-1])[::-1] + np.finfo(float).tiny
         terms = np.exp([np.interp(norms, grid, np.log(column)) for column in decreasing.T]).T
         self._norms = norms
+        self._smearing = smearing
         # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
         volume = abs(np.linalg.det(cell))
         count = 1.0 + volume * self._k_max / (4.0 * np.pi**2 * smearing**2)
@@ -56,8 +57,14 @@ class KSpaceTail:
         return self._coherent[index][:, None] * heaviest + random
 
     def expected_scale(self, weights):
-        """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels)."""
-        return _ORDER * self._random[0][:, None] * np.linalg.norm(weights, axis=0)
+        """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels).
+
+        Waves longer than the smearing do not count, since dense matter suppresses them.
+        """
+        short = np.searchsorted(self._norms[:-1], 1.0 / self._smearing)
+        own = self._coherent[short][:, None] * np.abs(weights).max(axis=0)
+        others = self._random[short][:, None] * np.linalg.norm(weights, axis=0)
+        return _ORDER * np.maximum(own, others)
 
     def cutoff(self, allowed, weights):
         """End of the first shell beyond which the tails are ``allowed`` (n_exponents, n_channels).
