@@ -10,6 +10,7 @@ from .composition import Composition
 from .density import DensityProjector
 from .interaction import InteractionFeatures
 from .long_range import LongRangePotential
+from .multipoles import MultipoleFeatures
 from .power_spectrum import PowerSpectrum
 from .preprocessing import BlockScaler
 
@@ -24,5 +25,6 @@ __all__ = [
     "DensityProjector",
     "InteractionFeatures",
     "LongRangePotential",
+    "MultipoleFeatures",
     "PowerSpectrum",
 ]

@@ -13,7 +13,7 @@ class Block:
     Attributes
     ----------
     family : str
-        "rho", or "v" and the exponent.
+        "rho", or "v" or "m" and the exponent.
     exponent : float or None
         None for the local density.
     channels : tuple of str
@@ -27,16 +27,17 @@ class Block:
     channels: tuple
     n_max: int
 
+    @classmethod
+    def of_exponent(cls, letter, exponent, channels, n_max):
+        """A far-field block whose family names the exponent, such as v1 or m2.5."""
+        short = f"{exponent:g}"
+        text = short if float(short) == exponent else repr(exponent)
+        return cls(letter + text, exponent, channels, n_max)
+
     @property
     def size(self):
         """Number of (channel, n) pairs."""
         return len(self.channels) * self.n_max
-
-
-def potential_family(exponent):
-    """Family name of a potential, such as v1 or v2.5."""
-    short = f"{exponent:g}"
-    return f"v{short}" if float(short) == exponent else f"v{exponent!r}"
 
 
 def coefficient_table(blocks, l_max):

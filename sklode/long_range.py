@@ -2,13 +2,11 @@
 
 from numbers import Real
 
-import numpy as np
-
 from .base import Interval
-from .features import Block, potential_family
+from .far_field import check_cutoff_width, read_exponents, refuse_partly_periodic
+from .features import Block
 from .physics.potential_expansion import potential_expansion
 from .projector import Projector
-from .reading import describe
 
 
 class LongRangePotential(Projector):
@@ -37,11 +35,18 @@ class LongRangePotential(Projector):
     radial_basis : {"gto", "monomial"}, default="monomial"
         r^(l+2n) on [0, cutoff], or r^n exp(-r^2/2 s_n^2) with s_n = cutoff max(sqrt(n), 1) / n_max;
         both Loewdin-orthonormalised (theory, section 3).
+    exterior : bool, default=False
+        Whether only atoms beyond ``cutoff`` act, with the smooth weight 1 - f_c(r) of eq. (7.1):
+        the far field alone, which does not count again what a local density sees.
+    cutoff_width : float, default=0.5
+        Width in angstrom of the shell below ``cutoff`` in which atoms begin to act; with
+        ``exterior`` only.
     charges : str or None, default=None
         Name of a per-atom array, such as "initial_charges", that weighs the atoms in one single
         channel. None gives one channel per element.
     include_center : bool, default=False
-        Whether an atom's own smeared potential counts. Its periodic images always do.
+        Whether an atom's own smeared potential counts. Its periodic images always do. Not with
+        ``exterior``.
     tol : float, default=1e-6
         Largest error of a coefficient of a periodic structure, relative to the largest one of the
         same exponent and channel. Chooses the k-vectors.
@@ -115,6 +120,8 @@ class LongRangePotential(Projector):
         "charges": [str, None],
         "tol": [Interval(Real, 0, 1, closed="neither")],
         "k_cutoff": [Interval(Real, 0, None, closed="neither"), None],
+        "exterior": ["boolean"],
+        "cutoff_width": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -126,6 +133,8 @@ class LongRangePotential(Projector):
         *,
         smearing=1.0,
         radial_basis="monomial",
+        exterior=False,
+        cutoff_width=0.5,
         charges=None,
         include_center=False,
         tol=1e-6,
@@ -144,6 +153,8 @@ class LongRangePotential(Projector):
         self.l_max = l_max
         self.smearing = smearing
         self.radial_basis = radial_basis
+        self.exterior = exterior
+        self.cutoff_width = cutoff_width
         self.charges = charges
         self.include_center = include_center
         self.tol = tol
@@ -156,20 +167,19 @@ class LongRangePotential(Projector):
         self.dtype = dtype
         self.n_jobs = n_jobs
 
-    def _fit(self, atoms_list):
+    def _check_parameters(self):
         self._exponents()
-        super()._fit(atoms_list)
+        if self.exterior:
+            check_cutoff_width(self)
+            if self.include_center:
+                raise ValueError(
+                    "include_center=True contradicts exterior=True: an atom is inside its own "
+                    "cutoff."
+                )
+        super()._check_parameters()
 
     def _exponents(self):
-        single = isinstance(self.exponent, Real)
-        exponents = [self.exponent] if single else list(self.exponent)
-        valid = all(isinstance(p, Real) and np.isfinite(p) and p >= 0 for p in exponents)
-        if not exponents or not valid or len(set(exponents)) < len(exponents):
-            raise ValueError(
-                "exponent must be a real number >= 0 or a sequence of different ones; got "
-                f"{self.exponent!r}."
-            )
-        return [float(p) for p in exponents]
+        return read_exponents(self.exponent, lowest=0)
 
     def _charge_names(self):
         return () if self.charges is None else (self.charges,)
@@ -179,17 +189,11 @@ class LongRangePotential(Projector):
 
     def _check_structures(self, atoms_list):
         super()._check_structures(atoms_list)
-        for index, atoms in enumerate(atoms_list):
-            if atoms.pbc.any() and not atoms.pbc.all():
-                raise ValueError(
-                    f"{describe(index, atoms)}: is periodic along some directions only (pbc = "
-                    f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. "
-                    "Set pbc to all True with enough vacuum, or to all False."
-                )
+        refuse_partly_periodic(atoms_list)
 
     def _blocks(self):
         labels = self._channel_labels()
-        return [Block(potential_family(p), p, labels, self.n_max) for p in self._exponents()]
+        return [Block.of_exponent("v", p, labels, self.n_max) for p in self._exponents()]
 
     def _coefficients(self, structures):
         return potential_expansion(
@@ -201,4 +205,5 @@ class LongRangePotential(Projector):
             include_center=self.include_center,
             tol=float(self.tol),
             k_cutoff=None if self.k_cutoff is None else float(self.k_cutoff),
+            exterior_width=float(self.cutoff_width) if self.exterior else None,
         )

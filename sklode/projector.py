@@ -15,7 +15,7 @@ from .features import (
     split_by_center,
 )
 from .physics.invariants import flatten_coefficients, pool, power_spectrum
-from .physics.radial import MAX_MONOMIALS, RadialBasis
+from .physics.radial import RadialBasis
 from .physics.structures import Channels, atom_offsets
 from .reading import describe
 
@@ -44,12 +44,12 @@ class Projector(StructureTransformer):
     }
 
     def _fit(self, atoms_list):
-        if self.radial_basis == "monomial" and self.n_max > MAX_MONOMIALS:
-            raise ValueError(
-                f"n_max={self.n_max} monomials r^(l+2n) are linearly dependent to working "
-                f"precision; use n_max <= {MAX_MONOMIALS}, or radial_basis='gto'."
-            )
+        self._check_parameters()
         self.species_ = learn_species(self.species, atoms_list)
+
+    def _check_parameters(self):
+        """Refuse combinations of parameters that the constraints let through."""
+        self._basis  # noqa: B018, refuses what cannot be orthonormalised
 
     @property
     def _basis(self):

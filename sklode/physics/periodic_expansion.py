@@ -5,7 +5,6 @@ from scipy.linalg.blas import dgemm
 
 from .harmonics import degree_slice, spherical_harmonics
 from .kspace import PhaseTables, half_sphere, line_blocks
-from .radial import center_integrals, plane_wave_table
 from .truncation import KSpaceTail
 
 _BLOCK = 2**17  # terms (channels times atoms times k-vectors) held at once: 2 MB
@@ -20,51 +19,64 @@ class PeriodicExpansion:
 
     Parameters
     ----------
-    basis : RadialBasis
+    basis : RadialBasis or SolidHarmonicBasis
+        What the potential is projected on: ``l_max``, ``n_max`` and ``plane_waves(k)``.
     laws : sequence of SmearedPowerLaw
-        Potentials, all of the same smearing.
-    include_center : bool
-        Whether the atom's own smeared potential counts.
+        Potentials.
+    uniform : array-like of shape (n_laws,)
+        Weight of the k = 0 term (section 2.3).
+    own : ndarray of shape (n_laws, n_max) or None
+        Coefficients of an atom's own potential, to be subtracted.
+    short_range : callable or None
+        Structure and channels to coefficients that are added, for each l of shape (n_atoms,
+        2 l + 1, n_laws, n_channels, n_max).
     tol : float
         Largest error, relative to the largest coefficient of each channel and exponent.
     k_cutoff : float or None
         Radius of the k-sphere in 1/angstrom; None chooses it from ``tol``.
     """
 
-    def __init__(self, basis, laws, *, include_center, tol, k_cutoff):
+    def __init__(self, basis, laws, *, uniform, own=None, short_range=None, tol, k_cutoff=None):
         self._basis = basis
         self._laws = laws
-        self._include_center = include_center
+        self._uniform = np.asarray(uniform)
+        self._own = own
+        self._short_range = short_range
         self._tol = tol
         self._k_cutoff = k_cutoff
         self._kept_kernel = (None, None)
         self._kept_tail = (None, None)
 
     def __call__(self, structure, channels):
-        """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max)."""
-        weights = channels.dense()
-        present = weights.any(axis=0)
-        shape = (len(self._laws), channels.count, self._basis.n_max)
-        out = [np.zeros((len(structure), 2 * l + 1, *shape)) for l in self._degrees]
+        """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
+        present, acting = channels.present()
+        out = self._zeros(structure, channels.count)
         if present.any():
-            for whole, part in zip(out, self._sum(structure, weights[:, present]), strict=True):
+            for whole, part in zip(out, self._sum(structure, acting), strict=True):
                 whole[:, :, :, present] = part
-        return [c.reshape(*c.shape[:2], -1) for c in out]
+        return out
+
+    def _zeros(self, structure, n_channels):
+        shape = (len(self._laws), n_channels, self._basis.n_max)
+        return [np.zeros((len(structure), 2 * l + 1, *shape)) for l in self._degrees]
 
     @property
     def _degrees(self):
         return range(self._basis.l_max + 1)
 
-    def _sum(self, structure, weights):
+    def _sum(self, structure, channels):
+        """The whole coefficients: k-vectors up to a cutoff that suffices, and all other parts."""
+        weights = channels.dense()
+        rest = self._other_parts(structure, channels, weights)
         if self._k_cutoff is not None:
-            return self._truncated_sum(structure, weights, self._k_cutoff)
+            return self._plane_wave_part(structure, weights, rest, self._k_cutoff)
         uniform = np.abs(self._uniform_part(structure, weights)).max(axis=2)
         finest = self._tol
         while True:
             tail = self._tail(structure, finest)
             expected = np.maximum(tail.expected_scale(weights), uniform)
             k_cutoff = tail.cutoff(finest * expected, weights)
-            sums = self._truncated_sum(structure, weights, k_cutoff)
+            sums = self._plane_wave_part(structure, weights, rest, k_cutoff)
             largest = np.max([np.abs(c).max(axis=(0, 1, 4)) for c in sums], axis=0)
             omitted = tail.beyond(k_cutoff, weights)
             if np.all(omitted <= self._tol * largest) or finest <= _FINEST:
@@ -72,16 +84,22 @@ class PeriodicExpansion:
             # small coefficients, as of symmetric crystals under a wide smearing: sum further
             finest = max(_FINEST, 0.5 * finest * np.min(self._tol * largest / omitted))
 
-    def _truncated_sum(self, structure, weights, k_cutoff):
-        """For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
+    def _other_parts(self, structure, channels, weights):
+        """All that does not depend on the k-vectors; for each l as the coefficients."""
+        if self._short_range is None:
+            parts = self._zeros(structure, channels.count)
+        else:
+            parts = self._short_range(structure, channels)
+        parts[0][:, 0] += self._uniform_part(structure, weights)
+        if self._own is not None:
+            parts[0][:, 0] -= weights[:, None, :, None] * self._own[:, None, :]
+        return parts
+
+    def _plane_wave_part(self, structure, weights, rest, k_cutoff):
         sphere, kernels = self._kernels(structure, k_cutoff)
         sums = _sum_plane_waves(structure, weights, sphere, kernels)
-        coefficients = self._by_degree(sums, len(structure), weights.shape[1])
-        coefficients[0][:, 0] += self._uniform_part(structure, weights)
-        if not self._include_center:
-            own = np.stack([center_integrals(self._basis, law) for law in self._laws])
-            coefficients[0][:, 0] -= weights[:, None, :, None] * own[:, None, :]
-        return coefficients
+        parts = self._by_degree(sums, len(structure), weights.shape[1])
+        return [part + other for part, other in zip(parts, rest, strict=True)]
 
     def _by_degree(self, sums, n_atoms, n_channels):
         """Sort the columns (l, m, law, n) of even and odd degrees into one array a degree."""
@@ -92,7 +110,7 @@ class PeriodicExpansion:
             taken[l % 2] += width
             part = sums[l % 2][:, start : start + width]
             part = part.reshape(n_channels, n_atoms, 2 * l + 1, n_laws, n_max)
-            coefficients.append(np.ascontiguousarray(part.transpose(1, 2, 3, 0, 4)))
+            coefficients.append(part.transpose(1, 2, 3, 0, 4))
         return coefficients
 
     def _kernels(self, structure, k_cutoff):
@@ -107,7 +125,7 @@ class PeriodicExpansion:
     def _evaluate_kernels(self, sphere, volume):
         n_k, n_max = len(sphere), self._basis.n_max
         fourier = np.stack([law.fourier(sphere.norms) for law in self._laws], axis=1)
-        integrals = self._plane_waves(sphere.norms).reshape(n_k, -1, 1, n_max)
+        integrals = self._basis.plane_waves(sphere.norms).reshape(n_k, -1, 1, n_max)
         radial = 8.0 * np.pi / volume * integrals * fourier[:, None, :, None]
         harmonics = spherical_harmonics(sphere.vectors, self._basis.l_max)
         columns = ([], [])
@@ -116,14 +134,10 @@ class PeriodicExpansion:
             columns[l % 2].append((angular * radial[:, l : l + 1]).reshape(n_k, -1))
         return [np.concatenate([np.empty((n_k, 0)), *parity], axis=1) for parity in columns]
 
-    def _plane_waves(self, k):
-        reach = 2.0 ** np.ceil(np.log2(k.max(initial=1.0)))  # few tables serve all cells
-        return plane_wave_table(self._basis, reach)(k)
-
     def _tail(self, structure, accuracy):
         key = (structure.cell.tobytes(), accuracy)
         if self._kept_tail[0] != key:
-            smearing = self._laws[0].smearing
+            smearing = min(law.smearing for law in self._laws)
             tail = KSpaceTail(structure.cell, self._envelope(structure), smearing, accuracy)
             self._kept_tail = (key, tail)
         return self._kept_tail[1]
@@ -135,7 +149,7 @@ class PeriodicExpansion:
         degree = np.arange(basis.l_max + 1)[:, None]
 
         def envelope(k):
-            integrals = self._plane_waves(k).reshape(len(k), basis.l_max + 1, basis.n_max)
+            integrals = basis.plane_waves(k).reshape(len(k), basis.l_max + 1, basis.n_max)
             largest = np.abs(integrals * np.sqrt((2 * degree + 1) / (4 * np.pi))).max(axis=(1, 2))
             fourier = np.stack([law.fourier(k) for law in self._laws], axis=1)
             return 8.0 * np.pi / volume * largest[:, None] * np.abs(fourier)
@@ -143,12 +157,11 @@ class PeriodicExpansion:
         return envelope
 
     def _uniform_part(self, structure, weights):
-        """The k = 0 term, where it is kept (section 2.3); (n_laws, n_channels, n_max)."""
+        """The k = 0 term; (n_laws, n_channels, n_max)."""
         volume = abs(np.linalg.det(structure.cell))
-        zero = np.array([law.fourier_at_zero for law in self._laws])
-        radial = plane_wave_table(self._basis, 1.0)(np.zeros(1))[0, : self._basis.n_max]
+        radial = self._basis.plane_waves(np.zeros(1))[0, : self._basis.n_max]
         amount = np.sqrt(4.0 * np.pi) / volume * weights.sum(axis=0)
-        return zero[:, None, None] * amount[:, None] * radial
+        return self._uniform[:, None, None] * amount[:, None] * radial
 
 
 def _sum_plane_waves(structure, weights, sphere, kernels):

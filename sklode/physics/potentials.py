@@ -37,6 +37,15 @@ def exponential_integral(nu, s):
     return np.exp(-s) * length * (integrand @ weights)
 
 
+def scaled_lower_gamma(a, x):
+    """P(a, x) / x^a of the regularised lower incomplete gamma function, also at x = 0."""
+    powers = np.arange(_SERIES_TERMS)
+    series = (-1.0) ** powers / (gamma(powers + 1.0) * (a + powers) * gamma(a))
+    small = np.polynomial.polynomial.polyval(np.minimum(x, _SERIES_BELOW), series)
+    safe = np.maximum(x, _SERIES_BELOW)
+    return np.where(x < _SERIES_BELOW, small, gammainc(a, safe) / safe**a)
+
+
 @dataclass(frozen=True)
 class SmearedPowerLaw:
     r"""The potential of one atom: 1/r^p, smoothed below the smearing length.
@@ -61,13 +70,7 @@ class SmearedPowerLaw:
         x = r * r / (2.0 * sigma**2)
         if p == 0:
             return (np.pi * sigma**2) ** -0.75 * np.exp(-x)
-        a = 0.5 * p
-        powers = np.arange(_SERIES_TERMS)
-        series = (-1.0) ** powers / (gamma(powers + 1.0) * (a + powers) * gamma(a))
-        small = np.polynomial.polynomial.polyval(np.minimum(x, _SERIES_BELOW), series)
-        safe = np.where(x < _SERIES_BELOW, _SERIES_BELOW, x)
-        reduced = np.where(x < _SERIES_BELOW, small, gammainc(a, safe) / safe**a)
-        return reduced * (2.0 * sigma**2) ** -a
+        return scaled_lower_gamma(0.5 * p, x) * (2.0 * sigma**2) ** (-0.5 * p)
 
     @property
     def _prefactor(self):
@@ -83,13 +86,21 @@ class SmearedPowerLaw:
         return self._prefactor * exponential_integral(0.5 * (self.exponent - 1.0), s)
 
     @property
-    def fourier_at_zero(self):
-        """Weight of the k = 0 term: its limit for p > 3 and p = 0, else 0 (background, 2.3)."""
+    def finite_part_at_zero(self):
+        """Constant of the Fourier transform at k -> 0, without k^(p-3) or, for p = 3, log(k).
+
+        For p = 3 its value is relative to a length of 1 angstrom (section 2.3).
+        """
+        if self.exponent == 3:
+            return -4.0 * np.pi * np.log(self.smearing)
         if self.exponent == 0:
             return (4.0 * np.pi * self.smearing**2) ** 0.75
-        if self.exponent <= 3:
-            return 0.0
         return 2.0 * self._prefactor / (self.exponent - 3.0)
+
+    @property
+    def fourier_at_zero(self):
+        """Weight of the k = 0 term: its limit for p > 3 and p = 0, else 0 (background, 2.3)."""
+        return 0.0 if 0 < self.exponent <= 3 else self.finite_part_at_zero
 
 
 def multipole_coefficient(exponent, l, k):

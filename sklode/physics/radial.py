@@ -37,6 +37,13 @@ class RadialBasis:
     l_max: int
     cutoff: float
 
+    def __post_init__(self):
+        if self.kind == "monomial" and self.n_max > MAX_MONOMIALS:
+            raise ValueError(
+                f"n_max={self.n_max} monomials r^(l+2n) are linearly dependent to working "
+                f"precision; use n_max <= {MAX_MONOMIALS}, or radial_basis='gto'."
+            )
+
     @property
     def _widths(self):
         return self.cutoff * np.maximum(np.sqrt(np.arange(self.n_max)), 1.0) / self.n_max
@@ -71,6 +78,11 @@ class RadialBasis:
             return np.broadcast_to(values, (self.l_max + 1, *values.shape))
         x = r / self.cutoff
         return np.array([self._loewdin(l) @ x ** (l + 2 * n) for l in range(self.l_max + 1)])
+
+    def plane_waves(self, k):
+        """I_nl(k) = int r^2 R_nl j_l(kr) dr, shape (len(k), (l_max + 1) * n_max), l slowest."""
+        k_max = 2.0 ** np.ceil(np.log2(k.max(initial=1.0)))  # few tables serve all cells
+        return plane_wave_table(self, k_max)(k)
 
     def quadrature(self, shortest):
         """Nodes r of shape (n_nodes,) and R_nl r^2 dr of shape (l_max + 1, n_max, n_nodes).

@@ -1,0 +1,237 @@
+"""Generalised multipoles of the far field, as a transformer."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .base import Interval
+from .far_field import check_cutoff_width, read_exponents, refuse_partly_periodic
+from .features import Block
+from .physics.multipole_expansion import far_field_potential, multipole_expansion
+from .physics.structures import atom_offsets
+from .projector import Projector
+from .reading import read_structures
+
+
+class MultipoleFeatures(Projector):
+    r"""Exterior multipoles: all that far atoms do to an environment, for an interaction 1/r^p.
+
+    .. math:: M^a_{i,klm} = \sum_{j\in a} [1 - f_c(r_{ij})]\, Y_{lm}(\hat r_{ij}) / r_{ij}^{p+l+2k}
+
+    over the atoms of element a outside ``cutoff``, periodic images included (theory, section 6).
+    The far field near the atom is a sum of known radial functions times these numbers, eq. (6.1);
+    for p = 1 the order k = 0 alone is the whole field.
+
+    Parameters
+    ----------
+    exponent : float or sequence of float, default=1
+        Power p of the interaction, any real p > 0. A sequence gives the columns of all its
+        exponents.
+    cutoff : float, default=3.0
+        Radius in angstrom inside which atoms do not act.
+    n_max : int, default=1
+        Number of orders k = 0 .. n_max - 1; the columns call them n. One is enough for p = 1.
+    l_max : int, default=3
+        Largest degree of the spherical harmonics, inclusive.
+    cutoff_width : float, default=0.5
+        Width in angstrom of the shell below ``cutoff`` in which atoms begin to act, eq. (7.1).
+    charges : str or None, default=None
+        Name of a per-atom array, such as "initial_charges", that weighs the atoms in one single
+        channel. None gives one channel per element.
+    tol : float, default=1e-6
+        Largest error for periodic structures: of M cutoff^(p+l+2k), relative to the largest one of
+        the same exponent, order and channel. Chooses k-vectors and pairs.
+    invariants : {"power_spectrum", "radial_spectrum", None}, default="power_spectrum"
+        Invariants of eq. (7.2); the l = 0 multipoles alone; or None for the multipoles themselves,
+        in columns (species, n, l, m), m = -l .. l.
+    center_species : {"shared", "split"}, default="shared"
+        "shared" adds all atoms of a structure up; "split" keeps one block of columns per central
+        element.
+    species : "auto" or list of str or int, default="auto"
+        Elements that have a channel. "auto" takes those seen in ``fit``.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with an element without channel: raise, or treat its atoms as absent.
+    pooling : {"sum", "mean"}, default="sum"
+        How atoms make a structure: "sum" for energies, "mean" for energies per atom.
+    dtype : {"float64", "float32"}, default="float64"
+        Type of the features. The sums are done in float64.
+    n_jobs : int or None, default=None
+        Number of workers for chunks of structures, as in joblib.
+
+    Attributes
+    ----------
+    species_ : ndarray of shape (n_species,)
+        Sorted atomic numbers seen in ``fit`` or given as ``species``.
+    feature_table_ : DataFrame
+        One row a column: name, family, exponent, species, order n and degree.
+
+    See Also
+    --------
+    LongRangePotential : The same far field, smeared and projected, with ``exterior=True``.
+    PowerSpectrum : Invariants of density and multipoles together.
+
+    Notes
+    -----
+    Periodic structures are summed by the Ewald split of eq. (6.4). Where the lattice sum diverges,
+    a uniform background neutralises the channel; for p = 3, where its constant is undefined, the
+    l = 0 multipole of a charged channel is relative to the cutoff. Memory grows linearly with the
+    number of atoms of a periodic structure, and with its square for an isolated one. Partly
+    periodic structures are refused.
+
+    References
+    ----------
+    K. K. Huguenin-Dumittan, P. Loche, Ni Haoran, M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023).
+
+    Examples
+    --------
+    The electrostatic potential at the sites of rock salt is Madelung's constant:
+
+    >>> import numpy as np
+    >>> from ase.build import bulk
+    >>> from sklode import MultipoleFeatures
+    >>> salt = bulk("NaCl", "rocksalt", a=2.0)
+    >>> salt.set_initial_charges([1, -1])
+    >>> sources = MultipoleFeatures(
+    ...     1, cutoff=0.9, l_max=0, charges="initial_charges", tol=1e-9, invariants=None)
+    >>> potential = sources.fit([salt]).transform_atoms([salt])[:, 0] * np.sqrt(4 * np.pi)
+    >>> print(f"{potential[1]:.6f}")
+    1.747565
+    """
+
+    _parameter_constraints = {
+        name: constraint
+        for name, constraint in Projector._shared_constraints.items()
+        if name not in ("smearing", "radial_basis", "include_center")
+    } | {
+        "exponent": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "n_max": [Interval(Integral, 1, None, closed="left")],
+        "cutoff_width": [Interval(Real, 0, None, closed="left")],
+        "charges": [str, None],
+        "tol": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        exponent=1,
+        cutoff=3.0,
+        n_max=1,
+        l_max=3,
+        *,
+        cutoff_width=0.5,
+        charges=None,
+        tol=1e-6,
+        invariants="power_spectrum",
+        center_species="shared",
+        species="auto",
+        handle_unknown="error",
+        pooling="sum",
+        dtype="float64",
+        n_jobs=None,
+    ):
+        self.exponent = exponent
+        self.cutoff = cutoff
+        self.n_max = n_max
+        self.l_max = l_max
+        self.cutoff_width = cutoff_width
+        self.charges = charges
+        self.tol = tol
+        self.invariants = invariants
+        self.center_species = center_species
+        self.species = species
+        self.handle_unknown = handle_unknown
+        self.pooling = pooling
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    def _check_parameters(self):
+        self._exponents()
+        check_cutoff_width(self)
+
+    def _exponents(self):
+        return read_exponents(self.exponent)
+
+    def _charge_names(self):
+        return () if self.charges is None else (self.charges,)
+
+    def _channel_charges(self):
+        return self.charges
+
+    def _check_structures(self, atoms_list):
+        super()._check_structures(atoms_list)
+        refuse_partly_periodic(atoms_list)
+
+    def _blocks(self):
+        labels = self._channel_labels()
+        return [Block.of_exponent("m", p, labels, self.n_max) for p in self._exponents()]
+
+    def _coefficients(self, structures):
+        return multipole_expansion(
+            structures,
+            self._channels(structures),
+            self._exponents(),
+            int(self.n_max),
+            int(self.l_max),
+            cutoff=float(self.cutoff),
+            width=float(self.cutoff_width),
+            tol=float(self.tol),
+        )
+
+    def potential(self, X, points):
+        """Far-field potential near every atom, rebuilt from its multipoles by eq. (6.1).
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+        points : array-like of shape (n_points, 3)
+            Where, relative to the atom, in angstrom. The series converges up to the nearest atom
+            that acts.
+
+        Returns
+        -------
+        list of ndarray of shape (n_atoms, n_exponents, n_channels, n_points)
+            One array a structure, in 1/angstrom^p times the unit of the charges.
+
+        Examples
+        --------
+        >>> from ase import Atoms
+        >>> from sklode import MultipoleFeatures
+        >>> pair = Atoms("HF", positions=[[0, 0, 0], [0, 0, 8.0]])
+        >>> far = MultipoleFeatures(1, l_max=8).fit([pair]).potential([pair], [[0, 0, 1.0]])
+        >>> print(f"{far[0][0, 0, 1, 0]:.6f} {1 / 7:.6f}")
+        0.142857 0.142857
+        """
+        return self._far_field(X, points)[0]
+
+    def field(self, X, points):
+        """Far field, the negative gradient of ``potential``.
+
+        Parameters
+        ----------
+        X, points
+            As in ``potential``.
+
+        Returns
+        -------
+        list of ndarray of shape (n_atoms, n_exponents, n_channels, n_points, 3)
+            One array a structure, in 1/angstrom^(p+1) times the unit of the charges.
+        """
+        return self._far_field(X, points)[1]
+
+    def _far_field(self, X, points):
+        check_is_fitted(self)
+        points = np.atleast_2d(np.asarray(points, float))
+        if points.shape[1:] != (3,) or not np.isfinite(points).all():
+            raise ValueError(
+                f"points must be finite numbers of shape (n_points, 3); got shape {points.shape}."
+            )
+        atoms_list = self._read(X, reset=False)
+        structures = read_structures(atoms_list, self._charge_names())
+        self._check_structures(atoms_list)
+        exponents, n_max = self._exponents(), int(self.n_max)
+        shape = (len(exponents), -1, n_max)
+        moments = [c.reshape(*c.shape[:2], *shape) for c in self._coefficients(structures)]
+        both = far_field_potential(moments, exponents, n_max, points)
+        cuts = atom_offsets(structures)[1:-1]
+        return tuple(np.split(values, cuts) for values in both)
