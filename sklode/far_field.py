@@ -4,23 +4,34 @@ from numbers import Real
 
 import numpy as np
 
+from .potentials import InversePowerLaw, TabulatedPotential, Yukawa
 from .reading import describe
 
+_LAWS = (InversePowerLaw, Yukawa, TabulatedPotential)
 
-def read_exponents(exponent, lowest=None):
-    """The exponents as a list of floats, from a number or a sequence of different ones.
 
-    ``lowest`` is the smallest exponent allowed; None asks for positive ones.
-    """
-    exponents = [exponent] if isinstance(exponent, Real) else list(exponent)
+def read_laws(exponent):
+    """The radial laws, from a number, a law, or a sequence of different ones."""
+    laws = [exponent] if isinstance(exponent, (Real, *_LAWS)) else list(exponent)
     valid = all(
-        isinstance(p, Real) and np.isfinite(p) and (p > 0 or p == lowest) for p in exponents
+        isinstance(p, _LAWS) or (isinstance(p, Real) and np.isfinite(p) and p >= 0) for p in laws
     )
-    if not exponents or not valid or len(set(exponents)) < len(exponents):
-        bound = "> 0" if lowest is None else f">= {lowest}"
+    laws = [p if isinstance(p, _LAWS) else InversePowerLaw(float(p)) for p in laws] if valid else []
+    if not laws or len({law.name for law in laws}) < len(laws):
         raise ValueError(
-            f"exponent must be a real number {bound} or a sequence of different ones; got "
-            f"{exponent!r}."
+            "exponent must be a real number >= 0, a law of sklode.potentials, or a sequence of "
+            f"different ones; got {exponent!r}."
+        )
+    return laws
+
+
+def read_exponents(exponent):
+    """Positive exponents as floats, from a number or a sequence of different ones."""
+    exponents = [exponent] if isinstance(exponent, Real) else list(exponent)
+    valid = all(isinstance(p, Real) and np.isfinite(p) and p > 0 for p in exponents)
+    if not exponents or not valid or len(set(exponents)) < len(exponents):
+        raise ValueError(
+            f"exponent must be a real number > 0 or a sequence of different ones; got {exponent!r}."
         )
     return [float(p) for p in exponents]
 

@@ -13,9 +13,9 @@ class Block:
     Attributes
     ----------
     family : str
-        "rho", or "v" or "m" and the exponent.
+        "rho", or "v" or "m" and the law.
     exponent : float or None
-        None for the local density.
+        None for what is no power law.
     channels : tuple of str
         Element symbols, or the name of the charges.
     n_max : int
@@ -26,13 +26,6 @@ class Block:
     exponent: float | None
     channels: tuple
     n_max: int
-
-    @classmethod
-    def of_exponent(cls, letter, exponent, channels, n_max):
-        """A far-field block whose family names the exponent, such as v1 or m2.5."""
-        short = f"{exponent:g}"
-        text = short if float(short) == exponent else repr(exponent)
-        return cls(letter + text, exponent, channels, n_max)
 
     @property
     def size(self):

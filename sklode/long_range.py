@@ -2,8 +2,8 @@
 
 from numbers import Real
 
-from .base import Interval
-from .far_field import check_cutoff_width, read_exponents, refuse_partly_periodic
+from .base import HasMethods, Interval
+from .far_field import check_cutoff_width, read_laws, refuse_partly_periodic
 from .features import Block
 from .physics.potential_expansion import potential_expansion
 from .projector import Projector
@@ -19,10 +19,10 @@ class LongRangePotential(Projector):
 
     Parameters
     ----------
-    exponent : float or sequence of float, default=1
+    exponent : float, law or sequence of them, default=1
         Power p of the interaction, any real p > 0: 1 for charges, 6 for dispersion. 0 is the
-        Gaussian density. A sequence gives the columns of all its exponents, computed in one
-        pass over the same phases.
+        Gaussian density. ``sklode.potentials`` has screened and tabulated laws. A sequence gives
+        the columns of all its members, computed in one pass over the same phases.
     cutoff : float, default=3.0
         Radius in angstrom of the region around an atom in which the potential is expanded. It
         does not limit how far atoms act.
@@ -116,7 +116,7 @@ class LongRangePotential(Projector):
 
     _parameter_constraints = {
         **Projector._shared_constraints,
-        "exponent": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "exponent": [Interval(Real, 0, None, closed="left"), HasMethods("smeared"), "array-like"],
         "charges": [str, None],
         "tol": [Interval(Real, 0, 1, closed="neither")],
         "k_cutoff": [Interval(Real, 0, None, closed="neither"), None],
@@ -168,7 +168,7 @@ class LongRangePotential(Projector):
         self.n_jobs = n_jobs
 
     def _check_parameters(self):
-        self._exponents()
+        self._laws()
         if self.exterior:
             check_cutoff_width(self)
             if self.include_center:
@@ -178,8 +178,8 @@ class LongRangePotential(Projector):
                 )
         super()._check_parameters()
 
-    def _exponents(self):
-        return read_exponents(self.exponent, lowest=0)
+    def _laws(self):
+        return read_laws(self.exponent)
 
     def _charge_names(self):
         return () if self.charges is None else (self.charges,)
@@ -193,15 +193,17 @@ class LongRangePotential(Projector):
 
     def _blocks(self):
         labels = self._channel_labels()
-        return [Block.of_exponent("v", p, labels, self.n_max) for p in self._exponents()]
+        return [
+            Block("v" + law.name, getattr(law, "exponent", None), labels, self.n_max)
+            for law in self._laws()
+        ]
 
     def _coefficients(self, structures):
         return potential_expansion(
             structures,
             self._channels(structures),
             self._basis,
-            self._exponents(),
-            smearing=float(self.smearing),
+            [law.smeared(float(self.smearing)) for law in self._laws()],
             include_center=self.include_center,
             tol=float(self.tol),
             k_cutoff=None if self.k_cutoff is None else float(self.k_cutoff),

@@ -10,6 +10,7 @@ from .far_field import check_cutoff_width, read_exponents, refuse_partly_periodi
 from .features import Block
 from .physics.multipole_expansion import far_field_potential, multipole_expansion
 from .physics.structures import atom_offsets
+from .potentials import InversePowerLaw
 from .projector import Projector
 from .reading import read_structures
 
@@ -163,7 +164,9 @@ class MultipoleFeatures(Projector):
 
     def _blocks(self):
         labels = self._channel_labels()
-        return [Block.of_exponent("m", p, labels, self.n_max) for p in self._exponents()]
+        return [
+            Block("m" + InversePowerLaw(p).name, p, labels, self.n_max) for p in self._exponents()
+        ]
 
     def _coefficients(self, structures):
         return multipole_expansion(

@@ -7,17 +7,17 @@ from .exterior import exterior_weight, reach_of_pairs, split_smearing
 from .neighbors import all_pairs, pairs_within
 from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
-from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
+
+_ROUNDING = 1e-15
 
 
 def potential_expansion(
     structures,
     channels,
     basis,
-    exponents,
+    laws,
     *,
-    smearing,
     include_center,
     tol,
     k_cutoff,
@@ -31,9 +31,8 @@ def potential_expansion(
     Returns
     -------
     list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_exponents * n_channels * n_max).
+        For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max).
     """
-    laws = [SmearedPowerLaw(p, smearing) for p in exponents]
     if exterior_width is None:
         periodic = _periodic_sum(basis, laws, include_center, tol, k_cutoff)
     else:
@@ -114,14 +113,15 @@ class _PeriodicExterior:
 
     def _split_sum(self, smearing):
         basis, laws, cutoff = self._basis, self._laws, self._basis.cutoff
-        wide = [_widened(law, smearing) for law in laws]
+        wide = [law.widened(smearing) for law in laws]
         near, smooth = _tables(basis, laws), _tables(basis, wide)
 
         def correction(distances):
             weight = exterior_weight(distances, cutoff, self._width)[:, None]
             return weight * near(distances) - smooth(distances)
 
-        allowed = 0.01 * self._tol * np.abs(near(np.array([2.0 * cutoff])))[0]
+        inside, outside = np.abs(near(np.array([0.0, 2.0 * cutoff])))
+        allowed = np.maximum(0.01 * self._tol * outside, _ROUNDING * inside.max())
         largest = allowed.reshape(basis.l_max + 1, len(laws), -1).max(axis=(0, 2))
         allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, len(laws), basis.n_max))
         reach = reach_of_pairs(
@@ -136,23 +136,9 @@ class _PeriodicExterior:
         return PeriodicExpansion(
             basis,
             wide,
-            uniform=[_uniform_weight(*both) for both in zip(laws, wide, strict=True)],
+            uniform=[law.split_weight(w) for law, w in zip(laws, wide, strict=True)],
             own=_own(basis, wide),
             short_range=pairs_part,
             tol=self._tol,
             k_cutoff=self._k_cutoff,
         )
-
-
-def _widened(law, smearing):
-    """The same power law, smeared at least so much; a density has no tail to be split."""
-    if law.exponent == 0:
-        return law
-    return SmearedPowerLaw(law.exponent, max(law.smearing, smearing))
-
-
-def _uniform_weight(law, wide):
-    """Keep what the k = 0 term of the unsplit potential is (section 2.3)."""
-    if 0 < law.exponent <= 3:
-        return wide.finite_part_at_zero - law.finite_part_at_zero
-    return wide.finite_part_at_zero

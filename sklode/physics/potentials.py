@@ -9,6 +9,8 @@ from .quadrature import gauss_legendre
 
 _SERIES_BELOW = 1e-3  # x = r^2 / 2 sigma^2 under which P(a, x) / r^p is 0/0
 _SERIES_TERMS = 8
+_MAX_MULTIPOLES = 200
+_SERIES_ACCURACY = 1e-12
 _EXPINT_NODES = 64  # 1e-13 relative for orders -0.5 to 5.5 and arguments 1e-8 to 100
 
 
@@ -101,6 +103,61 @@ class SmearedPowerLaw:
     def fourier_at_zero(self):
         """Weight of the k = 0 term: its limit for p > 3 and p = 0, else 0 (background, 2.3)."""
         return 0.0 if 0 < self.exponent <= 3 else self.finite_part_at_zero
+
+    def widened(self, smearing):
+        """The same potential, smeared at least so much; a density has no tail to be split off."""
+        if self.exponent == 0:
+            return self
+        return SmearedPowerLaw(self.exponent, max(self.smearing, smearing))
+
+    def split_weight(self, wide):
+        """Weight of k = 0 for ``wide`` that keeps what the unsplit k = 0 term is (section 2.3)."""
+        if 0 < self.exponent <= 3:
+            return wide.finite_part_at_zero - self.finite_part_at_zero
+        return wide.finite_part_at_zero
+
+    @property
+    def blur(self):
+        """Distance in angstrom from which on the potential is 1/r^p to 1e-9."""
+        return (7.0 + 0.2 * self.exponent) * self.smearing
+
+    def far_field(self, r, measure, limit):
+        """Coefficients of a distant atom, eq. (6.2), for a basis of quadrature ``r, measure``.
+
+        Parameters
+        ----------
+        r : ndarray of shape (n_nodes,)
+        measure : ndarray of shape (l_max + 1, n_max, n_nodes)
+            R_nl r^2 dr.
+        limit : float
+            Smallest distance.
+
+        Returns
+        -------
+        callable
+            Distances (n,) to values (n, (l_max + 1) * n_max), l slowest.
+        """
+        p, (n_degrees, n_max, _) = self.exponent, measure.shape
+        if p == 0:  # the Gaussian density has no far field
+            return lambda distances: np.zeros((len(distances), n_degrees * n_max))
+        orders = []
+        for k in range(_MAX_MULTIPOLES):
+            moments = [measure[l] @ (r / limit) ** (l + 2 * k) for l in range(n_degrees)]
+            amplitudes = [
+                4.0 * np.pi / (2 * l + 1) * multipole_coefficient(p, l, k) * limit**-p
+                for l in range(n_degrees)
+            ]
+            orders.append(np.multiply(np.array(amplitudes)[:, None], moments).ravel())
+            if np.abs(orders[-1]).max() <= _SERIES_ACCURACY * np.abs(orders[0]).max():
+                break
+        series = np.array(orders)
+        powers = np.repeat(p + np.arange(n_degrees), n_max)
+
+        def values(distances):
+            ratio = (limit / distances)[:, None]
+            return ratio ** (2 * np.arange(len(series))) @ series * ratio**powers
+
+        return values
 
 
 def multipole_coefficient(exponent, l, k):

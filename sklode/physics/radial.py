@@ -1,5 +1,6 @@
 """Radial bases and their integrals with plane waves and with potentials (theory, section 3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -7,14 +8,12 @@ import numpy as np
 from scipy.special import eval_legendre, gamma, spherical_jn
 
 from .chebyshev import ChebyshevSeries, interpolate
-from .potentials import multipole_coefficient
 from .quadrature import gauss_legendre
 
 MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
 _GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
 _TABLE_ACCURACY = 1e-11
 _WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
-_MAX_MULTIPOLES = 200
 
 
 @dataclass(frozen=True)
@@ -147,38 +146,32 @@ def pair_integrals(basis, law, distances):
 
 @dataclass(frozen=True)
 class PairTable:
-    """F_nl(d) at any distance: a Chebyshev table near, the multipole series beyond.
+    """F_nl(d) at any distance: a Chebyshev table near, the far field of the bare potential beyond.
 
     Attributes
     ----------
     near : ChebyshevSeries
         On [0, near.upper].
-    far : ndarray of shape (n_orders, n_functions)
-        Coefficients of (near.upper / d)^(2k).
-    powers : ndarray of shape (n_functions,)
-        Leading power p + l of each function.
+    far : callable
+        Distances beyond ``near.upper`` to values.
     """
 
     near: ChebyshevSeries
-    far: np.ndarray
-    powers: np.ndarray
+    far: Callable
 
     def __call__(self, distances):
-        """Values of shape (n_distances, (l_max + 1) * n_max)."""
+        """Values of shape (n_distances, (l_max + 1) * n_max), l slowest."""
         beyond = distances > self.near.upper
         values = self.near(np.where(beyond, self.near.upper, distances))
         if beyond.any():
-            ratio = self.near.upper / distances[beyond]
-            orders = np.arange(len(self.far))
-            series = ratio[:, None] ** (2 * orders) @ self.far
-            values[beyond] = series * ratio[:, None] ** self.powers
+            values[beyond] = self.far(distances[beyond])
         return values
 
 
 @lru_cache(maxsize=256)
 def pair_table(basis, law, upper=None):
     """Table of F_nl(d) of one atom's potential, up to ``upper`` or without limit (None)."""
-    limit = basis.reach + _near_smearings(law) * law.smearing if upper is None else upper
+    limit = basis.reach + law.blur if upper is None else upper
     near = interpolate(
         lambda d: pair_integrals(basis, law, d),
         0.0,
@@ -186,28 +179,4 @@ def pair_table(basis, law, upper=None):
         _TABLE_ACCURACY,
         degree=_degree(2.0 * limit / np.hypot(law.smearing, 0.3 * basis.cutoff / basis.n_max)),
     )
-    powers = np.repeat(law.exponent + np.arange(basis.l_max + 1.0), basis.n_max)
-    return PairTable(near, _far_series(basis, law, limit), powers)
-
-
-def _near_smearings(law):
-    """Distance from the basis, in smearings, at which the potential is 1/r^p to 1e-9."""
-    return 7.0 + 0.2 * law.exponent
-
-
-def _far_series(basis, law, limit):
-    """Coefficients of F_nl(d) = sum_k f_k (limit / d)^(p + l + 2k), eq. (6.2)."""
-    if law.exponent == 0:  # the Gaussian density has no far field
-        return np.zeros((1, (basis.l_max + 1) * basis.n_max))
-    r, measure = basis.quadrature(law.smearing)
-    rows = []
-    for k in range(_MAX_MULTIPOLES):
-        row = []
-        for l in range(basis.l_max + 1):
-            moment = measure[l] @ (r / limit) ** (l + 2 * k) * limit**-law.exponent
-            amplitude = multipole_coefficient(law.exponent, l, k)
-            row.append(4.0 * np.pi / (2 * l + 1) * amplitude * moment)
-        rows.append(np.concatenate(row))
-        if np.abs(rows[-1]).max() <= _TABLE_ACCURACY * np.abs(rows[0]).max():
-            break
-    return np.array(rows)
+    return PairTable(near, law.far_field(*basis.quadrature(law.smearing), limit))
