@@ -1,10 +1,11 @@
-"""Checks that the descriptions of the far field share."""
+"""What the descriptions of the far field share."""
 
 from numbers import Real
 
 import numpy as np
 
 from .potentials import InversePowerLaw, TabulatedPotential, Yukawa
+from .projector import Projector
 from .reading import describe
 
 _LAWS = (InversePowerLaw, Yukawa, TabulatedPotential)
@@ -45,12 +46,21 @@ def check_cutoff_width(transformer):
         )
 
 
-def refuse_partly_periodic(atoms_list):
-    """Refuse slabs and wires, whose far field needs sums of their own."""
-    for index, atoms in enumerate(atoms_list):
-        if atoms.pbc.any() and not atoms.pbc.all():
-            raise ValueError(
-                f"{describe(index, atoms)}: is periodic along some directions only (pbc = "
-                f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. "
-                "Set pbc to all True with enough vacuum, or to all False."
-            )
+class FarFieldProjector(Projector):
+    """Base of the projectors whose sources may be charges and have no cutoff."""
+
+    def _charge_names(self):
+        return () if self.charges is None else (self.charges,)
+
+    def _channel_charges(self):
+        return self.charges
+
+    def _check_structures(self, atoms_list):
+        super()._check_structures(atoms_list)
+        for index, atoms in enumerate(atoms_list):
+            if atoms.pbc.any() and not atoms.pbc.all():
+                raise ValueError(
+                    f"{describe(index, atoms)}: is periodic along some directions only (pbc = "
+                    f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. "
+                    "Set pbc to all True with enough vacuum, or to all False."
+                )

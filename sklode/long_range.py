@@ -3,13 +3,12 @@
 from numbers import Real
 
 from .base import HasMethods, Interval
-from .far_field import check_cutoff_width, read_laws, refuse_partly_periodic
+from .far_field import FarFieldProjector, check_cutoff_width, read_laws
 from .features import Block
 from .physics.potential_expansion import potential_expansion
-from .projector import Projector
 
 
-class LongRangePotential(Projector):
+class LongRangePotential(FarFieldProjector):
     r"""Long-distance equivariant (LODE) features for an interaction 1/r^p.
 
     Every atom is the source of a smeared potential :math:`v_p(r) \to 1/r^p`, eq. (2.1). The
@@ -115,7 +114,7 @@ class LongRangePotential(Projector):
     """
 
     _parameter_constraints = {
-        **Projector._shared_constraints,
+        **FarFieldProjector._shared_constraints,
         "exponent": [Interval(Real, 0, None, closed="left"), HasMethods("smeared"), "array-like"],
         "charges": [str, None],
         "tol": [Interval(Real, 0, 1, closed="neither")],
@@ -180,16 +179,6 @@ class LongRangePotential(Projector):
 
     def _laws(self):
         return read_laws(self.exponent)
-
-    def _charge_names(self):
-        return () if self.charges is None else (self.charges,)
-
-    def _channel_charges(self):
-        return self.charges
-
-    def _check_structures(self, atoms_list):
-        super()._check_structures(atoms_list)
-        refuse_partly_periodic(atoms_list)
 
     def _blocks(self):
         labels = self._channel_labels()

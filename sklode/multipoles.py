@@ -6,16 +6,15 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .base import Interval
-from .far_field import check_cutoff_width, read_exponents, refuse_partly_periodic
+from .far_field import FarFieldProjector, check_cutoff_width, read_exponents
 from .features import Block
 from .physics.multipole_expansion import far_field_potential, multipole_expansion
 from .physics.structures import atom_offsets
 from .potentials import InversePowerLaw
-from .projector import Projector
 from .reading import read_structures
 
 
-class MultipoleFeatures(Projector):
+class MultipoleFeatures(FarFieldProjector):
     r"""Exterior multipoles: all that far atoms do to an environment, for an interaction 1/r^p.
 
     .. math:: M^a_{i,klm} = \sum_{j\in a} [1 - f_c(r_{ij})]\, Y_{lm}(\hat r_{ij}) / r_{ij}^{p+l+2k}
@@ -102,7 +101,7 @@ class MultipoleFeatures(Projector):
 
     _parameter_constraints = {
         name: constraint
-        for name, constraint in Projector._shared_constraints.items()
+        for name, constraint in FarFieldProjector._shared_constraints.items()
         if name not in ("smearing", "radial_basis", "include_center")
     } | {
         "exponent": [Interval(Real, 0, None, closed="neither"), "array-like"],
@@ -151,16 +150,6 @@ class MultipoleFeatures(Projector):
 
     def _exponents(self):
         return read_exponents(self.exponent)
-
-    def _charge_names(self):
-        return () if self.charges is None else (self.charges,)
-
-    def _channel_charges(self):
-        return self.charges
-
-    def _check_structures(self, atoms_list):
-        super()._check_structures(atoms_list)
-        refuse_partly_periodic(atoms_list)
 
     def _blocks(self):
         labels = self._channel_labels()
