@@ -8,7 +8,11 @@ from sklearn.utils.validation import check_is_fitted
 from .base import Interval
 from .far_field import FarFieldProjector, check_cutoff_width, read_exponents
 from .features import Block
-from .physics.multipole_expansion import far_field_potential, multipole_expansion
+from .physics.multipole_expansion import (
+    background_curvature,
+    far_field_potential,
+    multipole_expansion,
+)
 from .physics.structures import atom_offsets
 from .potentials import InversePowerLaw
 from .reading import read_structures
@@ -224,6 +228,7 @@ class MultipoleFeatures(FarFieldProjector):
         exponents, n_max = self._exponents(), int(self.n_max)
         shape = (len(exponents), -1, n_max)
         moments = [c.reshape(*c.shape[:2], *shape) for c in self._coefficients(structures)]
-        both = far_field_potential(moments, exponents, n_max, points)
+        curvature = background_curvature(structures, self._channels(structures), exponents)
+        both = far_field_potential(moments, exponents, n_max, points, curvature)
         cuts = atom_offsets(structures)[1:-1]
         return tuple(np.split(values, cuts) for values in both)

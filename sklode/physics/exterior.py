@@ -11,7 +11,7 @@ from .density_expansion import cutoff_function
 
 _K_PER_PAIR = 0.01  # cost of one term of the k-sum against one pair
 _SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
-_STEPS = 4  # smearings are powers of 2^(1/4), so that structures share tables
+_STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
 
 
 def exterior_weight(distances, cutoff, width):
@@ -23,8 +23,26 @@ def split_smearing(structure, n_channels, cutoff):
     """Smearing of the k-sum that balances its cost with that of the pairs."""
     volume, n_atoms = abs(np.linalg.det(structure.cell)), len(structure)
     balanced = (_K_PER_PAIR * n_channels * volume**2 / (16.0 * np.pi**3 * n_atoms)) ** (1 / 6)
-    step = np.ceil(_STEPS * np.log2(max(balanced / cutoff, _SMALLEST_SPLIT)))
-    return float(cutoff * 2.0 ** (step / _STEPS))
+    return _round_up(max(balanced, _SMALLEST_SPLIT * cutoff), cutoff)
+
+
+def nearest_sources(structure, channels, cutoff):
+    """Distance within which every channel has a source, beyond the cutoff, of some atom.
+
+    No arrangement of n points in a volume V keeps them farther apart than 2^(1/6) (V / n)^(1/3);
+    the coefficients are at least as large as those of an atom there.
+    """
+    volume = abs(np.linalg.det(structure.cell))
+    rarest = np.bincount(channels.index[channels.index >= 0], minlength=channels.count).min(
+        initial=len(structure)
+    )
+    packing = 2.0 ** (1 / 6) * (volume / max(rarest, 1)) ** (1 / 3)
+    return _round_up(max(packing, 2.0 * cutoff), cutoff)
+
+
+def _round_up(length, cutoff):
+    steps = np.ceil(_STEPS * np.log2(length / cutoff) - 1e-9)
+    return float(cutoff * 2.0 ** (steps / _STEPS))
 
 
 def reach_of_pairs(difference, start, smearing, allowed):

@@ -14,7 +14,7 @@ from scipy.special import factorial2, gammaincc
 
 from .batch import expand_batch
 from .chebyshev import interpolate
-from .exterior import exterior_weight, reach_of_pairs, split_smearing
+from .exterior import exterior_weight, nearest_sources, reach_of_pairs, split_smearing
 from .neighbors import all_pairs, pairs_within
 from .pair_expansion import expand_pairs
 from .periodic_expansion import PeriodicExpansion
@@ -104,13 +104,14 @@ class _PeriodicMultipoles:
     def __call__(self, structure, channels):
         """Multipoles for each l, shape (n_atoms, 2 l + 1, n_powers, n_channels, 1)."""
         smearing = split_smearing(structure, channels.count, self._cutoff)
-        if smearing not in self._sums:
-            self._sums[smearing] = self._split_sum(smearing)
-        taylor = self._sums[smearing](structure, channels)
+        nearest = nearest_sources(structure, channels.present()[1], self._cutoff)
+        if (smearing, nearest) not in self._sums:
+            self._sums[smearing, nearest] = self._split_sum(smearing, nearest)
+        taylor = self._sums[smearing, nearest](structure, channels)
         scales = _taylor_scales(self._powers, self._l_max, self._cutoff)
         return [t / scales[l][:, None, None] for l, t in enumerate(taylor)]
 
-    def _split_sum(self, smearing):
+    def _split_sum(self, smearing, nearest):
         powers, l_max, cutoff = self._powers, self._l_max, self._cutoff
         laws = [SmearedPowerLaw(p, smearing) for p in powers]
         scales = _taylor_scales(powers, l_max, cutoff)
@@ -122,7 +123,7 @@ class _PeriodicMultipoles:
             outside = gammaincc(degrees, x[:, None])
             return units * _bare(distances, powers, l_max, cutoff) * outside
 
-        allowed = 0.01 * self._tol * units * _bare(np.array([2.0 * cutoff]), powers, l_max, cutoff)
+        allowed = 0.01 * self._tol * units * _bare(np.array([nearest]), powers, l_max, cutoff)
         reach = reach_of_pairs(complement, cutoff, smearing, allowed[0])
         smeared = _smeared_table(tuple(powers), l_max, cutoff, smearing, reach)
 
@@ -184,7 +185,25 @@ def _background(law, unit):
     return law.finite_part_at_zero + reference
 
 
-def far_field_potential(multipoles, exponents, n_max, points):
+def background_curvature(structures, channels, exponents):
+    """What multiplies r^2 in the potential of the neutralising background for p = 1.
+
+    There the series (6.1) ends at order 0 and leaves it out; for other p the higher orders have it.
+
+    Returns
+    -------
+    ndarray of shape (n_atoms, n_exponents, n_channels)
+    """
+    sizes = [len(s) for s in structures]
+    owners = np.repeat(np.arange(len(structures)), sizes)
+    totals = np.zeros((len(structures), channels.count))
+    np.add.at(totals, owners, channels.dense())
+    volumes = [abs(np.linalg.det(s.cell)) if s.periodic.any() else np.inf for s in structures]
+    density = totals / np.array(volumes)[:, None]
+    return 2.0 * np.pi / 3.0 * (np.array(exponents) == 1)[:, None] * density[owners][:, None]
+
+
+def far_field_potential(multipoles, exponents, n_max, points, curvature):
     """Potential near an atom from its multipoles, eq. (6.1), and its negative gradient.
 
     Parameters
@@ -195,6 +214,8 @@ def far_field_potential(multipoles, exponents, n_max, points):
     n_max : int
     points : ndarray of shape (n_points, 3)
         Relative to the atom, in angstrom.
+    curvature : ndarray of shape (n_atoms, n_exponents, n_channels)
+        Of the background, as from ``background_curvature``.
 
     Returns
     -------
@@ -203,7 +224,8 @@ def far_field_potential(multipoles, exponents, n_max, points):
     """
     solid, gradient = sphericart.SolidHarmonics(len(multipoles) - 1).compute_with_gradients(points)
     squared = (points**2).sum(axis=1)
-    potential, field = 0.0, 0.0
+    potential = curvature[..., None] * squared
+    field = -2.0 * curvature[..., None, None] * points
     for l, moments in enumerate(multipoles):
         harmonics, slopes = solid[:, l * l : (l + 1) ** 2], gradient[..., l * l : (l + 1) ** 2]
         for k in range(n_max):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .batch import expand_batch
-from .exterior import exterior_weight, reach_of_pairs, split_smearing
+from .exterior import exterior_weight, nearest_sources, reach_of_pairs, split_smearing
 from .neighbors import all_pairs, pairs_within
 from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
@@ -107,11 +107,12 @@ class _PeriodicExterior:
 
     def __call__(self, structure, channels):
         smearing = split_smearing(structure, channels.count, self._basis.cutoff)
-        if smearing not in self._sums:
-            self._sums[smearing] = self._split_sum(smearing)
-        return self._sums[smearing](structure, channels)
+        nearest = nearest_sources(structure, channels.present()[1], self._basis.cutoff)
+        if (smearing, nearest) not in self._sums:
+            self._sums[smearing, nearest] = self._split_sum(smearing, nearest)
+        return self._sums[smearing, nearest](structure, channels)
 
-    def _split_sum(self, smearing):
+    def _split_sum(self, smearing, nearest):
         basis, laws, cutoff = self._basis, self._laws, self._basis.cutoff
         wide = [law.widened(smearing) for law in laws]
         near, smooth = _tables(basis, laws), _tables(basis, wide)
@@ -120,7 +121,7 @@ class _PeriodicExterior:
             weight = exterior_weight(distances, cutoff, self._width)[:, None]
             return weight * near(distances) - smooth(distances)
 
-        inside, outside = np.abs(near(np.array([0.0, 2.0 * cutoff])))
+        inside, outside = np.abs(near(np.array([0.0, nearest])))
         allowed = np.maximum(0.01 * self._tol * outside, _ROUNDING * inside.max())
         largest = allowed.reshape(basis.l_max + 1, len(laws), -1).max(axis=(0, 2))
         allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, len(laws), basis.n_max))
