@@ -25,7 +25,8 @@ class MultipoleFeatures(FarFieldProjector):
 
     over the atoms of element a outside ``cutoff``, periodic images included (theory, section 6).
     The far field near the atom is a sum of known radial functions times these numbers, eq. (6.1);
-    for p = 1 the order k = 0 alone is the whole field.
+    for p = 1 the order k = 0 alone is the whole field, but for that of the background which
+    neutralises a charged channel.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ class MultipoleFeatures(FarFieldProjector):
             As in ``fit``.
         points : array-like of shape (n_points, 3)
             Where, relative to the atom, in angstrom. The series converges up to the nearest atom
-            that acts.
+            that acts, as (r / d)^l_max.
 
         Returns
         -------

@@ -10,6 +10,7 @@ from sklode import (
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
+    MultipoleFeatures,
     PowerSpectrum,
 )
 
@@ -26,6 +27,10 @@ def potential(**changes):
     return LongRangePotential(**{**POTENTIAL, **changes})
 
 
+def multipoles(**changes):
+    return MultipoleFeatures(**{**POTENTIAL, **changes})
+
+
 ESTIMATORS = [
     density(),
     potential(exponent=(1, 6)),
@@ -33,6 +38,9 @@ ESTIMATORS = [
     PowerSpectrum(density(), potential(), center_species="split"),
     PowerSpectrum(potential(exponent=3)),
     Composition(),
+    potential(exponent=6, exterior=True),
+    multipoles(exponent=(1, 6), n_max=2),
+    PowerSpectrum(density(), multipoles(), center_species="split"),
 ]
 WITH_FRAGMENTS = InteractionFeatures(PowerSpectrum(density(), potential()))
 

@@ -15,18 +15,23 @@ from sklode import (
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
+    MultipoleFeatures,
     PowerSpectrum,
 )
 
 DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
 POTENTIAL = LongRangePotential(cutoff=2.0, l_max=1)
 CHARGES = LongRangePotential(cutoff=2.0, l_max=1, charges="charge")
+EXTERIOR = LongRangePotential(cutoff=2.0, l_max=1, exterior=True)
+MULTIPOLES = MultipoleFeatures(cutoff=1.2, l_max=1)
 ESTIMATORS = [
     DENSITY,
     POTENTIAL,
     PowerSpectrum(DENSITY, POTENTIAL),
     Composition(),
     InteractionFeatures(POTENTIAL),
+    EXTERIOR,
+    MULTIPOLES,
 ]
 
 
@@ -184,7 +189,7 @@ class TestStructures:
         assert np.array_equal(rows[0], rows[2])
 
     @pytest.mark.parametrize("pbc", [[1, 1, 0], [0, 0, 1]], ids=["slab", "wire"])
-    @pytest.mark.parametrize("estimator", [ESTIMATORS[1], ESTIMATORS[2], ESTIMATORS[4]], ids=name)
+    @pytest.mark.parametrize("estimator", ESTIMATORS[1:3] + ESTIMATORS[4:], ids=name)
     def test_far_field_of_slabs_and_wires(self, estimator, pbc):
         X = [water(), water()]
         X[1].set_cell([6.0, 6.0, 6.0])
@@ -200,7 +205,7 @@ class TestStructures:
 
 
 class TestElements:
-    @pytest.mark.parametrize("estimator", ESTIMATORS[:4], ids=name)
+    @pytest.mark.parametrize("estimator", ESTIMATORS[:4] + ESTIMATORS[5:], ids=name)
     def test_not_seen_in_fit(self, estimator):
         fitted = clone(estimator).fit([molecule("H2O"), molecule("CH4")])
         X = [molecule("H2O"), molecule("NH3"), molecule("SiH4")]
@@ -217,7 +222,9 @@ class TestElements:
         with pytest.raises(ValueError, match=r"X\[2\] \(H3N\): contains N"):
             fitted.transform([water(), water(), ammonia])
 
-    @pytest.mark.parametrize("estimator", ESTIMATORS[:2] + ESTIMATORS[3:4], ids=name)
+    @pytest.mark.parametrize(
+        "estimator", ESTIMATORS[:2] + ESTIMATORS[3:4] + ESTIMATORS[5:], ids=name
+    )
     def test_not_in_the_given_list(self, estimator):
         estimator = clone(estimator).set_params(species=["C", "H"])
         with pytest.raises(ValueError, match=r"X\[0\] \(H2O\): contains O \(Z=8\)"):
@@ -226,7 +233,7 @@ class TestElements:
     @pytest.mark.parametrize("center_species", ["shared", "split"])
     @pytest.mark.parametrize("pooling", ["sum", "mean"])
     @pytest.mark.parametrize("invariants", ["power_spectrum", "radial_spectrum", None])
-    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL], ids=name)
+    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL, EXTERIOR, MULTIPOLES], ids=name)
     def test_ignored_ones_count_as_absent(self, estimator, invariants, pooling, center_species):
         estimator = clone(estimator).set_params(
             handle_unknown="ignore",
@@ -249,7 +256,7 @@ class TestElements:
         assert composition.fit_transform([molecule("CH3OH")]).tolist() == [[4.0, 1.0]]
 
     def test_a_structure_of_ignored_ones_only_is_a_row_of_zeros(self):
-        for estimator in (DENSITY, POTENTIAL, Composition()):
+        for estimator in (DENSITY, POTENTIAL, EXTERIOR, MULTIPOLES, Composition()):
             ignoring = clone(estimator).set_params(handle_unknown="ignore").fit([water()])
             assert not ignoring.transform([molecule("N2")]).any()
 
@@ -275,7 +282,12 @@ def assert_absent(estimator):
 class TestArrays:
     @pytest.mark.parametrize(
         "estimator",
-        [CHARGES, PowerSpectrum(DENSITY, CHARGES), InteractionFeatures(CHARGES)],
+        [
+            CHARGES,
+            PowerSpectrum(DENSITY, CHARGES),
+            InteractionFeatures(CHARGES),
+            clone(MULTIPOLES).set_params(charges="charge"),
+        ],
         ids=name,
     )
     def test_no_charges(self, estimator):
@@ -341,6 +353,29 @@ BAD_PARAMETERS = [
         }.items()
         for value in values
     ],
+    *[
+        (MULTIPOLES, parameter, value)
+        for parameter, values in {
+            "exponent": [0, -1, [], [1, 1], [0, 1], np.nan, np.inf, "one", None],
+            "cutoff": [0, -1.0, np.nan, np.inf, "3"],
+            "cutoff_width": [-0.1, 1.2, 5.0, np.nan, None],
+            "n_max": [0, 1.5, "2"],
+            "l_max": [-1, 1.5],
+            "tol": [0, 1, -1e-6, None],
+            "charges": [1],
+            "invariants": ["bispectrum", False],
+            "center_species": ["all"],
+            "species": ["H", ["Xx"], []],
+            "handle_unknown": ["warn"],
+            "pooling": ["max"],
+            "dtype": ["float16"],
+            "n_jobs": [1.5],
+        }.items()
+        for value in values
+    ],
+    *[(EXTERIOR, "cutoff_width", width) for width in (-0.1, 2.0, 5.0, np.nan)],
+    (EXTERIOR, "include_center", True),
+    *[(POTENTIAL, "exterior", value) for value in ("yes", None)],
     *[(Composition(), "species", species) for species in ("H", ["Xx"], [], [1.5])],
     (Composition(), "handle_unknown", "warn"),
     (PowerSpectrum(DENSITY), "left", None),
@@ -392,8 +427,47 @@ class TestParameters:
             wrap(clone(POTENTIAL).set_params(smearing=-1)).fit([water()])
 
 
+class TestPoints:
+    """Where the potential of the multipoles is asked for."""
+
+    @pytest.mark.parametrize(
+        "points",
+        [
+            np.zeros((2, 2)),
+            np.zeros(4),
+            np.zeros((1, 2, 3)),
+            [[np.nan, 0, 0]],
+            [[0, np.inf, 0]],
+            1.0,
+        ],
+        ids=["pairs", "four", "three axes", "nan", "infinite", "number"],
+    )
+    @pytest.mark.parametrize("method", ["potential", "field"])
+    def test_wrong_points(self, method, points):
+        fitted = clone(MULTIPOLES).fit([water()])
+        with pytest.raises(ValueError, match=r"points .*\(n_points, 3\)"):
+            getattr(fitted, method)([water()], points)
+
+    @pytest.mark.parametrize("method", ["potential", "field"])
+    def test_structures_are_checked_too(self, method):
+        with pytest.raises(NotFittedError):
+            getattr(clone(MULTIPOLES), method)([water()], [[0, 0, 0]])
+        compute = getattr(clone(MULTIPOLES).fit([water()]), method)
+        with pytest.raises(ValueError, match=r"X\[0\] \(H3N\): contains N"):
+            compute([molecule("NH3")], [[0, 0, 0]])
+        with pytest.raises(TypeError, match="single Atoms"):
+            compute(water(), [[0, 0, 0]])
+
+    def test_one_point(self):
+        fitted = clone(MULTIPOLES).fit([water()])
+        assert fitted.potential([water()], [0.1, 0, 0])[0].shape == (3, 1, 2, 1)
+        assert fitted.field([water()], [0.1, 0, 0])[0].shape == (3, 1, 2, 1, 3)
+
+
 class TestWhatJustWorks:
-    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL, Composition()], ids=name)
+    @pytest.mark.parametrize(
+        "estimator", [DENSITY, POTENTIAL, EXTERIOR, MULTIPOLES, Composition()], ids=name
+    )
     def test_left_handed_cells(self, estimator, crystals):
         mirrored = []
         for atoms in crystals:
@@ -405,7 +479,7 @@ class TestWhatJustWorks:
         got = clone(estimator).fit_transform(mirrored)
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7 * abs(expected).max())
 
-    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL], ids=name)
+    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL, EXTERIOR, MULTIPOLES], ids=name)
     def test_atoms_outside_the_cell(self, estimator, crystals):
         moved = [atoms.copy() for atoms in crystals]
         for atoms in moved:
@@ -415,7 +489,7 @@ class TestWhatJustWorks:
         got = clone(estimator).fit_transform(moved)
         np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-9 * abs(expected).max())
 
-    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL], ids=name)
+    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL, EXTERIOR, MULTIPOLES], ids=name)
     def test_mixtures_of_periodicities(self, estimator, molecules, crystals, mixed):
         fitted = clone(estimator).fit(mixed)
         both = fitted.transform([*crystals, *molecules])

@@ -16,6 +16,7 @@ from estimators import (
     WITH_FRAGMENTS,
     as_frame,
     density,
+    multipoles,
     name,
     potential,
 )
@@ -124,9 +125,9 @@ def with_zero_charges(atoms):
 class TestComposing:
     def test_union_keeps_the_index_in_pandas(self, molecules):
         X = as_frame(molecules)
-        union = make_union(Composition(), density(), potential(), potential(exponent=6)).set_output(
-            transform="pandas"
-        )
+        union = make_union(
+            Composition(), density(), potential(), potential(exponent=6), multipoles()
+        ).set_output(transform="pandas")
         frame = union.fit_transform(X["atoms"])
         assert list(frame.index) == list(X.index)
         assert frame.columns.is_unique
@@ -134,7 +135,12 @@ class TestComposing:
 
     def test_unprefixed_union_of_exponents_does_not_collide(self, molecules):
         union = FeatureUnion(
-            [("rho", density()), ("v1", potential()), ("v6", potential(exponent=6))],
+            [
+                ("rho", density()),
+                ("v1", potential()),
+                ("v6", potential(exponent=6)),
+                ("m1", multipoles()),
+            ],
             verbose_feature_names_out=False,
         ).set_output(transform="pandas")
         assert union.fit_transform(molecules).columns.is_unique
@@ -174,6 +180,16 @@ class TestComposing:
         assert len(set(search.cv_results_["mean_test_score"])) == 12
         serial = clone(model).set_params(**search.best_params_).fit(X, y).predict(X)
         assert np.array_equal(search.predict(X), serial)
+
+    def test_grid_search_over_the_far_field(self, s22x5_small):
+        features = InteractionFeatures(PowerSpectrum(density(), multipoles()))
+        model = make_pipeline(features, BlockScaler(), Ridge(1e-3))
+        right = "interactionfeatures__transformer__right"
+        grid = {f"{right}__exponent": [1, 6], f"{right}__cutoff": [2.0, 4.0]}
+        X, y, groups = s22x5_small.data, s22x5_small.target, s22x5_small.groups
+        search = GridSearchCV(model, grid, cv=GroupKFold(3), error_score="raise")
+        search.fit(X, y, groups=groups)
+        assert len(set(search.cv_results_["mean_test_score"])) == 4
 
     def test_cross_validate_with_groups(self, s22x5_small):
         model = make_pipeline(WITH_FRAGMENTS, BlockScaler(), Ridge(1e-3))

@@ -17,6 +17,7 @@ from sklode import (
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
+    MultipoleFeatures,
     PowerSpectrum,
 )
 
@@ -56,6 +57,10 @@ class LongRangePotentialOnRows(RowReader, LongRangePotential):
     pass
 
 
+class MultipoleFeaturesOnRows(RowReader, MultipoleFeatures):
+    pass
+
+
 class PowerSpectrumOnRows(RowReader, PowerSpectrum):
     pass
 
@@ -83,12 +88,17 @@ ON_ROWS = [
     PowerSpectrumOnRows(DensityProjector(**DENSITY), LongRangePotential(**POTENTIAL)),
     CompositionOnRows(),
     InteractionFeaturesOnRows(LongRangePotential(**POTENTIAL)),
+    LongRangePotentialOnRows(exterior=True, **POTENTIAL),
+    MultipoleFeaturesOnRows(**POTENTIAL),
+    MultipoleFeaturesOnRows(exponent=(1, 6), **POTENTIAL, n_max=2, center_species="split"),
     BlockScaler(),
     BlockScaler(with_mean=True),
 ]
 ON_STRUCTURES = [
     DensityProjector(),
     LongRangePotential(),
+    LongRangePotential(exterior=True),
+    MultipoleFeatures(),
     PowerSpectrum(DensityProjector(), LongRangePotential()),
     Composition(),
     InteractionFeatures(LongRangePotential()),
@@ -159,7 +169,7 @@ def test_tags_say_that_x_is_no_matrix(estimator):
     assert tags.input_tags.one_d_array
 
 
-@pytest.mark.parametrize("estimator", ON_ROWS[:4] + ON_ROWS[5:6], ids=name)
+@pytest.mark.parametrize("estimator", ON_ROWS[:4] + ON_ROWS[5:9], ids=name)
 def test_rows_become_different_structures(estimator):
     X = np.random.default_rng(0).normal(size=(4, 5))
     assert estimator.fit_transform(X).std(axis=0).max() > 1e-6

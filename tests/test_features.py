@@ -12,6 +12,7 @@ from sklode import (
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
+    MultipoleFeatures,
     PowerSpectrum,
 )
 
@@ -43,6 +44,16 @@ COUNTS = {
         PowerSpectrum(RHO, LongRangePotential((1, 6), **POTENTIAL), center_species="split"),
         3 * 2 * 9 * 2 * 3,
     ),
+    "v exterior": (LongRangePotential(**POTENTIAL, exterior=True), 6 * 4),
+    "m": (MultipoleFeatures(**POTENTIAL), 6 * 4),
+    "m of two exponents": (MultipoleFeatures((1, 2.5), **POTENTIAL, n_max=2), 2 * 6 * 4 * 4),
+    "m radial": (MultipoleFeatures((1, 6), **POTENTIAL, invariants="radial_spectrum"), 2 * 3),
+    "m charges": (MultipoleFeatures(**POTENTIAL, charges="numbers", invariants=None), 16),
+    "m split": (
+        MultipoleFeatures(**POTENTIAL, center_species="split", invariants=None),
+        3 * 3 * 16,
+    ),
+    "rho m": (PowerSpectrum(RHO, MultipoleFeatures(**POTENTIAL)), 9 * 2 * 3),
     "composition": (Composition(), 3),
     "all elements": (Composition(["H", "C", "N", "O"]), 4),
 }
@@ -95,6 +106,11 @@ def test_table_says_what_the_names_say(estimator, count):
         (LongRangePotential(invariants="radial_spectrum"), "v1_C_n0_l0"),
         (LongRangePotential(6, charges="numbers"), "v6_numbers.numbers_n0n0_l3"),
         (LongRangePotential(invariants=None, center_species="split"), "v1_C_O_n0_l3_m-1"),
+        (LongRangePotential(exterior=True, invariants=None), "v1_O_n0_l3_m-1"),
+        (MultipoleFeatures(invariants=None, n_max=2), "m1_O_n1_l3_m-1"),
+        (MultipoleFeatures(2.5), "m2.5_C.O_n0n0_l3"),
+        (MultipoleFeatures(charges="numbers", invariants="radial_spectrum"), "m1_numbers_n0_l0"),
+        (PowerSpectrum(RHO, MultipoleFeatures(6)), "rhom6_O.C_n1n0_l2"),
         (PowerSpectrum(RHO, LongRangePotential(6)), "rhov6_O.C_n1n0_l2"),
         (PowerSpectrum(LongRangePotential(1), LongRangePotential(6)), "v1v6_O.C_n0n0_l3"),
         (Composition(), "composition_C"),
@@ -111,6 +127,8 @@ def test_fields_and_their_types():
     table = LongRangePotential((1, 6), center_species="split", invariants=None).fit(ALCOHOL)
     table = table.feature_table_
     assert list(table) == ["name", "family", "center", "exponent", "species", "n", "l", "m"]
+    multipoles = MultipoleFeatures(2, invariants=None).fit(ALCOHOL).feature_table_
+    assert list(multipoles) == ["name", "family", "exponent", "species", "n", "l", "m"]
     for field in ("n", "l", "m"):
         assert pd.api.types.is_integer_dtype(table[field])
     assert sorted(set(table["exponent"])) == [1.0, 6.0]

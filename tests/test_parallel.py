@@ -13,6 +13,7 @@ from sklode import (
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
+    MultipoleFeatures,
     PowerSpectrum,
 )
 from sklode.base import chunks_by_atoms
@@ -24,6 +25,8 @@ ESTIMATORS = [
     POTENTIAL,
     PowerSpectrum(DENSITY, POTENTIAL, center_species="split"),
     LongRangePotential(cutoff=2.0, l_max=1, smearing=2.0, charges="initial_charges", tol=1e-3),
+    LongRangePotential(cutoff=3.0, l_max=1, exterior=True, tol=1e-3),
+    MultipoleFeatures(exponent=(1, 6), cutoff=3.0, l_max=1, tol=1e-3),
 ]
 
 
@@ -96,7 +99,7 @@ def test_workers_on_this_machine(cells, estimator, backend):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name)
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3] + ESTIMATORS[4:], ids=name)
 def test_structures_of_all_sizes_and_periodicities(unequal, estimator, backend):
     assert_parallel_is_serial(estimator, unequal, backend)
 

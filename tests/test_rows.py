@@ -9,6 +9,7 @@ from estimators import (
     WITH_FRAGMENTS,
     as_frame,
     density,
+    multipoles,
     name,
     potential,
 )
@@ -32,7 +33,7 @@ class TestRows:
         np.add.at(sums, owners, atoms)
         np.testing.assert_allclose(sums, rows, rtol=1e-10, atol=1e-12 * abs(rows).max())
 
-    @pytest.mark.parametrize("estimator", ESTIMATORS[:5], ids=name)
+    @pytest.mark.parametrize("estimator", ESTIMATORS[:5] + ESTIMATORS[6:], ids=name)
     def test_mean_pooling_is_the_sum_per_atom(self, mixed, estimator):
         sums = clone(estimator).fit_transform(mixed)
         means = clone(estimator).set_params(pooling="mean").fit_transform(mixed)
@@ -40,7 +41,7 @@ class TestRows:
         np.testing.assert_allclose(means, sums / sizes[:, None], rtol=1e-14)
 
     @pytest.mark.parametrize("invariants", ["power_spectrum", "radial_spectrum", None])
-    @pytest.mark.parametrize("make", [density, potential])
+    @pytest.mark.parametrize("make", [density, potential, multipoles])
     def test_split_centres_add_up_to_shared_ones(self, mixed, make, invariants):
         shared = make(invariants=invariants).fit_transform(mixed)
         split = make(invariants=invariants, center_species="split").fit_transform(mixed)
@@ -103,7 +104,7 @@ class TestPowerSpectrum:
         )
 
     def test_with_itself_is_the_projector_own_spectrum(self, mixed):
-        for projector in (density(), potential(exponent=(1, 6))):
+        for projector in (density(), potential(exponent=(1, 6)), multipoles(n_max=2)):
             own = clone(projector).fit(mixed)
             spectrum = PowerSpectrum(projector).fit(mixed)
             assert list(spectrum.get_feature_names_out()) == list(own.get_feature_names_out())

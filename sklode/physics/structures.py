@@ -56,9 +56,9 @@ class Channels:
         return Channels(self.index[atoms], self.weights[atoms], self.count)
 
     def present(self):
-        """Which channels have acting atoms, and the channels reduced to those."""
+        """Which channels have atoms that act, and the channels reduced to those."""
         mask = self.dense().any(axis=0)
-        kept = (self.index >= 0) & mask[self.index]
+        kept = (self.index >= 0) & (self.weights != 0)
         index = np.where(kept, (np.cumsum(mask) - 1)[self.index], -1)
         return mask, Channels(index, self.weights, int(mask.sum()))
 
