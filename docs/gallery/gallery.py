@@ -1,0 +1,129 @@
+"""What the scripts on real data share: where files are, ridge regression, choices by validation."""
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from sklode import BlockScaler
+from sklode.datasets import get_data_home
+
+ALPHAS = 10.0 ** np.arange(-8, 3)
+
+_RAW = "https://raw.githubusercontent.com"
+_REFDATA = "aoterodelaroza/refdata, commit f96148aa1739077c55b394b4c9d7e4f42f65dce0"
+_PSI4 = f"{_RAW}/psi4/psi4/886caaabe23dd7c3cefc1210c0813f5bf9cd6282/psi4/share/psi4/databases"
+_SOURCES = {
+    "bfdb_dimer_classes.xyz": (
+        f"{_RAW}/BingqingCheng/cace-lr-fit/d7bd8c86b70edb15bd8358fe44da89ae77815247/"
+        "fit-lode/lode-datasets/ (train- and test-id0, 2, 3, 4, 5, 6.xyz, joined)"
+    ),
+    "s66x8.xyz": f"{_PSI4}/S66by8.py",
+    "rgc10.xyz": f"{_PSI4}/RGC10.py",
+    "nbc10ext.xyz": f"https://github.com/{_REFDATA}: 10_din/nbc10ext.din and 20_nbc10ext",
+    "ionichb.xyz": f"https://github.com/{_REFDATA}: 10_din/ionichb.din and 20_ionichb",
+    "phosphorus_exfoliation.xyz": (
+        f"{_RAW}/haoran-ni/MasterThesis/70bb0fc57589c51827f8bc642f599a4306661357/"
+        "exfoliation_data_set/exfoliation_mbd_reference.xyz"
+    ),
+}
+
+
+def find(name, data_home=None):
+    """Path of a data file, which this package does not contain."""
+    path = get_data_home(data_home) / name
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing. Get the data from {_SOURCES[name]}, write them as extended XYZ "
+            f"(keys: see the page of this example) and save them as {path}, or give `data_home`."
+        )
+    return path
+
+
+def rmse(errors):
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def kernel(block, train):
+    """Scalar products of the rows of a block, scaled as the training part tells."""
+    block = BlockScaler().fit(block[train]).transform(block)
+    return block @ block.T
+
+
+def ridge(products, target, train, test, groups=None):
+    """Predict with linear ridge regression, from scalar products; one row for each of ``ALPHAS``.
+
+    With ``groups``, each group has an offset of its own, without penalty: rows and targets are
+    taken relative to the mean of the group's training part.
+    """
+    mean = np.zeros((len(target), len(train)))
+    if groups is not None:
+        mean[:] = groups[:, None] == groups[train]
+        mean /= np.maximum(mean.sum(axis=1, keepdims=True), 1)
+    products = products - mean @ products[train]
+    products = products - products[:, train] @ mean.T
+    sizes, vectors = np.linalg.eigh(products[np.ix_(train, train)])
+    offset = mean @ target[train]
+    shares = vectors.T @ (target - offset)[train] / (sizes + ALPHAS[:, None])
+    return shares @ (products[np.ix_(test, train)] @ vectors).T + offset[test]
+
+
+def near_to_far(distance, groups, train, share):
+    """Split the training part: the nearest share of every group, and the rest of it."""
+    near, far = [], []
+    for group in np.unique(groups[train]):
+        members = train[groups[train] == group]
+        members = members[np.argsort(distance[members], kind="stable")]
+        cut = max(1, min(int(np.ceil(share * len(members))), len(members) - 1))
+        near.extend(members[:cut])
+        far.extend(members[cut:])
+    return np.array(near), np.array(far)
+
+
+class Search:
+    """Choose blocks, their weights and the ridge penalty by validation inside the training part.
+
+    ``tasks`` is a list of lists of (train, test): errors are pooled inside a task, and the sum of
+    the tasks' RMSE decides.
+    """
+
+    def __init__(self, blocks, target, train, tasks, groups=None):
+        self.target, self.train, self.groups, self.tasks = target, train, groups, tasks
+        parts = [split[0] for task in tasks for split in task] + [train]
+        self._kernels = {
+            name: [kernel(block, part) for part in parts] for name, block in blocks.items()
+        }
+
+    def best(self, candidates, test):
+        """Predictions for ``test``, score and choice (with alpha) of the best candidate.
+
+        A candidate is a dict of block names and their weights.
+        """
+        return self.ranked(candidates, test, 1)[0]
+
+    @threadpool_limits.wrap(limits=1)  # many small problems: threads would only wait
+    def ranked(self, candidates, test, count):
+        """The same for each of the ``count`` best candidates."""
+        scored = [(*self._score(candidate), candidate) for candidate in candidates]
+        scored.sort(key=lambda entry: entry[0])
+        return [
+            (
+                self._predict(candidate, -1, self.train, test)[alpha],
+                score,
+                {**candidate, "alpha": float(ALPHAS[alpha])},
+            )
+            for score, alpha, candidate in scored[:count]
+        ]
+
+    def _predict(self, candidate, part, train, test):
+        products = sum(w**2 * self._kernels[name][part] for name, w in candidate.items())
+        return ridge(products, self.target, train, test, self.groups)
+
+    def _score(self, candidate):
+        part, total = 0, np.zeros(len(ALPHAS))
+        for task in self.tasks:
+            errors = []
+            for train, test in task:
+                predicted = self._predict(candidate, part, train, test)
+                errors.append(predicted - self.target[test])
+                part += 1
+            total += np.sqrt(np.mean(np.hstack(errors) ** 2, axis=1))
+        return total.min(), int(total.argmin())
