@@ -63,6 +63,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         atoms_list = self._read(X, reset=True)
         read_structures(atoms_list, self._charge_names())
         self._fit(atoms_list)
+        self._check_structures(atoms_list)
         return self
 
     def transform(self, X):

@@ -120,7 +120,9 @@ def test_periodic_structures_are_all_minus_the_inside(p, radial_basis):
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.5])
 def test_splitting_does_not_matter(monkeypatch, factor, p):
     expected = exterior(CELL, p, smearing=0.4)
-    monkeypatch.setattr(potential_expansion, "split_smearing", lambda *args: factor * CUTOFF)
+    monkeypatch.setattr(
+        potential_expansion, "split_smearing", lambda *args, **options: factor * CUTOFF
+    )
     found = exterior(CELL, p, smearing=0.4)
     for channel in range(3):
         assert_close(found[:, channel], expected[:, channel], 1e-9)

@@ -204,7 +204,10 @@ class TestLattice:
     def test_splitting_does_not_matter(self, monkeypatch, p, factor):
         expected = multipoles(SMALL_CELL, p, None, n_max=2)
         monkeypatch.setattr(
-            multipole_expansion, "split_smearing", lambda *args: factor * CUTOFF, raising=True
+            multipole_expansion,
+            "split_smearing",
+            lambda *args, **options: factor * CUTOFF,
+            raising=True,
         )
         found = multipoles(SMALL_CELL, p, None, n_max=2)
         for k in range(2):

@@ -9,9 +9,10 @@ import numpy as np
 
 from .density_expansion import cutoff_function
 
-_K_PER_PAIR = 0.01  # cost of one term of the k-sum against one pair
-_SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
+SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
 _STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
+_CANDIDATES = 33  # smearings up to 2^8 times the lowest
+_WAVE, _VECTOR, _PAIR, _OVERHEAD = 5e-9, 2e-7, 6e-7, 1e-3  # seconds; only their ratios matter
 
 
 def exterior_weight(distances, cutoff, width):
@@ -19,11 +20,37 @@ def exterior_weight(distances, cutoff, width):
     return 1.0 - cutoff_function(distances, cutoff, width)
 
 
-def split_smearing(structure, n_channels, cutoff):
-    """Smearing of the k-sum that balances its cost with that of the pairs."""
-    volume, n_atoms = abs(np.linalg.det(structure.cell)), len(structure)
-    balanced = (_K_PER_PAIR * n_channels * volume**2 / (16.0 * np.pi**3 * n_atoms)) ** (1 / 6)
-    return _round_up(max(balanced, _SMALLEST_SPLIT * cutoff), cutoff)
+def split_smearing(structure, channels, *, lowest, start, tol, may_stay=False):
+    """Smearing of the k-sum for which it and the pairs together cost least.
+
+    Parameters
+    ----------
+    structure : Structure
+    channels : Channels
+    lowest : float
+        Smallest smearing in angstrom.
+    start : float
+        Distance from which on the pair corrections decay.
+    tol : float
+        Accuracy, which says how far both sums go.
+    may_stay : bool, default=False
+        Whether ``lowest`` needs no pairs at all.
+
+    Returns
+    -------
+    float
+        ``lowest`` times a power of 2^(1/4), so that structures share tables.
+    """
+    volume, n_atoms = abs(np.linalg.det(structure.cell)), np.sum(channels.index >= 0)
+    candidates = lowest * 2.0 ** (np.arange(_CANDIDATES) / _STEPS)
+    widths = np.sqrt(2.0 * np.log(1.0 / tol)) + 1.0
+    n_vectors = volume * (widths / candidates) ** 3 / (12.0 * np.pi**2)
+    waves = n_vectors * (n_atoms * channels.count * _WAVE + _VECTOR)
+    n_pairs = n_atoms**2 / volume * 4.0 * np.pi / 3.0 * (start + widths * candidates) ** 3
+    pairs = n_pairs * _PAIR + _OVERHEAD
+    if may_stay:
+        pairs[0] = 0.0
+    return float(candidates[np.argmin(waves + pairs)])
 
 
 def nearest_sources(structure, channels, cutoff):

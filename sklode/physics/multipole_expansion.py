@@ -14,7 +14,13 @@ from scipy.special import factorial2, gammaincc
 
 from .batch import expand_batch
 from .chebyshev import interpolate
-from .exterior import exterior_weight, nearest_sources, reach_of_pairs, split_smearing
+from .exterior import (
+    SMALLEST_SPLIT,
+    exterior_weight,
+    nearest_sources,
+    reach_of_pairs,
+    split_smearing,
+)
 from .neighbors import all_pairs, pairs_within
 from .pair_expansion import expand_pairs
 from .periodic_expansion import PeriodicExpansion
@@ -103,8 +109,15 @@ class _PeriodicMultipoles:
 
     def __call__(self, structure, channels):
         """Multipoles for each l, shape (n_atoms, 2 l + 1, n_powers, n_channels, 1)."""
-        smearing = split_smearing(structure, channels.count, self._cutoff)
-        nearest = nearest_sources(structure, channels.present()[1], self._cutoff)
+        present = channels.present()[1]
+        smearing = split_smearing(
+            structure,
+            present,
+            lowest=SMALLEST_SPLIT * self._cutoff,
+            start=self._cutoff,
+            tol=self._tol,
+        )
+        nearest = nearest_sources(structure, present, self._cutoff)
         if (smearing, nearest) not in self._sums:
             self._sums[smearing, nearest] = self._split_sum(smearing, nearest)
         taylor = self._sums[smearing, nearest](structure, channels)

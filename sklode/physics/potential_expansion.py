@@ -3,11 +3,17 @@
 import numpy as np
 
 from .batch import expand_batch
-from .exterior import exterior_weight, nearest_sources, reach_of_pairs, split_smearing
+from .exterior import (
+    SMALLEST_SPLIT,
+    exterior_weight,
+    nearest_sources,
+    reach_of_pairs,
+    split_smearing,
+)
 from .neighbors import all_pairs, pairs_within
 from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
-from .radial import center_integrals, pair_table
+from .radial import TABLE_ACCURACY, center_integrals, pair_table
 
 _ROUNDING = 1e-15
 
@@ -33,10 +39,7 @@ def potential_expansion(
     list of ndarray
         For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max).
     """
-    if exterior_width is None:
-        periodic = _periodic_sum(basis, laws, include_center, tol, k_cutoff)
-    else:
-        periodic = _PeriodicExterior(basis, laws, exterior_width, tol, k_cutoff)
+    periodic = _PeriodicPotential(basis, laws, include_center, exterior_width, tol, k_cutoff)
 
     def isolated(chosen, their_channels):
         return _isolated_sum(chosen, their_channels, basis, laws, include_center, exterior_width)
@@ -85,61 +88,98 @@ def _laws_first(coefficients, n_laws):
     return coefficients.reshape(*shape[:3], n_laws, -1).swapaxes(2, 3)
 
 
-def _periodic_sum(basis, laws, include_center, tol, k_cutoff):
-    """Sum over k-vectors (section 4.1)."""
-    return PeriodicExpansion(
-        basis,
-        laws,
-        uniform=[law.fourier_at_zero for law in laws],
-        own=None if include_center else _own(basis, laws),
-        tol=tol,
-        k_cutoff=k_cutoff,
-    )
+class _PeriodicPotential:
+    """The potential of periodic structures, all of it or that of the atoms beyond the cutoff.
 
+    A sum over k-vectors (section 4.1), of the potential itself or, where that is cheaper or asked
+    for by the accuracy of a far field, of a wider smeared one with corrections from pairs
+    (section 4.4).
+    """
 
-class _PeriodicExterior:
-    """Potential of the atoms beyond the cutoff (section 4.4): wide k-sum and pair corrections."""
-
-    def __init__(self, basis, laws, width, tol, k_cutoff):
-        self._basis, self._laws, self._width = basis, laws, width
+    def __init__(self, basis, laws, include_center, exterior_width, tol, k_cutoff):
+        self._basis, self._laws = basis, laws
+        self._include_center, self._exterior_width = include_center, exterior_width
         self._tol, self._k_cutoff = tol, k_cutoff
         self._sums = {}
 
     def __call__(self, structure, channels):
-        smearing = split_smearing(structure, channels.count, self._basis.cutoff)
-        nearest = nearest_sources(structure, channels.present()[1], self._basis.cutoff)
-        if (smearing, nearest) not in self._sums:
-            self._sums[smearing, nearest] = self._split_sum(smearing, nearest)
-        return self._sums[smearing, nearest](structure, channels)
+        present = channels.present()[1]
+        plan = self._plan(structure, present)
+        if plan not in self._sums:
+            self._sums[plan] = self._direct_sum() if plan is None else self._split_sum(*plan)
+        return self._sums[plan](structure, channels)
+
+    def _plan(self, structure, channels):
+        """Smearing of the k-sum and distance of the sources; None for the unsplit sum."""
+        cutoff, smearing = self._basis.cutoff, min(law.smearing for law in self._laws)
+        exterior = self._exterior_width is not None
+        if self._k_cutoff is not None and not exterior:
+            return None
+        lowest = max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing
+        split = split_smearing(
+            structure,
+            channels,
+            lowest=lowest,
+            start=self._basis.reach,
+            tol=self._tol,
+            may_stay=not exterior,
+        )
+        # a law that cannot be widened, such as a density, needs all its k-vectors anyway
+        gains = split > smearing and all(law.widened(split) is not law for law in self._laws)
+        nearest = nearest_sources(structure, channels, cutoff)
+        if not exterior and not (gains and self._tables_resolve(nearest)):
+            return None
+        return split, nearest
+
+    def _tables_resolve(self, distance):
+        """Whether pair tables, accurate beside an overlapping atom, are so beside a distant one."""
+        values = np.abs(_tables(self._basis, self._laws)(np.array([0.0, distance])))
+        shape = (2, self._basis.l_max + 1, len(self._laws), self._basis.n_max)
+        overlapping, distant = values.reshape(shape).max(axis=(1, 3))
+        return np.all(TABLE_ACCURACY * overlapping <= 0.1 * self._tol * distant)
+
+    def _direct_sum(self):
+        return PeriodicExpansion(
+            self._basis,
+            self._laws,
+            uniform=[law.fourier_at_zero for law in self._laws],
+            own=None if self._include_center else _own(self._basis, self._laws),
+            tol=self._tol,
+            k_cutoff=self._k_cutoff,
+        )
 
     def _split_sum(self, smearing, nearest):
-        basis, laws, cutoff = self._basis, self._laws, self._basis.cutoff
+        basis, laws = self._basis, self._laws
         wide = [law.widened(smearing) for law in laws]
         near, smooth = _tables(basis, laws), _tables(basis, wide)
 
         def correction(distances):
-            weight = exterior_weight(distances, cutoff, self._width)[:, None]
-            return weight * near(distances) - smooth(distances)
+            return self._weights(distances) * near(distances) - smooth(distances)
 
         inside, outside = np.abs(near(np.array([0.0, nearest])))
         allowed = np.maximum(0.01 * self._tol * outside, _ROUNDING * inside.max())
         largest = allowed.reshape(basis.l_max + 1, len(laws), -1).max(axis=(0, 2))
         allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, len(laws), basis.n_max))
-        reach = reach_of_pairs(
-            correction, basis.reach, max(law.smearing for law in wide), allowed.ravel()
-        )
+        widest = max(law.smearing for law in wide)
+        reach = reach_of_pairs(correction, basis.reach, widest, allowed.ravel())
 
         def pairs_part(structure, channels):
             pairs = pairs_within([structure], reach)
             parts = expand_pairs(pairs, channels, len(structure), correction, basis.l_max)
             return [_laws_first(part, len(laws)) for part in parts]
 
+        own = _own(basis, wide)
         return PeriodicExpansion(
             basis,
             wide,
             uniform=[law.split_weight(w) for law, w in zip(laws, wide, strict=True)],
-            own=_own(basis, wide),
+            own=own - _own(basis, laws) if self._include_center else own,
             short_range=pairs_part,
             tol=self._tol,
             k_cutoff=self._k_cutoff,
         )
+
+    def _weights(self, distances):
+        if self._exterior_width is None:
+            return 1.0
+        return exterior_weight(distances, self._basis.cutoff, self._exterior_width)[:, None]

@@ -12,7 +12,7 @@ from .quadrature import gauss_legendre
 
 MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
 _GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
-_TABLE_ACCURACY = 1e-11
+TABLE_ACCURACY = 1e-11
 _WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
 
 
@@ -176,7 +176,7 @@ def pair_table(basis, law, upper=None):
         lambda d: pair_integrals(basis, law, d),
         0.0,
         limit,
-        _TABLE_ACCURACY,
+        TABLE_ACCURACY,
         degree=_degree(2.0 * limit / np.hypot(law.smearing, 0.3 * basis.cutoff / basis.n_max)),
     )
     return PairTable(near, law.far_field(*basis.quadrature(law.smearing), limit))
