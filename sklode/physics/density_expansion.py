@@ -30,7 +30,9 @@ def density_expansion(structures, channels, basis, *, smearing, cutoff_width, in
 
     def radial(distances):
         inside = np.minimum(distances, basis.cutoff)
-        return table(inside) * cutoff_function(distances, basis.cutoff, cutoff_width)[:, None]
+        values = table(inside)
+        values *= cutoff_function(distances, basis.cutoff, cutoff_width)[:, None]
+        return values
 
     pairs = pairs_within(structures, basis.cutoff)
     coefficients = expand_pairs(pairs, channels, n_atoms, radial, basis.l_max)

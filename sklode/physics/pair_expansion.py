@@ -27,7 +27,7 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max):
     n_atoms : int
         Number of atoms of the batch.
     radial : callable
-        Distances (n,) to functions (n, (l_max + 1) * n_radial), l slowest.
+        Distances (n,) to a new array of functions (n, (l_max + 1) * n_radial), l slowest.
     l_max : int
         Largest degree.
 
@@ -55,7 +55,8 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max):
         vectors = pairs.vectors[chosen.ravel()]
         weights = np.where(present, channels.weights[pairs.neighbors[chosen]], 0.0)
         values = radial(np.sqrt(np.einsum("px,px->p", vectors, vectors)))
-        values = values.reshape(*chosen.shape, l_max + 1, n_radial) * weights[..., None, None]
+        values *= weights.reshape(-1, 1)
+        values = values.reshape(*chosen.shape, l_max + 1, n_radial)
         harmonics = spherical_harmonics(vectors, l_max).reshape(*chosen.shape, -1)
         for l in range(l_max + 1):
             angular = harmonics[:, :, degree_slice(l)].transpose(0, 2, 1)
