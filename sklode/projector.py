@@ -23,8 +23,8 @@ from .reading import describe
 class Projector(StructureTransformer):
     """Base of transformers that expand a field around every atom.
 
-    A subclass computes ``_coefficients(structures)``: one array a degree, of shape (n_atoms,
-    2 l + 1, n_columns), with the columns in the order of ``_blocks()``.
+    A subclass computes ``_coefficients(structures, n_threads)``: one array a degree, of shape
+    (n_atoms, 2 l + 1, n_columns), with the columns in the order of ``_blocks()``.
     """
 
     _shared_constraints = {
@@ -92,8 +92,8 @@ class Projector(StructureTransformer):
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def _rows(self, structures, per_atom):
-        coefficients = self._coefficients(structures)
+    def _rows(self, structures, per_atom, n_threads):
+        coefficients = self._coefficients(structures, n_threads)
         if self.invariants == "power_spectrum":
             pairs = [(block, block) for block in split_blocks(coefficients, self._blocks())]
             invariants = PairInvariants(pairs)
@@ -194,6 +194,9 @@ def learn_species(species, atoms_list):
 def check_species(transformer, atoms_list):
     """Refuse elements that fit has not seen, unless they are to be ignored."""
     if transformer.handle_unknown == "ignore":
+        return
+    numbers = np.concatenate([atoms.numbers for atoms in atoms_list])
+    if np.isin(numbers, transformer.species_).all():
         return
     for index, atoms in enumerate(atoms_list):
         unknown = np.setdiff1d(atoms.numbers, transformer.species_)

@@ -109,9 +109,9 @@ def _read_one(index, atoms, charges):
 
 
 def _read_cell(index, atoms, periodic):
-    cell = np.array(atoms.cell.array, dtype=float)
     if not periodic.any():
         return np.zeros((3, 3))  # a cell without periodicity means nothing
+    cell = np.array(atoms.cell.array, dtype=float)
     if not np.isfinite(cell).all():
         raise ValueError(
             f"{describe(index, atoms)}: the cell {cell.tolist()} must be finite. Set a proper cell."

@@ -3,17 +3,23 @@
 import numpy as np
 
 from .neighbors import pairs_within
-from .pair_expansion import add_centers, expand_pairs
+from .pair_expansion import add_centers, expand_pairs, zeros
 from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
+from .structures import atom_offsets
+
+_PAIRS = 2**14  # pairs listed at once, so that their arrays stay in cache
 
 
 def cutoff_function(distances, cutoff, width):
     """Shifted cosine: 1 up to ``cutoff - width``, smoothly 0 at ``cutoff``, eq. (7.1)."""
     if width == 0:
         return (distances < cutoff).astype(float)
-    progress = np.clip((distances - cutoff + width) / width, 0.0, 1.0)
-    return 0.5 * (1.0 + np.cos(np.pi * progress))
+    progress = (distances - (cutoff - width)) / width
+    values = (progress < 1.0).astype(float)
+    shell = np.flatnonzero((progress > 0.0) & (progress < 1.0))
+    values[shell] = 0.5 * (1.0 + np.cos(np.pi * progress[shell]))
+    return values
 
 
 def density_expansion(structures, channels, basis, *, smearing, cutoff_width, include_center):
@@ -29,13 +35,29 @@ def density_expansion(structures, channels, basis, *, smearing, cutoff_width, in
     n_atoms = len(channels.index)
 
     def radial(distances):
-        inside = np.minimum(distances, basis.cutoff)
-        values = table(inside)
-        values *= cutoff_function(distances, basis.cutoff, cutoff_width)[:, None]
-        return values
+        weights = cutoff_function(distances, basis.cutoff, cutoff_width)
+        return table(np.minimum(distances, basis.cutoff), weights)
 
-    pairs = pairs_within(structures, basis.cutoff)
-    coefficients = expand_pairs(pairs, channels, n_atoms, radial, basis.l_max)
+    coefficients = zeros(n_atoms, channels.count, basis.n_max, basis.l_max)
+    offsets = atom_offsets(structures)
+    for batch in _batches(structures, basis.cutoff):
+        atoms = slice(offsets[batch.start], offsets[batch.stop])
+        pairs = pairs_within(structures[batch], basis.cutoff)
+        out = [c[atoms] for c in coefficients]
+        expand_pairs(pairs, channels.of(atoms), len(out[0]), radial, basis.l_max, out)
     if include_center:
         add_centers(coefficients, channels, center_integrals(basis, law))
     return [c.reshape(n_atoms, c.shape[1], -1) for c in coefficients]
+
+
+def _batches(structures, cutoff):
+    """Consecutive slices of structures with about ``_PAIRS`` pairs."""
+    sphere = 4.0 * np.pi / 3.0 * cutoff**3
+    first, n_pairs = 0, 0.0
+    for number, s in enumerate(structures):
+        repeats = np.all(s.periodic)
+        neighbors = len(s) * sphere / abs(np.linalg.det(s.cell)) if repeats else len(s)
+        n_pairs += len(s) * neighbors
+        if n_pairs > _PAIRS or number == len(structures) - 1:
+            yield slice(first, number + 1)
+            first, n_pairs = number + 1, 0.0

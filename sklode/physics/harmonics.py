@@ -17,7 +17,7 @@ def spherical_harmonics(vectors, l_max):
     A zero vector, which has no direction, is read as the z axis: whatever multiplies its l > 0
     harmonics vanishes at distance zero.
     """
-    null = ~vectors.any(axis=1)
+    null = (vectors[:, 0] == 0) & (vectors[:, 1] == 0) & (vectors[:, 2] == 0)
     if null.any():
         vectors = np.where(null[:, None], [0.0, 0.0, 1.0], vectors)
     return _calculator(l_max).compute(np.ascontiguousarray(vectors))

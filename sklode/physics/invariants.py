@@ -4,7 +4,11 @@ A row of the result belongs to a group of atoms: one atom, or all atoms that are
 over the atoms of a group and the sum over m are one matrix product.
 """
 
+from functools import lru_cache
+
 import numpy as np
+
+_BLOCK = 2**16  # products of a block of rows, which are still in cache when they are arranged
 
 
 def power_spectrum(left, right, n_channels, groups=None):
@@ -30,31 +34,49 @@ def power_spectrum(left, right, n_channels, groups=None):
     right = left if itself else right
     n_degrees = min(len(left), len(right))
     n_rows = len(left[0]) if groups is None else len(groups)
-    n_radial = [c[0].shape[2] // n for c, n in zip((left, right), n_channels, strict=True)]
-    pairs = np.indices(n_channels).reshape(2, -1).T
+    widths = left[0].shape[2], right[0].shape[2]
+    n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
+    source, weights = _arrangement(tuple(n_channels), n_radial, n_degrees, itself)
+    out = np.empty((n_rows, len(source)))
+    step = max(1, _BLOCK // (n_degrees * widths[0] * widths[1]))
+    buffer = np.empty((min(step, n_rows), n_degrees, *widths))
+    for first in range(0, n_rows, step):
+        rows = slice(first, min(first + step, n_rows))
+        products = buffer[: rows.stop - first]
+        for l in range(n_degrees):
+            factor = (-1.0) ** l / np.sqrt(2 * l + 1)
+            _contract(left[l], right[l], factor, rows, groups, products[:, l])
+        # "clip", with nothing to be clipped, writes to ``out`` without a copy between
+        np.take(products.reshape(len(products), -1), source, axis=1, out=out[rows], mode="clip")
+        if itself:
+            out[rows] *= weights
+    return out
+
+
+@lru_cache(maxsize=64)
+def _arrangement(n_channels, n_radial, n_degrees, itself):
+    """Where each column is among the products (l, a1 n1, a2 n2), and its weight."""
+    products = np.arange(n_degrees * np.prod(n_channels) * np.prod(n_radial))
+    products = products.reshape(n_degrees, n_channels[0], n_radial[0], n_channels[1], n_radial[1])
+    first, second = np.indices(n_channels).reshape(2, -1)
     if itself:
-        pairs = pairs[pairs[:, 0] <= pairs[:, 1]]
-    out = np.empty((n_rows, len(pairs), *n_radial, n_degrees))
-    for l in range(n_degrees):
-        products = _contract(left[l], right[l], groups)
-        products *= (-1.0) ** l / np.sqrt(2 * l + 1)
-        products = products.reshape(n_rows, n_channels[0], n_radial[0], n_channels[1], n_radial[1])
-        for number, (a, b) in enumerate(pairs):
-            weight = np.sqrt(2.0) if itself and a != b else 1.0
-            np.multiply(products[:, a, :, b], weight, out=out[:, number, :, :, l])
-    return out.reshape(n_rows, -1)
+        first, second = np.triu_indices(n_channels[0])
+    source = products.transpose(1, 3, 2, 4, 0)[first, second]
+    weights = np.where(itself & (first != second), np.sqrt(2.0), 1.0)[:, None, None, None]
+    return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
 
 
-def _contract(left, right, groups):
-    """Sum over m, and over the atoms of each group; shape (n_rows, n_left, n_right)."""
+def _contract(left, right, factor, rows, groups, out):
+    """Factor times the sum over m, and over atoms, into ``out`` (n_rows, n_left, n_right)."""
     if groups is None:
-        return left.swapaxes(1, 2) @ right
-    products = np.empty((len(groups), left.shape[2], right.shape[2]))
-    for row, atoms in enumerate(groups):
+        # scaled first: the product of an array with itself would be slower for so few numbers
+        np.matmul((factor * left[rows]).swapaxes(1, 2), right[rows], out=out)
+        return
+    for atoms, product in zip(groups[rows], out, strict=True):
         a = left[atoms].reshape(-1, left.shape[2])
         b = a if right is left else right[atoms].reshape(-1, right.shape[2])
-        np.matmul(a.T, b, out=products[row])
-    return products
+        np.matmul(a.T, b, out=product)
+    out *= factor
 
 
 def pool(rows, groups):

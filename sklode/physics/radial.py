@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import eval_legendre, gamma, spherical_jn
 
-from .chebyshev import ChebyshevSeries, interpolate
+from .chebyshev import interpolate
+from .piecewise import PiecewiseTable, piecewise
 from .quadrature import gauss_legendre
 
 MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
@@ -146,25 +147,26 @@ def pair_integrals(basis, law, distances):
 
 @dataclass(frozen=True)
 class PairTable:
-    """F_nl(d) at any distance: a Chebyshev table near, the far field of the bare potential beyond.
+    """F_nl(d) at any distance: a table near, the far field of the bare potential beyond.
 
     Attributes
     ----------
-    near : ChebyshevSeries
+    near : PiecewiseTable
         On [0, near.upper].
     far : callable
         Distances beyond ``near.upper`` to values.
     """
 
-    near: ChebyshevSeries
+    near: PiecewiseTable
     far: Callable
 
     def __call__(self, distances):
         """Values of shape (n_distances, (l_max + 1) * n_max), l slowest."""
         beyond = distances > self.near.upper
+        if not beyond.any():
+            return self.near(distances)
         values = self.near(np.where(beyond, self.near.upper, distances))
-        if beyond.any():
-            values[beyond] = self.far(distances[beyond])
+        values[beyond] = self.far(distances[beyond])
         return values
 
 
@@ -172,11 +174,12 @@ class PairTable:
 def pair_table(basis, law, upper=None):
     """Table of F_nl(d) of one atom's potential, up to ``upper`` or without limit (None)."""
     limit = basis.reach + law.blur if upper is None else upper
-    near = interpolate(
+    series = interpolate(
         lambda d: pair_integrals(basis, law, d),
         0.0,
         limit,
         TABLE_ACCURACY,
         degree=_degree(2.0 * limit / np.hypot(law.smearing, 0.3 * basis.cutoff / basis.n_max)),
     )
+    near = piecewise(series, 0.1 * TABLE_ACCURACY)
     return PairTable(near, law.far_field(*basis.quadrature(law.smearing), limit))
