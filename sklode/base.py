@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
@@ -25,8 +26,9 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     """Base of transformers that turn each structure of X into one row of numbers.
 
     A subclass learns in ``_fit(atoms_list)`` and says what it computes in ``_rows(structures,
-    per_atom)`` (arrays in, arrays out, called for chunks of structures, possibly in other
-    processes) and what its columns are in ``_feature_table()``.
+    per_atom, n_threads)`` (arrays in, arrays out, called for chunks of structures, possibly in
+    other processes; threads are for structures so large that there are fewer chunks than workers)
+    and what its columns are in ``_feature_table()``.
     """
 
     def _read(self, X, reset):
@@ -137,11 +139,14 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         structures = read_structures(atoms_list, self._charge_names())
         self._check_structures(atoms_list)
         chunks = chunks_by_atoms([len(s) for s in structures])
+        n_jobs = getattr(self, "n_jobs", None)
+        n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
         with _blas_threads().limit(limits=1):
             if len(chunks) == 1:
-                return self._rows(structures, per_atom)
-            rows = Parallel(n_jobs=getattr(self, "n_jobs", None))(
-                delayed(_describe_chunk)(self, structures[chunk], per_atom) for chunk in chunks
+                return self._rows(structures, per_atom, n_threads)
+            rows = Parallel(n_jobs=n_jobs)(
+                delayed(_describe_chunk)(self, structures[chunk], per_atom, n_threads)
+                for chunk in chunks
             )
         return np.concatenate(rows)
 
@@ -179,9 +184,9 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _describe_chunk(transformer, structures, per_atom):
+def _describe_chunk(transformer, structures, per_atom, n_threads):
     with _blas_threads().limit(limits=1):
-        return transformer._rows(structures, per_atom)
+        return transformer._rows(structures, per_atom, n_threads)
 
 
 @lru_cache(maxsize=1)

@@ -67,7 +67,7 @@ class Composition(StructureTransformer):
             }
         )
 
-    def _rows(self, structures, per_atom):
+    def _rows(self, structures, per_atom, n_threads):
         index = species_index(self.species_, structures)
         atoms = (index[:, None] == np.arange(len(self.species_))).astype(float)
         if per_atom:

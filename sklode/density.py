@@ -125,7 +125,7 @@ class DensityProjector(Projector):
     def _blocks(self):
         return [Block("rho", None, self._channel_labels(), self.n_max)]
 
-    def _coefficients(self, structures):
+    def _coefficients(self, structures, n_threads=1):
         return density_expansion(
             structures,
             self._channels(structures),

@@ -14,6 +14,7 @@ from .physics.multipole_expansion import (
     multipole_expansion,
 )
 from .physics.structures import atom_offsets
+from .physics.summation import Summation
 from .potentials import InversePowerLaw
 from .reading import read_structures
 
@@ -162,7 +163,7 @@ class MultipoleFeatures(FarFieldProjector):
             Block("m" + InversePowerLaw(p).name, p, labels, self.n_max) for p in self._exponents()
         ]
 
-    def _coefficients(self, structures):
+    def _coefficients(self, structures, n_threads=1):
         return multipole_expansion(
             structures,
             self._channels(structures),
@@ -171,7 +172,7 @@ class MultipoleFeatures(FarFieldProjector):
             int(self.l_max),
             cutoff=float(self.cutoff),
             width=float(self.cutoff_width),
-            tol=float(self.tol),
+            summation=Summation(float(self.tol), dtype=self.dtype, n_threads=n_threads),
         )
 
     def potential(self, X, points):

@@ -117,8 +117,11 @@ class PowerSpectrum(StructureTransformer):
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def _rows(self, structures, per_atom):
-        parts = [split_blocks(p._coefficients(structures), p._blocks()) for p in self._projectors()]
+    def _rows(self, structures, per_atom, n_threads):
+        parts = [
+            split_blocks(p._coefficients(structures, n_threads), p._blocks())
+            for p in self._projectors()
+        ]
         right = parts[1] if len(parts) > 1 else None
         invariants = PairInvariants(self._pairs(parts[0], right))
         rows = assemble_rows(self, self.species_, structures, invariants, per_atom)

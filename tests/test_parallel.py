@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,9 +84,9 @@ class Recorder(DensityProjector):
         self.seen = []
         return super().fit(X, y)
 
-    def _rows(self, structures, per_atom):
+    def _rows(self, structures, per_atom, n_threads):
         self.seen.append([len(structure) for structure in structures])
-        return super()._rows(structures, per_atom)
+        return super()._rows(structures, per_atom, n_threads)
 
 
 def name(estimator):
@@ -143,6 +144,16 @@ def test_chunks_do_not_depend_on_the_number_of_workers(unequal, n_jobs):
         [len(atoms) for atoms in unequal[chunk]]
         for chunk in chunks_by_atoms([len(atoms) for atoms in unequal])
     )
+
+
+@pytest.mark.parametrize("method", ["direct", "nufft"])
+def test_threads_inside_one_large_structure_change_nothing(method):
+    rng = np.random.default_rng(0)
+    atoms = Atoms("NaCl" * 300, rng.uniform(0, 20, (600, 3)), cell=[20, 21, 22], pbc=True)
+    lode = LongRangePotential(tol=1e-4, method=method, invariants=None)
+    serial = lode.fit([atoms]).transform_atoms([atoms])
+    threaded = clone(lode).set_params(n_jobs=2).fit([atoms]).transform_atoms([atoms])
+    assert np.array_equal(serial, threaded)
 
 
 @given(

@@ -23,7 +23,7 @@ def converged(atoms, smearing, **parameters):
 
 def errors(atoms, tol, **parameters):
     """Largest error of each channel over its largest coefficient."""
-    exact = converged(atoms, **parameters)
+    exact = converged(atoms, **{**parameters, "method": "direct"})
     found = expand(atoms, tol=tol, **parameters)
     return np.abs(found - exact).max(axis=(0, 2, 3)) / np.abs(exact).max(axis=(0, 2, 3))
 
@@ -65,6 +65,14 @@ parameters = st.fixed_dictionaries(
 def test_tolerance_holds_for_random_structures(atoms, options, tol):
     assume(is_solid(np.array(atoms.cell)))
     assert (errors(atoms, tol, **options) <= tol).all()
+
+
+@pytest.mark.parametrize("tol", TOLERANCES)
+@settings(FIXED_EXAMPLES, max_examples=40)
+@given(atoms=random_structures(), options=parameters)
+def test_tolerance_holds_on_a_mesh(atoms, options, tol):
+    assume(is_solid(np.array(atoms.cell)))
+    assert (errors(atoms, tol, method="nufft", **options) <= tol).all()
 
 
 @pytest.mark.parametrize("tol", TOLERANCES)

@@ -18,6 +18,7 @@ POTENTIAL = {
     "l_max": L_MAX,
     "smearing": 1.1,
     "k_cutoff": 5.0,
+    "tol": 1e-13,  # of the radial modes that several exponents share
 }
 DENSITY = {"transformer": DensityProjector, "cutoff": 4.0, "n_max": 3, "l_max": L_MAX}
 FIELDS = [

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def expand_batch(structures, channels, widths, isolated, periodic):
+def expand_batch(structures, channels, widths, isolated, periodic, dtype="float64"):
     """Coefficients of a batch, each structure handled as its periodicity says.
 
     Parameters
@@ -14,26 +14,63 @@ def expand_batch(structures, channels, widths, isolated, periodic):
         Of all atoms of the batch.
     widths : list of int
         Number of columns for each l.
-    isolated : callable
-        List of structures and their channels to coefficients (all isolated ones at once).
-    periodic : callable
-        One structure and its channels to coefficients.
+    isolated, periodic : callable
+        List of structures and their channels to coefficients, for all of one kind at once.
+
+    dtype : {"float64", "float32"}, default="float64"
+        Of the result.
 
     Returns
     -------
     list of ndarray
         For each l, shape (n_atoms, 2 l + 1, widths[l]).
     """
-    n_atoms = len(channels.index)
-    out = [np.zeros((n_atoms, 2 * l + 1, width)) for l, width in enumerate(widths)]
-    owner = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
     repeats = np.array([bool(s.periodic.any()) for s in structures])
-    jobs = [(isolated, np.flatnonzero(~repeats))] if not repeats.all() else []
-    jobs += [(periodic, [number]) for number in np.flatnonzero(repeats)]
-    for expand, numbers in jobs:
-        chosen = [structures[number] for number in numbers]
-        atoms = np.flatnonzero(np.isin(owner, numbers))
-        parts = expand(chosen if expand is isolated else chosen[0], channels.of(atoms))
+    if not repeats.any():
+        parts = isolated(structures, channels)
+        return [part.reshape(*part.shape[:2], -1).astype(dtype, copy=False) for part in parts]
+    n_atoms = len(channels.index)
+    out = [np.zeros((n_atoms, 2 * l + 1, width), dtype) for l, width in enumerate(widths)]
+    owner = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
+    for expand, chosen in ((isolated, ~repeats), (periodic, repeats)):
+        if chosen.any():
+            atoms = np.flatnonzero(chosen[owner])
+            kind = [s for s, taken in zip(structures, chosen, strict=True) if taken]
+            for whole, part in zip(out, expand(kind, channels.of(atoms)), strict=True):
+                whole[atoms] = part.reshape(len(atoms), *whole.shape[1:])
+    return out
+
+
+def in_groups(structures, channels, keys, expand):
+    """Coefficients of structures, those with equal keys together.
+
+    Parameters
+    ----------
+    structures : list of Structure
+    channels : Channels
+        Of all atoms of the structures.
+    keys : list
+        Hashable, one a structure.
+    expand : callable
+        Key, list of structures and their channels to coefficients for each l, atoms first.
+
+    Returns
+    -------
+    list of ndarray
+        For each l.
+    """
+    distinct = list(dict.fromkeys(keys))
+    if len(distinct) == 1:
+        return expand(distinct[0], structures, channels)
+    numbers = np.array([distinct.index(key) for key in keys])
+    owner = np.repeat(numbers, [len(s) for s in structures])
+    out = None
+    for number, key in enumerate(distinct):
+        atoms = np.flatnonzero(owner == number)
+        group = [structures[i] for i in np.flatnonzero(numbers == number)]
+        parts = expand(key, group, channels.of(atoms))
+        if out is None:
+            out = [np.zeros((len(owner), *part.shape[1:]), part.dtype) for part in parts]
         for whole, part in zip(out, parts, strict=True):
-            whole[atoms] = part.reshape(*whole[atoms].shape)
+            whole[atoms] = part
     return out

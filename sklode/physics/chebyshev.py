@@ -6,6 +6,7 @@ import numpy as np
 from scipy.fft import dct
 
 _MAX_DEGREE = 4096
+_BLOCK = 512  # points at once, so that the polynomials stay in cache
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,11 @@ class ChebyshevSeries:
 
     def __call__(self, x):
         """Values of shape (len(x), n_functions)."""
-        return self.basis(x) @ self.coefficients
+        values = np.empty((len(x), self.coefficients.shape[1]))
+        for start in range(0, len(x), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            np.matmul(self.basis(x[part]), self.coefficients, out=values[part])
+        return values
 
     def basis(self, x):
         """Chebyshev polynomials T_b at ``x``, shape (len(x), n_terms), by their recursion."""

@@ -7,12 +7,13 @@ taken away again, as subtracting the neighbours from the full potential would (s
 
 import numpy as np
 
+from .costs import COSTS, direct_seconds, mesh_seconds
 from .density_expansion import cutoff_function
 
 SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
 _STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
 _CANDIDATES = 33  # smearings up to 2^8 times the lowest
-_WAVE, _VECTOR, _PAIR, _OVERHEAD = 5e-9, 2e-7, 6e-7, 1e-3  # seconds; only their ratios matter
+_MESH_DENSITY, _MESH_ORDER = 3.0, 9  # points for each k-vector of the sphere, splines: a guess
 
 
 def exterior_weight(distances, cutoff, width):
@@ -20,7 +21,7 @@ def exterior_weight(distances, cutoff, width):
     return 1.0 - cutoff_function(distances, cutoff, width)
 
 
-def split_smearing(structure, channels, *, lowest, start, tol, may_stay=False):
+def split_smearing(structure, channels, *, lowest, start, tol, n_columns, may_stay=False):
     """Smearing of the k-sum for which it and the pairs together cost least.
 
     Parameters
@@ -33,6 +34,8 @@ def split_smearing(structure, channels, *, lowest, start, tol, may_stay=False):
         Distance from which on the pair corrections decay.
     tol : float
         Accuracy, which says how far both sums go.
+    n_columns : int
+        Coefficients of each atom and channel.
     may_stay : bool, default=False
         Whether ``lowest`` needs no pairs at all.
 
@@ -45,9 +48,12 @@ def split_smearing(structure, channels, *, lowest, start, tol, may_stay=False):
     candidates = lowest * 2.0 ** (np.arange(_CANDIDATES) / _STEPS)
     widths = np.sqrt(2.0 * np.log(1.0 / tol)) + 1.0
     n_vectors = volume * (widths / candidates) ** 3 / (12.0 * np.pi**2)
-    waves = n_vectors * (n_atoms * channels.count * _WAVE + _VECTOR)
+    direct = direct_seconds(n_atoms, n_vectors, channels.count, n_columns)
+    n_fields = channels.count * np.sqrt(n_columns)
+    n_points = 2.0 * _MESH_DENSITY * n_vectors + 1.0
+    waves = np.minimum(direct, mesh_seconds(n_atoms, n_points, _MESH_ORDER, n_fields, 2))
     n_pairs = n_atoms**2 / volume * 4.0 * np.pi / 3.0 * (start + widths * candidates) ** 3
-    pairs = n_pairs * _PAIR + _OVERHEAD
+    pairs = n_pairs * COSTS.pair + COSTS.pairs
     if may_stay:
         pairs[0] = 0.0
     return float(candidates[np.argmin(waves + pairs)])

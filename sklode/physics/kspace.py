@@ -1,7 +1,6 @@
-"""Reciprocal lattice vectors in half a sphere, stored as lines along the third axis.
+"""Reciprocal lattice vectors in half a sphere, and the phases exp(i k.r) of atoms on them.
 
-The points of one line differ in one integer, so that exp(i k.r) along it is a contiguous product
-of one-dimensional phase tables.
+The vectors are ordered in lines along the third axis, whose points differ in one integer.
 """
 
 from dataclasses import dataclass
@@ -15,22 +14,24 @@ class HalfSphere:
 
     Attributes
     ----------
+    integers : ndarray of shape (n_k, 3), int
+        Coordinates in the reciprocal lattice, line after line.
     vectors : ndarray of shape (n_k, 3)
-        In 1/angstrom, line after line.
+        In 1/angstrom.
     norms : ndarray of shape (n_k,)
-    lines : ndarray of shape (n_lines, 3), int
-        First two integers of each line and the third of its first point.
-    starts : ndarray of shape (n_lines + 1,), int
-        Where each line begins in ``vectors``.
     """
 
+    integers: np.ndarray
     vectors: np.ndarray
     norms: np.ndarray
-    lines: np.ndarray
-    starts: np.ndarray
 
     def __len__(self):
         return len(self.norms)
+
+    def within(self, k_cutoff):
+        """The part of the half sphere with k < ``k_cutoff``."""
+        kept = self.norms < k_cutoff
+        return HalfSphere(self.integers[kept], self.vectors[kept], self.norms[kept])
 
 
 def reciprocal(cell):
@@ -41,57 +42,56 @@ def reciprocal(cell):
 def half_sphere(cell, k_cutoff):
     """Enumerate the half sphere of any cell, left-handed ones included."""
     bounds = np.floor(np.linalg.norm(cell, axis=1) * k_cutoff / (2.0 * np.pi)).astype(int)
-    axes = [np.arange(0, bounds[0] + 1)] + [np.arange(-b, b + 1) for b in bounds[1:]]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    n1, n2, n3 = grid.T
-    upper_half = (n1 > 0) | ((n2 > 0) & (n1 == 0)) | ((n3 > 0) & (n1 == 0) & (n2 == 0))
-    grid = grid[upper_half]
-    vectors = grid @ reciprocal(cell)
-    norms = np.linalg.norm(vectors, axis=1)
-    inside = norms < k_cutoff
-    grid, vectors, norms = grid[inside], vectors[inside], norms[inside]
-    # a line ends where the first two integers change; inside a sphere its points are consecutive
-    breaks = np.flatnonzero(np.any(np.diff(grid[:, :2], axis=0) != 0, axis=1)) + 1
-    starts = np.concatenate([[0], breaks, [len(grid)]]) if len(grid) else np.zeros(1, int)
-    return HalfSphere(vectors, norms, grid[starts[:-1]], starts)
+    n1, n2, n3 = np.ix_(*[np.arange(-b if d else 0, b + 1) for d, b in enumerate(bounds)])
+    b1, b2, b3 = reciprocal(cell)
+    vectors = n1[..., None] * b1 + n2[..., None] * b2 + n3[..., None] * b3
+    sizes = vectors.shape[1:3]
+    # in this order all points after the origin are in the upper half, all before in the lower
+    origin = bounds[1] * sizes[1] + bounds[2]
+    vectors = vectors.reshape(-1, 3)[origin + 1 :]
+    squares = np.einsum("kx,kx->k", vectors, vectors)
+    inside = np.flatnonzero(squares < k_cutoff**2)
+    line, third = np.divmod(inside + origin + 1, sizes[1])
+    first, second = np.divmod(line, sizes[0])
+    integers = np.stack([first, second, third], axis=1) - [0, bounds[1], bounds[2]]
+    return HalfSphere(integers, vectors[inside], np.sqrt(squares[inside]))
 
 
 class PhaseTables:
-    """exp(i k.r) of a set of atoms, built line by line from one-dimensional tables."""
+    """exp(i k.r) of a set of atoms, as products of one-dimensional tables.
 
-    def __init__(self, positions, cell, sphere):
+    Parameters
+    ----------
+    positions : ndarray of shape (n_atoms, 3)
+        In angstrom, anywhere.
+    cell : ndarray of shape (3, 3)
+    sphere : HalfSphere
+        Not empty.
+    dtype : {numpy.complex128, numpy.complex64}
+        Of the phases. The tables are made in double precision.
+    """
+
+    def __init__(self, positions, cell, sphere, dtype=np.complex128):
         fractional = positions @ np.linalg.inv(cell)
-        n_points = np.diff(sphere.starts)
-        highest = sphere.lines.max(axis=0)
-        lowest = sphere.lines.min(axis=0)
-        highest[2] = (sphere.lines[:, 2] + n_points - 1).max()
-        self._lowest = lowest
+        lowest, highest = sphere.integers.min(axis=0), sphere.integers.max(axis=0)
         self._tables = [
-            np.exp(2j * np.pi * np.outer(f - np.round(f), np.arange(lo, hi + 1)))
+            np.exp(2j * np.pi * np.outer(np.arange(lo, hi + 1), f - np.round(f))).astype(dtype)
             for f, lo, hi in zip(fractional.T, lowest, highest, strict=True)
         ]
-        self._sphere = sphere
+        self._rows = sphere.integers - lowest
+        changes = np.any(np.diff(self._rows[:, :2], axis=0) != 0, axis=1)
+        self._line = np.concatenate([[0], np.cumsum(changes)])
+        self._first_of_line = np.flatnonzero(np.concatenate([[True], changes]))
 
-    def fill(self, out, first_line, last_line):
-        """Write the phases of a range of lines into ``out`` (n_atoms, n_points), complex."""
+    def phases(self, points):
+        """Phases of a slice of the k-vectors, shape (n_points, n_atoms).
+
+        The first two factors are multiplied once a line.
+        """
+        lines = self._line[points]
+        n1, n2, _ = self._rows[self._first_of_line[lines[0] : lines[-1] + 1]].T
         first, second, third = self._tables
-        column = 0
-        for line in range(first_line, last_line):
-            n1, n2, n3 = self._sphere.lines[line] - self._lowest
-            n_points = self._sphere.starts[line + 1] - self._sphere.starts[line]
-            prefix = first[:, n1] * second[:, n2]
-            target = out[:, column : column + n_points]
-            np.multiply(prefix[:, None], third[:, n3 : n3 + n_points], out=target)
-            column += n_points
-
-
-def line_blocks(sphere, points_per_block):
-    """Split the lines into consecutive ranges of about ``points_per_block`` points each."""
-    starts, blocks, first = sphere.starts, [], 0
-    n_lines = len(sphere.lines)
-    while first < n_lines:
-        last = int(np.searchsorted(starts, starts[first] + points_per_block, side="right")) - 1
-        last = min(max(last, first + 1), n_lines)
-        blocks.append((first, last))
-        first = last
-    return blocks
+        prefix = first[n1] * second[n2]
+        phases = prefix[lines - lines[0]]
+        phases *= third[self._rows[points, 2]]
+        return phases

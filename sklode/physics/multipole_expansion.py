@@ -7,12 +7,13 @@ V = sum_lm T_lm r^l Y_lm, T_lm = a_l M_lm with a_l = 4 pi A_l0 / (2l + 1), eq. (
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import sphericart
 from scipy.special import factorial2, gammaincc
 
-from .batch import expand_batch
+from .batch import expand_batch, in_groups
 from .chebyshev import interpolate
 from .exterior import (
     SMALLEST_SPLIT,
@@ -24,7 +25,9 @@ from .exterior import (
 from .neighbors import all_pairs, pairs_within
 from .pair_expansion import expand_pairs
 from .periodic_expansion import PeriodicExpansion
+from .piecewise import piecewise
 from .potentials import SmearedPowerLaw, multipole_coefficient, scaled_lower_gamma
+from .structures import atom_offsets
 
 _TABLE_ACCURACY = 1e-12
 
@@ -55,7 +58,7 @@ def powers_and_orders(exponents, n_max):
     return [p + 2 * k for p in exponents for k in range(n_max)]
 
 
-def multipole_expansion(structures, channels, exponents, n_max, l_max, *, cutoff, width, tol):
+def multipole_expansion(structures, channels, exponents, n_max, l_max, *, cutoff, width, summation):
     """Multipoles of a batch of structures, isolated and periodic ones in any mixture.
 
     Returns
@@ -64,7 +67,7 @@ def multipole_expansion(structures, channels, exponents, n_max, l_max, *, cutoff
         For each l, shape (n_atoms, 2 l + 1, n_exponents * n_channels * n_max).
     """
     powers = powers_and_orders(exponents, n_max)
-    sums = _PeriodicMultipoles(powers, l_max, cutoff, width, tol)
+    sums = _PeriodicMultipoles(powers, l_max, cutoff, width, summation)
 
     def isolated(chosen, their_channels):
         def radial(distances):
@@ -74,12 +77,12 @@ def multipole_expansion(structures, channels, exponents, n_max, l_max, *, cutoff
         parts = expand_pairs(all_pairs(chosen), their_channels, n_atoms, radial, l_max)
         return [_orders_last(part.swapaxes(2, 3), n_max) for part in parts]
 
-    def periodic(structure, its_channels):
-        parts = sums(structure, its_channels)
+    def periodic(chosen, their_channels):
+        parts = sums(chosen, their_channels)
         return [_orders_last(part[..., 0], n_max) for part in parts]
 
     widths = [len(powers) * channels.count] * (l_max + 1)
-    return expand_batch(structures, channels, widths, isolated, periodic)
+    return expand_batch(structures, channels, widths, isolated, periodic, summation.dtype)
 
 
 def _orders_last(multipoles, n_max):
@@ -102,27 +105,38 @@ def _bare(distances, powers, l_max, unit):
 class _PeriodicMultipoles:
     """Ewald sum, eq. (6.4): a k-sum of the smeared potential, and pairs."""
 
-    def __init__(self, powers, l_max, cutoff, width, tol):
+    def __init__(self, powers, l_max, cutoff, width, summation):
         self._powers, self._l_max, self._cutoff, self._width = powers, l_max, cutoff, width
-        self._tol = tol
+        self._how = summation
         self._sums = {}
 
-    def __call__(self, structure, channels):
+    def __call__(self, structures, channels):
         """Multipoles for each l, shape (n_atoms, 2 l + 1, n_powers, n_channels, 1)."""
-        present = channels.present()[1]
-        smearing = split_smearing(
-            structure,
-            present,
-            lowest=SMALLEST_SPLIT * self._cutoff,
-            start=self._cutoff,
-            tol=self._tol,
-        )
-        nearest = nearest_sources(structure, present, self._cutoff)
-        if (smearing, nearest) not in self._sums:
-            self._sums[smearing, nearest] = self._split_sum(smearing, nearest)
-        taylor = self._sums[smearing, nearest](structure, channels)
+        bounds = pairwise(atom_offsets(structures))
+        splits = [
+            self._split(structure, channels.of(slice(*bound)).present()[1])
+            for structure, bound in zip(structures, bounds, strict=True)
+        ]
+        taylor = in_groups(structures, channels, splits, self._expand)
         scales = _taylor_scales(self._powers, self._l_max, self._cutoff)
         return [t / scales[l][:, None, None] for l, t in enumerate(taylor)]
+
+    def _split(self, structure, channels):
+        """Smearing of the k-sum and distance of the sources."""
+        smearing = split_smearing(
+            structure,
+            channels,
+            lowest=SMALLEST_SPLIT * self._cutoff,
+            start=self._cutoff,
+            tol=self._how.tol,
+            n_columns=(self._l_max + 1) ** 2 * len(self._powers),
+        )
+        return smearing, nearest_sources(structure, channels, self._cutoff)
+
+    def _expand(self, split, structures, channels):
+        if split not in self._sums:
+            self._sums[split] = self._split_sum(*split)
+        return self._sums[split](structures, channels)
 
     def _split_sum(self, smearing, nearest):
         powers, l_max, cutoff = self._powers, self._l_max, self._cutoff
@@ -136,7 +150,7 @@ class _PeriodicMultipoles:
             outside = gammaincc(degrees, x[:, None])
             return units * _bare(distances, powers, l_max, cutoff) * outside
 
-        allowed = 0.01 * self._tol * units * _bare(np.array([nearest]), powers, l_max, cutoff)
+        allowed = 0.01 * self._how.tol * units * _bare(np.array([nearest]), powers, l_max, cutoff)
         reach = reach_of_pairs(complement, cutoff, smearing, allowed[0])
         smeared = _smeared_table(tuple(powers), l_max, cutoff, smearing, reach)
 
@@ -144,9 +158,9 @@ class _PeriodicMultipoles:
             bare = units * _bare(distances, powers, l_max, cutoff)
             return bare * _weights(distances, cutoff, self._width) - smeared(distances)
 
-        def pairs_part(structure, channels):
-            pairs = pairs_within([structure], reach)
-            parts = expand_pairs(pairs, channels, len(structure), correction, l_max)
+        def pairs_part(structures, channels):
+            pairs = pairs_within(structures, reach)
+            parts = expand_pairs(pairs, channels, len(channels.index), correction, l_max)
             return [part.swapaxes(2, 3)[..., None] for part in parts]
 
         return PeriodicExpansion(
@@ -155,7 +169,7 @@ class _PeriodicMultipoles:
             uniform=[_background(law, cutoff) for law in laws],
             own=np.array([[np.sqrt(4.0 * np.pi) * law.real(0.0)] for law in laws]),
             short_range=pairs_part,
-            tol=self._tol,
+            summation=self._how,
         )
 
 
@@ -186,7 +200,8 @@ def _smeared_table(powers, l_max, unit, smearing, reach):
         ]
         return np.stack(columns, axis=1)
 
-    return interpolate(coefficients, 0.0, reach, _TABLE_ACCURACY, degree=48)
+    series = interpolate(coefficients, 0.0, reach, _TABLE_ACCURACY, degree=48)
+    return piecewise(series, 0.1 * _TABLE_ACCURACY)
 
 
 def _background(law, unit):

@@ -1,8 +1,10 @@
 """Coefficients <anlm|V_i> of the long-range potential, isolated and periodic structures alike."""
 
+from itertools import pairwise
+
 import numpy as np
 
-from .batch import expand_batch
+from .batch import expand_batch, in_groups
 from .exterior import (
     SMALLEST_SPLIT,
     exterior_weight,
@@ -14,6 +16,7 @@ from .neighbors import all_pairs, pairs_within
 from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
 from .radial import TABLE_ACCURACY, center_integrals, pair_table
+from .structures import atom_offsets
 
 _ROUNDING = 1e-15
 
@@ -25,27 +28,26 @@ def potential_expansion(
     laws,
     *,
     include_center,
-    tol,
-    k_cutoff,
+    summation,
     exterior_width=None,
 ):
     """Coefficients of a batch of structures, isolated and periodic ones in any mixture.
 
-    ``exterior_width`` is None for the potential of all atoms, or the width of the shell below
-    ``basis.cutoff`` in which atoms begin to act.
+    ``summation`` says how k-vectors are summed. ``exterior_width`` is None for the potential of
+    all atoms, or the width of the shell below ``basis.cutoff`` in which atoms begin to act.
 
     Returns
     -------
     list of ndarray
         For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max).
     """
-    periodic = _PeriodicPotential(basis, laws, include_center, exterior_width, tol, k_cutoff)
+    periodic = _PeriodicPotential(basis, laws, include_center, exterior_width, summation)
 
     def isolated(chosen, their_channels):
         return _isolated_sum(chosen, their_channels, basis, laws, include_center, exterior_width)
 
     widths = [len(laws) * channels.count * basis.n_max] * (basis.l_max + 1)
-    return expand_batch(structures, channels, widths, isolated, periodic)
+    return expand_batch(structures, channels, widths, isolated, periodic, summation.dtype)
 
 
 def _isolated_sum(structures, channels, basis, laws, include_center, exterior_width):
@@ -96,24 +98,30 @@ class _PeriodicPotential:
     (section 4.4).
     """
 
-    def __init__(self, basis, laws, include_center, exterior_width, tol, k_cutoff):
+    def __init__(self, basis, laws, include_center, exterior_width, summation):
         self._basis, self._laws = basis, laws
         self._include_center, self._exterior_width = include_center, exterior_width
-        self._tol, self._k_cutoff = tol, k_cutoff
+        self._how = summation
         self._sums = {}
 
-    def __call__(self, structure, channels):
-        present = channels.present()[1]
-        plan = self._plan(structure, present)
-        if plan not in self._sums:
-            self._sums[plan] = self._direct_sum() if plan is None else self._split_sum(*plan)
-        return self._sums[plan](structure, channels)
+    def __call__(self, structures, channels):
+        bounds = pairwise(atom_offsets(structures))
+        splits = [
+            self._split(structure, channels.of(slice(*bound)).present()[1])
+            for structure, bound in zip(structures, bounds, strict=True)
+        ]
+        return in_groups(structures, channels, splits, self._expand)
 
-    def _plan(self, structure, channels):
+    def _expand(self, split, structures, channels):
+        if split not in self._sums:
+            self._sums[split] = self._unsplit_sum() if split is None else self._split_sum(*split)
+        return self._sums[split](structures, channels)
+
+    def _split(self, structure, channels):
         """Smearing of the k-sum and distance of the sources; None for the unsplit sum."""
         cutoff, smearing = self._basis.cutoff, min(law.smearing for law in self._laws)
         exterior = self._exterior_width is not None
-        if self._k_cutoff is not None and not exterior:
+        if self._how.k_cutoff is not None and not exterior:
             return None
         lowest = max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing
         split = split_smearing(
@@ -121,13 +129,16 @@ class _PeriodicPotential:
             channels,
             lowest=lowest,
             start=self._basis.reach,
-            tol=self._tol,
+            tol=self._how.tol,
+            n_columns=(self._basis.l_max + 1) ** 2 * len(self._laws) * self._basis.n_max,
             may_stay=not exterior,
         )
         # a law that cannot be widened, such as a density, needs all its k-vectors anyway
         gains = split > smearing and all(law.widened(split) is not law for law in self._laws)
+        if not (exterior or gains):
+            return None
         nearest = nearest_sources(structure, channels, cutoff)
-        if not exterior and not (gains and self._tables_resolve(nearest)):
+        if not exterior and not self._tables_resolve(nearest):
             return None
         return split, nearest
 
@@ -136,16 +147,15 @@ class _PeriodicPotential:
         values = np.abs(_tables(self._basis, self._laws)(np.array([0.0, distance])))
         shape = (2, self._basis.l_max + 1, len(self._laws), self._basis.n_max)
         overlapping, distant = values.reshape(shape).max(axis=(1, 3))
-        return np.all(TABLE_ACCURACY * overlapping <= 0.1 * self._tol * distant)
+        return np.all(TABLE_ACCURACY * overlapping <= 0.1 * self._how.tol * distant)
 
-    def _direct_sum(self):
+    def _unsplit_sum(self):
         return PeriodicExpansion(
             self._basis,
             self._laws,
             uniform=[law.fourier_at_zero for law in self._laws],
             own=None if self._include_center else _own(self._basis, self._laws),
-            tol=self._tol,
-            k_cutoff=self._k_cutoff,
+            summation=self._how,
         )
 
     def _split_sum(self, smearing, nearest):
@@ -157,15 +167,15 @@ class _PeriodicPotential:
             return self._weights(distances) * near(distances) - smooth(distances)
 
         inside, outside = np.abs(near(np.array([0.0, nearest])))
-        allowed = np.maximum(0.01 * self._tol * outside, _ROUNDING * inside.max())
+        allowed = np.maximum(0.01 * self._how.tol * outside, _ROUNDING * inside.max())
         largest = allowed.reshape(basis.l_max + 1, len(laws), -1).max(axis=(0, 2))
         allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, len(laws), basis.n_max))
         widest = max(law.smearing for law in wide)
         reach = reach_of_pairs(correction, basis.reach, widest, allowed.ravel())
 
-        def pairs_part(structure, channels):
-            pairs = pairs_within([structure], reach)
-            parts = expand_pairs(pairs, channels, len(structure), correction, basis.l_max)
+        def pairs_part(structures, channels):
+            pairs = pairs_within(structures, reach)
+            parts = expand_pairs(pairs, channels, len(channels.index), correction, basis.l_max)
             return [_laws_first(part, len(laws)) for part in parts]
 
         own = _own(basis, wide)
@@ -175,8 +185,7 @@ class _PeriodicPotential:
             uniform=[law.split_weight(w) for law, w in zip(laws, wide, strict=True)],
             own=own - _own(basis, laws) if self._include_center else own,
             short_range=pairs_part,
-            tol=self._tol,
-            k_cutoff=self._k_cutoff,
+            summation=self._how,
         )
 
     def _weights(self, distances):

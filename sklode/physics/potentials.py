@@ -1,8 +1,10 @@
 """The smeared power law 1/r^p in real and reciprocal space (theory, section 2)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.interpolate import make_interp_spline
 from scipy.special import factorial, gamma, gammainc, poch
 
 from .quadrature import gauss_legendre
@@ -11,6 +13,7 @@ _SERIES_BELOW = 1e-3  # x = r^2 / 2 sigma^2 under which P(a, x) / r^p is 0/0
 _SERIES_TERMS = 8
 _MAX_MULTIPOLES = 200
 _SERIES_ACCURACY = 1e-12
+_EXPINT_RANGE, _EXPINT_KNOTS, _EXPINT_DEGREE = (-18.0, 6.4), 1600, 5  # of log(s)
 _EXPINT_NODES = 64  # 1e-13 relative for orders -0.5 to 5.5 and arguments 1e-8 to 100
 
 
@@ -37,6 +40,25 @@ def exponential_integral(nu, s):
     y = nodes * length[..., None]
     integrand = np.exp((1.0 - nu) * y - s[..., None] * (np.exp(y) - 1.0))
     return np.exp(-s) * length * (integrand @ weights)
+
+
+@lru_cache(maxsize=64)
+def _expint_spline(nu):
+    """Spline of exp(s) E_nu(s) s^a (1 + s)^(1 - a) over log(s), which is of order 1 everywhere."""
+    s = np.exp(np.linspace(*_EXPINT_RANGE, _EXPINT_KNOTS))
+    power = max(1.0 - nu, 0.0)
+    values = np.exp(s) * exponential_integral(nu, s) * s**power * (1.0 + s) ** (1.0 - power)
+    return power, make_interp_spline(np.log(s), values, k=_EXPINT_DEGREE)
+
+
+def tabulated_exponential_integral(nu, s):
+    """As ``exponential_integral`` to 1e-12, faster for many arguments."""
+    s = np.asarray(s, float)
+    logarithm = np.log(s)
+    if not np.all((logarithm > _EXPINT_RANGE[0]) & (logarithm < _EXPINT_RANGE[1])):
+        return exponential_integral(nu, s)
+    power, spline = _expint_spline(nu)
+    return np.exp(-s - power * logarithm) * (1.0 + s) ** (power - 1.0) * spline(logarithm)
 
 
 def scaled_lower_gamma(a, x):
@@ -85,7 +107,7 @@ class SmearedPowerLaw:
         s = 0.5 * (self.smearing * k) ** 2
         if self.exponent == 0:
             return (4.0 * np.pi * self.smearing**2) ** 0.75 * np.exp(-s)
-        return self._prefactor * exponential_integral(0.5 * (self.exponent - 1.0), s)
+        return self._prefactor * tabulated_exponential_integral(0.5 * (self.exponent - 1.0), s)
 
     @property
     def finite_part_at_zero(self):

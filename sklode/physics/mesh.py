@@ -1,0 +1,190 @@
+"""B-splines on a periodic mesh: spreading of weights, and derivatives of fields at atoms.
+
+A cardinal B-spline of order w covers w mesh points an axis, has w - 2 continuous derivatives and
+the Fourier transform sinc^w, which all but vanishes where long waves are aliased to: what the
+derivatives of potentials, whose long waves are strong, need (theory, section 4.5).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.interpolate import BSpline
+
+_BLOCK = 2**20  # numbers of the windows of one block of atoms
+_FEWEST = 16  # atoms of a block
+
+
+class SplineMesh:
+    """Atoms on a periodic mesh.
+
+    Parameters
+    ----------
+    cell : ndarray of shape (3, 3)
+    shape : tuple of int
+        Mesh points along each lattice vector, at least ``order``.
+    order : int
+        Number w of points that a spline covers along each axis.
+    positions : ndarray of shape (n_atoms, 3)
+        In angstrom, anywhere.
+    n_derivatives : int
+        Highest derivative that will be asked for.
+    dtype : numpy.dtype
+        Precision of splines and fields.
+    """
+
+    def __init__(self, cell, shape, order, positions, n_derivatives, dtype):
+        self.shape, self.order, self._dtype = tuple(shape), order, dtype
+        inverse = np.linalg.inv(cell)
+        self.gradient = inverse * self.shape  # d/dr = gradient @ d/du, u the mesh coordinate
+        scaled = (positions @ inverse) % 1.0 * self.shape - (0.5 * order - 1.0)
+        self._first = np.floor(scaled).astype(int)
+        powers = np.vander((scaled - self._first).ravel() - 0.5, order, increasing=True)
+        powers = powers.reshape(-1, 3, order)
+        pieces = spline_pieces(order, n_derivatives)
+        values = np.tensordot(powers, pieces, axes=(2, 1))  # (n_atoms, 3, derivative, point)
+        self._first %= self.shape
+        self._splines = np.ascontiguousarray(values.transpose(1, 0, 2, 3), dtype)
+
+    def __len__(self):
+        return len(self._first)
+
+    def attenuation(self):
+        """Fourier transform of the splines on the mesh of a real FFT, an array for each axis."""
+        integers = [np.fft.fftfreq(n) for n in self.shape[:2]] + [np.fft.rfftfreq(self.shape[2])]
+        return [np.sinc(x) ** self.order for x in integers]
+
+    def spread(self, weights):
+        """Sum of the splines of all atoms, times their weights.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_atoms, n_channels)
+
+        Returns
+        -------
+        ndarray of shape (n_channels, *shape)
+        """
+        n_points = int(np.prod(self.shape))
+        fields = np.zeros((weights.shape[1], n_points), self._dtype)
+        for field, column in zip(fields, weights.T, strict=True):
+            acting = np.flatnonzero(column)
+            size = max(_FEWEST, n_points // self.order**3)  # so that no sweep over the mesh is idle
+            for start in range(0, len(acting), size):
+                atoms = acting[start : start + size]
+                points, values = self._stencils(atoms)
+                values *= column[atoms, None, None, None].astype(self._dtype)
+                field += np.bincount(points.ravel(), values.ravel(), minlength=n_points)
+        return fields.reshape(-1, *self.shape)
+
+    def _stencils(self, atoms):
+        """Flat indices of the mesh points around atoms, and the splines there, (n, w, w, w)."""
+        x, y, z = self._points(atoms)
+        points = (x[:, :, None] * self.shape[1] + y[:, None, :])[..., None] * self.shape[2]
+        sx, sy, sz = self._splines[:, atoms, 0]
+        values = (sx[:, :, None] * sy[:, None, :])[..., None] * sz[:, None, None, :]
+        return points + z[:, None, None, :], values
+
+    def _points(self, atoms):
+        steps = np.arange(self.order)
+        return [(self._first[atoms, d, None] + steps) % n for d, n in enumerate(self.shape)]
+
+    def windows(self, fields):
+        """Callable that gives the fields at the points around some atoms, (n, w, w, w * n_fields).
+
+        ``fields`` has shape (n_fields, *shape).
+        """
+        n_x, n_y, n_z = self.shape
+        n_fields, w = len(fields), self.order
+        padded = np.empty((n_x, n_y, n_z + w, n_fields), self._dtype)
+        padded[:, :, :n_z] = np.moveaxis(fields, 0, -1)
+        for start in range(n_z, n_z + w, n_z):  # cells thinner than a spline are met repeatedly
+            stop = min(start + n_z, n_z + w)
+            padded[:, :, start:stop] = padded[:, :, : stop - start]
+        shape = (n_x, n_y, n_z, w * n_fields)
+        runs = np.lib.stride_tricks.as_strided(padded, shape, padded.strides, writeable=False)
+
+        def of_atoms(atoms):
+            x, y, _ = self._points(atoms)
+            return runs[x[:, :, None], y[:, None, :], self._first[atoms, 2, None, None]]
+
+        return of_atoms
+
+    def derivatives(self, atoms, windows):
+        """Mixed derivatives of the fields at some atoms, of all total orders up to the highest.
+
+        Parameters
+        ----------
+        atoms : ndarray of int
+        windows : ndarray
+            Of these atoms, as from ``windows``.
+
+        Returns
+        -------
+        ndarray of shape (n, n_triples, n_fields)
+            In mesh coordinates, in the order of ``derivative_triples``.
+        """
+        n, w = len(atoms), self.order
+        along_x, along_y, along_z = self._splines[:, atoms]
+        n_orders = along_x.shape[1]
+        n_fields = windows.shape[-1] // w
+        out = np.empty((n, n_triples(n_orders - 1), n_fields), self._dtype)
+        lines = along_x @ windows.reshape(n, w, -1)
+        filled = 0
+        for a in range(n_orders):
+            points = along_y[:, : n_orders - a] @ lines[:, a].reshape(n, w, -1)
+            for b in range(n_orders - a):
+                count = n_orders - a - b
+                target = out[:, filled : filled + count]
+                np.matmul(along_z[:, :count], points[:, b].reshape(n, w, -1), out=target)
+                filled += count
+        return out
+
+    def in_blocks(self, n_fields):
+        """Atoms in blocks whose windows fit into the cache, neighbours together."""
+        x, y, z = self._first.T
+        order = np.lexsort((z, y, x))
+        return blocks(order, self.order**3 * n_fields)
+
+
+def blocks(atoms, numbers_per_atom):
+    """Split an array of atoms so that ``_BLOCK`` bounds the numbers held for each part."""
+    size = max(_FEWEST, _BLOCK // (8 * numbers_per_atom))
+    return [atoms[start : start + size] for start in range(0, len(atoms), size)]
+
+
+def n_triples(highest):
+    """How many derivatives there are up to a total order."""
+    return (highest + 1) * (highest + 2) * (highest + 3) // 6
+
+
+def derivative_triples(highest):
+    """Orders (a, b, c) along the three axes with a + b + c <= highest, c fastest."""
+    return np.array(
+        [
+            (a, b, c)
+            for a in range(highest + 1)
+            for b in range(highest + 1 - a)
+            for c in range(highest + 1 - a - b)
+        ]
+    )
+
+
+@lru_cache(maxsize=32)
+def spline_pieces(order, n_derivatives):
+    """Polynomials of a B-spline and its derivatives on the points that it covers.
+
+    Returns
+    -------
+    ndarray of shape (n_derivatives + 1, order, order)
+        [derivative, power of t - 1/2, mesh point], t in [0, 1) the offset of the atom.
+    """
+    spline = BSpline.basis_element(np.arange(order + 1.0), extrapolate=False)
+    pieces = np.zeros((n_derivatives + 1, order, order))
+    for derivative in range(min(n_derivatives, order - 1) + 1):
+        # about the middle of the piece that point j sees, where s = order - 1 - j + t
+        middles = order - 0.5 - np.arange(order)
+        for power in range(order - derivative):
+            slope = spline.derivative(derivative + power) if derivative + power else spline
+            factorial = np.prod(np.arange(1.0, power + 1.0))
+            pieces[derivative, power] = slope(middles) / factorial
+    return pieces

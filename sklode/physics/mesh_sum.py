@@ -1,0 +1,151 @@
+"""The sum over k-vectors on a mesh (theory, section 4.5): work of N log N.
+
+With i^l k^l Y_lm(k) = R_lm(i k), a coefficient is a derivative of a scalar field at the atom,
+c_nlm = R_lm(grad) h_nl. The fields h_nl differ in functions of |k| alone, of which few are linearly
+independent, so that few Fourier transforms serve all coefficients.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import scipy.fft
+from sphericart import SolidHarmonics
+
+from .harmonics import degree_slice
+from .kspace import reciprocal
+from .mesh import SplineMesh, derivative_triples, n_triples
+from .radial_modes import field_modes, reduced_functions
+
+_FIELDS_AT_ONCE = 4
+
+
+class MeshSum:
+    """Plane-wave part of the coefficients of one structure at a time, eq. (4.1).
+
+    Parameters
+    ----------
+    basis : RadialBasis or SolidHarmonicBasis
+    laws : sequence of SmearedPowerLaw
+    dtype : {"float64", "float32"}
+        Precision of fields and derivatives.
+    n_threads : int
+        Threads that share the atoms.
+    """
+
+    def __init__(self, basis, laws, dtype="float64", n_threads=1):
+        self._basis, self._laws = basis, tuple(laws)
+        self._dtype, self._n_threads = np.dtype(dtype), n_threads
+        self._kept = (None, None)
+
+    def __call__(self, cell, plan, positions, weights):
+        """Coefficients of a structure.
+
+        Parameters
+        ----------
+        cell : ndarray of shape (3, 3)
+        plan : Plan
+            With a mesh.
+        positions : ndarray of shape (n_atoms, 3)
+        weights : ndarray of shape (n_atoms, n_channels)
+
+        Returns
+        -------
+        list of ndarray
+            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
+        """
+        l_max = self._basis.l_max
+        shape, order = plan.mesh.shape, plan.mesh.order
+        mesh = SplineMesh(cell, shape, order, positions, l_max, self._dtype)
+        modes = field_modes(self._basis, self._laws, cell, plan.k_cutoff, plan.mode_accuracy)
+        fields = self._fields(cell, plan.k_cutoff, mesh, modes, weights)
+        harmonics = solid_harmonic_polynomials(l_max, modes.length * mesh.gradient)
+        harmonics = harmonics.astype(self._dtype)
+        n_laws, n_channels, n_max = len(self._laws), weights.shape[1], self._basis.n_max
+        out = [
+            np.empty((len(mesh), 2 * l + 1, n_laws, n_channels, n_max), self._dtype)
+            for l in range(l_max + 1)
+        ]
+        windows = mesh.windows(fields)
+
+        def fill(atoms):
+            values = harmonics @ mesh.derivatives(atoms, windows(atoms))
+            values = values.reshape(len(atoms), -1, n_channels, modes.expand.shape[0])
+            for l, coefficients in enumerate(out):
+                expand = modes.expand[:, :, l].reshape(len(modes.expand), -1).astype(self._dtype)
+                part = values[:, degree_slice(l)] @ expand
+                part = part.reshape(*part.shape[:3], n_laws, n_max)
+                coefficients[atoms] = part.transpose(0, 1, 3, 2, 4)
+
+        jobs = mesh.in_blocks(fields.shape[0])
+        if self._n_threads == 1:
+            for atoms in jobs:
+                fill(atoms)
+        else:
+            with ThreadPoolExecutor(self._n_threads) as pool:
+                list(pool.map(fill, jobs))
+        return out
+
+    def _fields(self, cell, k_cutoff, mesh, modes, weights):
+        """Fields of all channels and modes, shape (n_channels * n_modes, *mesh.shape)."""
+        key = (cell.tobytes(), k_cutoff, mesh.shape, mesh.order, id(modes))
+        if self._kept[0] != key:
+            self._kept = (key, self._kernels(cell, k_cutoff, mesh, modes))
+        chosen, kernels = self._kept[1]
+        half = (*mesh.shape[:2], mesh.shape[2] // 2 + 1)
+        sources = scipy.fft.rfftn(mesh.spread(weights), axes=(1, 2, 3), workers=self._n_threads)
+        sources = sources.reshape(len(sources), -1)[:, chosen]
+        n_fields = len(sources) * len(kernels)
+        fields = np.empty((n_fields, *mesh.shape), self._dtype)
+        for start in range(0, n_fields, _FIELDS_AT_ONCE):
+            channels, modes = np.divmod(np.arange(start, n_fields)[:_FIELDS_AT_ONCE], len(kernels))
+            spectra = np.zeros((len(modes), int(np.prod(half))), sources.dtype)
+            spectra[:, chosen] = sources[channels] * kernels[modes]
+            fields[start : start + len(modes)] = scipy.fft.irfftn(
+                spectra.reshape(-1, *half),
+                mesh.shape,
+                axes=(1, 2, 3),
+                norm="forward",
+                overwrite_x=True,
+                workers=self._n_threads,
+            )
+        return fields
+
+    def _kernels(self, cell, k_cutoff, mesh, modes):
+        """Which points of the half mesh are inside the sphere, and the modes there.
+
+        Both spreading and interpolation attenuate a wave; the modes make up for it.
+        """
+        integers = [np.fft.fftfreq(n, 1.0 / n) for n in mesh.shape[:2]]
+        integers.append(np.arange(mesh.shape[2] // 2 + 1.0))
+        axes = np.ix_(*integers)
+        dots = reciprocal(cell) @ reciprocal(cell).T
+        squared = sum(
+            (1 + (d != e)) * dots[d, e] * axes[d] * axes[e] for d in range(3) for e in range(d, 3)
+        )
+        chosen = np.flatnonzero((squared.ravel() < k_cutoff**2) & (squared.ravel() > 0))
+        sx, sy, sz = np.ix_(*mesh.attenuation())
+        attenuation = (sx * sy * sz).ravel()[chosen] ** 2
+        k = np.sqrt(squared.ravel()[chosen])
+        degrees = range(self._basis.l_max + 1)
+        functions = reduced_functions(self._basis, self._laws, degrees, k, modes.length)
+        kernels = functions @ modes.compress
+        kernels *= (4.0 * np.pi / abs(np.linalg.det(cell)) / attenuation)[:, None]
+        return chosen, np.ascontiguousarray(kernels.T, self._dtype)
+
+
+def solid_harmonic_polynomials(l_max, matrix):
+    """R_lm(matrix @ x) as polynomials in x, shape ((l_max + 1)^2, n_triples).
+
+    Columns are the monomials x^a y^b z^c in the order of ``derivative_triples``.
+    """
+    triples = derivative_triples(l_max)
+    scale = np.linalg.norm(matrix, 2)
+    points = np.random.default_rng(0).normal(size=(8 * n_triples(l_max), 3))
+    values = SolidHarmonics(l_max).compute(points @ (matrix / scale).T)
+    polynomials = np.zeros(((l_max + 1) ** 2, len(triples)))
+    for l in range(l_max + 1):
+        columns = np.flatnonzero(triples.sum(axis=1) == l)
+        monomials = np.prod(points[:, None] ** triples[columns], axis=2)
+        solution = np.linalg.lstsq(monomials, values[:, degree_slice(l)])[0]
+        polynomials[degree_slice(l), columns] = scale**l * solution.T
+    return polynomials

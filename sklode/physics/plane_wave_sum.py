@@ -1,0 +1,190 @@
+"""The sum over k-vectors as matrix products (theory, section 4.1): work of N times n_k.
+
+Beside it stands the sum on a mesh, which takes over where structures are large.
+"""
+
+import numpy as np
+from scipy.linalg.blas import dgemm, sgemm
+
+from .harmonics import degree_slice, spherical_harmonics
+from .kspace import PhaseTables, half_sphere
+from .radial_modes import radial_modes, wave_span
+
+_BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
+_FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
+
+
+class PlaneWaveSum:
+    """Plane-wave part of the coefficients of structures that share one cell, eq. (4.1).
+
+    The kernels, which depend on the cell alone, are kept from one call to the next.
+
+    Parameters
+    ----------
+    basis : RadialBasis or SolidHarmonicBasis
+        What the potential is projected on: ``l_max``, ``n_max`` and ``plane_waves(k)``.
+    laws : sequence of SmearedPowerLaw
+        Potentials.
+    dtype : {"float64", "float32"}
+        Precision of phases, kernels and sums.
+    """
+
+    def __init__(self, basis, laws, dtype="float64"):
+        self._basis, self._laws, self._dtype = basis, laws, np.dtype(dtype)
+        self._kept = {}
+
+    def prepare(self, cells, plans):
+        """Evaluate the kernels of several cells at once, which is cheaper than one by one."""
+        kept, missing = {}, {}
+        for cell, plan in zip(cells, plans, strict=True):
+            key = _key(cell, plan)
+            if key in self._kept:
+                kept[key] = self._kept[key]
+            else:
+                alike = wave_span(cell, plan.k_cutoff), plan.mode_accuracy
+                missing.setdefault(alike, {})[key] = cell, _sphere(cell, plan)
+        for (span, accuracy), group in missing.items():
+            cells, spheres = zip(*group.values(), strict=True)
+            radial = self._radial_functions(span, accuracy)
+            kernels = self._kernels(spheres, cells, radial)
+            for key, sphere, even, odd in zip(group, spheres, *kernels, strict=True):
+                kept[key] = sphere, (even, odd), radial
+        self._kept = kept
+
+    def __call__(self, cell, plan, positions, weights):
+        """Coefficients of structures with the same cell and number of atoms, once prepared for.
+
+        Parameters
+        ----------
+        cell : ndarray of shape (3, 3)
+        plan : Plan
+        positions : ndarray of shape (n_structures, n_atoms, 3)
+        weights : ndarray of shape (n_structures, n_atoms, n_channels)
+
+        Returns
+        -------
+        list of ndarray
+            For each l, shape (n_structures, n_atoms, 2 l + 1, n_laws, n_channels, n_max).
+        """
+        sphere, kernels, radial = self._kept[_key(cell, plan)]
+        sums = sum_plane_waves(cell, positions, weights, sphere, kernels, self._dtype)
+        return self._by_degree(sums, radial, *weights.shape)
+
+    def _by_degree(self, sums, radial, n_structures, n_atoms, n_channels):
+        """Sort the columns (l, m, r) of even and odd degrees into one array a degree."""
+        taken, coefficients = [0, 0], []
+        shape = (len(self._laws), self._basis.n_max)
+        for l, functions in enumerate(radial):
+            start, width = taken[l % 2], (2 * l + 1) * functions.count
+            taken[l % 2] += width
+            part = sums[l % 2][:, :, start : start + width]
+            part = part.reshape(n_channels, n_structures, n_atoms, 2 * l + 1, -1)
+            part = functions.expand(part).reshape(*part.shape[:4], *shape)
+            coefficients.append(part.transpose(1, 2, 3, 4, 0, 5))
+        return coefficients
+
+    def _radial_functions(self, span, accuracy):
+        """What stands for v_p(k) I_nl(k) of each degree: itself, or fewer modes of several laws."""
+        degrees = range(self._basis.l_max + 1)
+        if len(self._laws) == 1:
+            return [_OneLaw(self._basis.n_max) for _ in degrees]
+        return [_Modes(self._basis, self._laws, l, span, accuracy) for l in degrees]
+
+    def _kernels(self, spheres, cells, radial):
+        """Radial functions times Y_lm(k) 8 pi / V, even and odd degrees, (n_k, n_columns) each."""
+        sizes = [len(sphere) for sphere in spheres]
+        norms = np.concatenate([sphere.norms for sphere in spheres])
+        vectors = np.concatenate([sphere.vectors for sphere in spheres])
+        volumes = np.abs(np.linalg.det(np.stack(cells)))
+        prefactors = np.repeat(8.0 * np.pi / volumes, sizes)[:, None]
+        integrals = self._basis.plane_waves(norms).reshape(len(norms), -1, self._basis.n_max)
+        fourier = np.stack([law.fourier(norms) for law in self._laws], axis=1) * prefactors
+        harmonics = spherical_harmonics(vectors, self._basis.l_max)
+        parities = []
+        for parity in (0, 1):
+            degrees = range(parity, self._basis.l_max + 1, 2)
+            n_columns = sum((2 * l + 1) * radial[l].count for l in degrees)
+            kernel, filled = np.empty((len(norms), n_columns), self._dtype), 0
+            for l in degrees:
+                sign, width = (-1.0) ** ((l + 1) // 2), (2 * l + 1) * radial[l].count
+                functions = radial[l](norms, integrals[:, l], fourier)[:, None, :]
+                angular = sign * harmonics[:, degree_slice(l), None]
+                target = kernel[:, filled : filled + width].reshape(len(norms), 2 * l + 1, -1)
+                np.multiply(angular, functions, out=target, casting="same_kind")
+                filled += width
+            parities.append(np.split(kernel, np.cumsum(sizes)[:-1]))
+        return parities
+
+
+def _key(cell, plan):
+    return cell.tobytes(), plan.k_cutoff, plan.mode_accuracy
+
+
+def _sphere(cell, plan):
+    return half_sphere(cell, plan.k_cutoff) if plan.sphere is None else plan.sphere
+
+
+class _OneLaw:
+    """v(k) I_nl(k) as they are."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __call__(self, k, integrals, fourier):
+        return integrals * fourier
+
+    def expand(self, sums):
+        return sums
+
+
+class _Modes:
+    """Fewer functions that those of several laws are combinations of."""
+
+    def __init__(self, basis, laws, l, span, accuracy):
+        modes = radial_modes(basis, laws, (l,), span, accuracy)
+        self._compress = modes.compress
+        self.count = self._compress.shape[1]
+        self._expand = modes.expand.reshape(self.count, -1)
+
+    def __call__(self, k, integrals, fourier):
+        """Values of shape (len(k), count); the powers of k cancel."""
+        functions = (integrals[:, None, :] * fourier[:, :, None]).reshape(len(k), -1)
+        return functions @ self._compress
+
+    def expand(self, sums):
+        return sums @ self._expand.astype(sums.dtype)
+
+
+def sum_plane_waves(cell, positions, weights, sphere, kernels, dtype):
+    """sum_k [sum_j w_j exp(i k.(r_i - r_j))] kernel(k) for every structure, channel and atom.
+
+    Even degrees see the cosines, odd ones the sines. The phases of a block of k-vectors are built
+    in cache and multiplied with the kernels as they are.
+
+    Returns
+    -------
+    list of two ndarray of shape (n_channels, n_structures * n_atoms, n_columns)
+    """
+    n_structures, n_atoms, n_channels = weights.shape
+    n_rows = n_structures * n_atoms
+    sums = [np.zeros((n_channels, n_rows, kernel.shape[1]), dtype) for kernel in kernels]
+    if len(sphere) == 0:
+        return sums
+    gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
+    tables = PhaseTables(positions.reshape(-1, 3), cell, sphere, complex_dtype)
+    weights = weights.astype(complex_dtype)
+    step = max(_FEWEST, _BLOCK // n_rows)
+    for start in range(0, len(sphere), step):
+        points = slice(start, min(start + step, len(sphere)))
+        phases = tables.phases(points).reshape(-1, n_structures, n_atoms)
+        factors = (phases.swapaxes(0, 1) @ weights).conj()
+        for channel in range(n_channels):
+            waves = phases * factors[:, :, channel].T[:, :, None]
+            waves = waves.reshape(-1, n_rows)
+            for total, wave, kernel in zip(sums, (waves.real, waves.imag), kernels, strict=True):
+                if kernel.shape[1]:
+                    wave = np.ascontiguousarray(wave)
+                    # Fortran view of total += wave.T @ kernel[points], accumulated in place
+                    target = total[channel].T
+                    gemm(1.0, kernel[points].T, wave.T, 1.0, target, trans_b=1, overwrite_c=1)
+    return sums

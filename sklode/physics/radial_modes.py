@@ -1,0 +1,99 @@
+"""Few functions of |k| that many radial functions are combinations of.
+
+The products v_p(k) I_nl(k) of all exponents, n and l are smooth and much alike, so that far fewer
+of them are linearly independent to a given accuracy: fewer columns in matrix products, fewer
+Fourier transforms on a mesh.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .kspace import reciprocal
+
+_POINTS = 400  # wave numbers on which functions are compared
+
+
+@dataclass(frozen=True)
+class RadialModes:
+    """Functions u_r(k) that v_p(k) I_nl(k) / (k length)^l are combinations of.
+
+    Attributes
+    ----------
+    length : float
+        In angstrom.
+    compress : ndarray of shape (n_laws * n_degrees * n_max, n_modes)
+        From the functions to the modes.
+    expand : ndarray of shape (n_modes, n_laws, n_degrees, n_max)
+        From the modes to the functions.
+    """
+
+    length: float
+    compress: np.ndarray
+    expand: np.ndarray
+
+    @property
+    def count(self):
+        """Number of modes."""
+        return len(self.expand)
+
+
+def wave_span(cell, k_cutoff):
+    """Interval that holds the norms of the k-vectors, rounded so that cells share modes."""
+    lowest = np.linalg.norm(reciprocal(cell), axis=1).min()
+    return 2.0 ** np.floor(np.log2(lowest)), 2.0 ** (np.ceil(4.0 * np.log2(k_cutoff)) / 4.0)
+
+
+def reduced_functions(basis, laws, degrees, k, length):
+    """v_p(k) I_nl(k) / (k length)^l, shape (n_k, n_laws * n_degrees * n_max)."""
+    degrees = np.array(degrees)
+    integrals = basis.plane_waves(k).reshape(len(k), 1, basis.l_max + 1, basis.n_max)
+    fourier = np.stack([law.fourier(k) for law in laws], axis=1)[:, :, None, None]
+    powers = (k * length)[:, None] ** -degrees.astype(float)
+    values = integrals[:, :, degrees] * fourier * powers[:, None, :, None]
+    return values.reshape(len(k), -1)
+
+
+@lru_cache(maxsize=256)
+def typical_sizes(basis, laws, span):
+    """Root of the summed squares of the waves' coefficients in 1 cubic angstrom, (n_laws,)."""
+    degrees = np.arange(basis.l_max + 1)
+    k, step = np.linspace(*span, _POINTS, retstep=True)
+    functions = reduced_functions(basis, laws, degrees, k, 1.0)
+    functions = functions.reshape(len(k), len(laws), len(degrees), basis.n_max)
+    weights = k[:, None] ** (degrees + 1) * np.sqrt(16.0 * np.pi * (2 * degrees + 1))
+    sums = np.sum((functions * weights[:, None, :, None]) ** 2, axis=0) * step / (4.0 * np.pi**2)
+    return np.sqrt(sums.max(axis=(1, 2)))
+
+
+@lru_cache(maxsize=256)
+def radial_modes(basis, laws, degrees, span, accuracy):
+    """The fewest modes that give all functions of some degrees, in the mean over k-vectors.
+
+    The error of a function of degree l counts k^l times, as in the coefficient, against the
+    largest coefficients of the same law.
+    """
+    length = min(law.smearing for law in laws)
+    k = np.linspace(*span, _POINTS)
+    functions = reduced_functions(basis, laws, degrees, k, length)
+    shape = (len(k), len(laws), len(degrees), basis.n_max)
+    weights = k[:, None] * (k[:, None] * length) ** np.array(degrees)
+    weights = weights[:, None, :, None]
+    sizes = np.linalg.norm(functions.reshape(shape) * weights, axis=0).max(axis=(1, 2))
+    scaled = functions / np.repeat(sizes, shape[2] * shape[3])
+    emphasis = np.linalg.norm(weights, axis=2).reshape(-1, 1)
+    vectors = np.linalg.svd(scaled * emphasis, full_matrices=False)[2].T
+    for n_modes in range(1, vectors.shape[1] + 1):
+        kept = vectors[:, :n_modes]
+        missed = (scaled - scaled @ kept @ kept.T).reshape(shape)
+        if np.linalg.norm(missed * weights, axis=0).max() <= accuracy:
+            break
+    sizes = np.repeat(sizes, shape[2] * shape[3])[:, None]
+    return RadialModes(length, kept / sizes, (kept * sizes).T.reshape(n_modes, *shape[1:]))
+
+
+def field_modes(basis, laws, cell, k_cutoff, accuracy):
+    """Modes that serve all degrees, for the k-vectors of a cell."""
+    degrees = tuple(range(basis.l_max + 1))
+    return radial_modes(basis, laws, degrees, wave_span(cell, k_cutoff), accuracy)
