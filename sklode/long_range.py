@@ -49,7 +49,7 @@ class LongRangePotential(FarFieldProjector):
         ``exterior``.
     tol : float, default=1e-6
         Largest error of a coefficient of a periodic structure, relative to the largest one of the
-        same exponent and channel. Chooses the k-vectors.
+        same exponent and channel. Chooses the k-vectors, meshes and radial modes (section 4.5).
     k_cutoff : float or None, default=None
         Radius of the sphere of k-vectors in 1/angstrom; overrides what ``tol`` would choose.
     method : {"auto", "direct", "nufft"}, default="auto"

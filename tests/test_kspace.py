@@ -76,7 +76,7 @@ def test_phase_tables_are_plane_waves(cell, k_cutoff, seed):
     half = half_sphere(cell, k_cutoff)
     assume(len(half) > 0)
     positions = np.random.default_rng(seed).uniform(-3.0, 4.0, (4, 3)) @ cell  # also outside
-    phases = PhaseTables(positions, cell, half).phases(slice(0, len(half)))
+    phases = PhaseTables(positions, half).phases(slice(0, len(half)))
     np.testing.assert_allclose(phases, np.exp(1j * half.vectors @ positions.T), atol=5e-12)
 
 
@@ -84,7 +84,7 @@ def test_phase_tables_are_plane_waves(cell, k_cutoff, seed):
 def test_phases_of_blocks_join_seamlessly(step):
     atoms = triclinic()
     half = half_sphere(np.array(atoms.cell), 5.0)
-    tables = PhaseTables(atoms.positions, np.array(atoms.cell), half)
+    tables = PhaseTables(atoms.positions, half)
     blocks = [slice(i, min(i + step, len(half))) for i in range(0, len(half), step)]
     parts = np.concatenate([tables.phases(block) for block in blocks])
     np.testing.assert_array_equal(parts, tables.phases(slice(0, len(half))))

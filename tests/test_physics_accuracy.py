@@ -18,7 +18,8 @@ TOLERANCES = [1e-3, 1e-6, 1e-9]
 def converged(atoms, smearing, **parameters):
     """Coefficients with k-vectors far beyond any that matter, also after extinct shells."""
     shell = np.linalg.norm(reciprocal(np.array(atoms.cell)), axis=1).max()
-    return expand(atoms, smearing=smearing, k_cutoff=9.5 / smearing + 2.0 * shell, **parameters)
+    k_cutoff = 9.5 / smearing + 2.0 * shell
+    return expand(atoms, smearing=smearing, k_cutoff=k_cutoff, tol=1e-15, **parameters)
 
 
 def errors(atoms, tol, **parameters):

@@ -14,7 +14,7 @@ STRUCTURES = [
     pytest.param(triclinic("C3O2H2"), id="periodic"),
 ]
 BASES = [pytest.param("gto"), pytest.param("monomial")]
-OPTIONS = {"cutoff": 2.0, "n_max": 2, "l_max": 3, "smearing": 1.1, "k_cutoff": 6.0}
+OPTIONS = {"cutoff": 2.0, "n_max": 2, "l_max": 3, "smearing": 1.1, "k_cutoff": 6.0, "tol": 1e-15}
 
 
 def assert_close(found, expected, accuracy=1e-11):

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_WINDOWS = 2**17  # numbers in the windows of a block of atoms
+_FEWEST_ATOMS = 8
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -17,14 +20,19 @@ class Costs:
     wave: float = 1.8e-9  # and each channel
     product: float = 5.0e-11  # and each column
     kernel: float = 6.0e-9  # for each k-vector and column
-    mesh: float = 4e-3  # of a sum on a mesh, whatever the size
-    transform: float = 2.5e-10  # for each mesh point, field and log2 of the points
-    point: float = 3.0e-9  # for each mesh point and field
-    window: float = 6.0e-10  # for each atom, point of its window and field
-    spreading: float = 5.0e-9  # for each atom and point of its window
-    combination: float = 2.5e-9  # for each atom, field and derivative
-    pair: float = 6e-7  # of a neighbour list and the expansion of its pairs
-    pairs: float = 1e-3  # for each structure that has pairs at all
+    mesh: float = 1e-3  # of a sum on a mesh, whatever the size
+    point: float = 3e-8  # for each mesh point, whose k-vector has kernels
+    transform: float = 5.5e-10  # for each mesh point, field and log2 of the points
+    spreading: float = 6.4e-9  # for each atom and point of its window
+    window: float = 3.0e-10  # and each field
+    along_x: float = 8.7e-11  # and each derivative along the first axis
+    along_y: float = 5.2e-10  # for each line of a window, field and derivative along two axes
+    call: float = 1.3e-7  # of a small matrix product
+    harmonic: float = 1e-10  # for each atom, field, derivative and harmonic
+    step: float = 2.5e-6  # of a block of atoms, overhead
+    pairs: float = 5e-4  # of a structure that has pairs at all
+    pair: float = 1.2e-7  # for each pair, its search included
+    pair_column: float = 3.5e-9  # and each column
 
 
 COSTS = Costs()
@@ -37,10 +45,30 @@ def direct_seconds(n_atoms, n_vectors, n_channels, n_columns):
     return COSTS.structure + n_atoms * n_vectors * per_phase + kernels
 
 
+def pair_seconds(n_pairs, n_columns):
+    """Search and expansion of pairs."""
+    return COSTS.pairs + n_pairs * (COSTS.pair + n_columns * COSTS.pair_column)
+
+
+def atoms_per_block(numbers_per_atom):
+    """How many atoms are handled at once, so that their windows of a mesh stay in cache."""
+    return max(_FEWEST_ATOMS, _WINDOWS // int(numbers_per_atom))
+
+
 def mesh_seconds(n_atoms, n_points, order, n_fields, l_max):
     """The sum on a mesh of ``n_points``."""
-    transforms = n_points * (np.log2(n_points) * COSTS.transform + COSTS.point)
-    window = COSTS.spreading + COSTS.window * n_fields
-    n_triples = (l_max + 1) * (l_max + 2) * (l_max + 3) / 6
-    atoms = order**3 * window + n_fields * n_triples * COSTS.combination
-    return COSTS.mesh + n_fields * transforms + n_atoms * atoms
+    points = n_points * (COSTS.point + n_fields * np.log2(n_points) * COSTS.transform)
+    n_orders = l_max + 1
+    n_doubles, n_triples = (
+        n_orders * (n_orders + 1) / 2,
+        n_orders * (n_orders + 1) * (l_max + 3) / 6,
+    )
+    window = COSTS.spreading + n_fields * (COSTS.window + n_orders * COSTS.along_x)
+    atoms = (
+        order**3 * window
+        + order**2 * n_fields * n_doubles * COSTS.along_y
+        + n_fields * n_triples * n_orders**2 * COSTS.harmonic
+        + (1 + n_orders + n_doubles) * COSTS.call
+        + (4 + 3 * n_orders + n_doubles) * COSTS.step / atoms_per_block(order**3 * n_fields)
+    )
+    return COSTS.mesh + points + n_atoms * atoms

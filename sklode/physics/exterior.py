@@ -7,13 +7,14 @@ taken away again, as subtracting the neighbours from the full potential would (s
 
 import numpy as np
 
-from .costs import COSTS, direct_seconds, mesh_seconds
+from .costs import direct_seconds, mesh_seconds, pair_seconds
 from .density_expansion import cutoff_function
 
 SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
 _STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
 _CANDIDATES = 33  # smearings up to 2^8 times the lowest
-_MESH_DENSITY, _MESH_ORDER = 3.0, 9  # points for each k-vector of the sphere, splines: a guess
+# a typical mesh: points for each k-vector of the half sphere, order of splines, modes
+_MESH_POINTS, _MESH_ORDER, _MESH_MODES = 9.0, 9, 8
 
 
 def exterior_weight(distances, cutoff, width):
@@ -21,7 +22,7 @@ def exterior_weight(distances, cutoff, width):
     return 1.0 - cutoff_function(distances, cutoff, width)
 
 
-def split_smearing(structure, channels, *, lowest, start, tol, n_columns, may_stay=False):
+def split_smearing(structure, channels, *, lowest, start, tol, l_max, n_radial, may_stay=False):
     """Smearing of the k-sum for which it and the pairs together cost least.
 
     Parameters
@@ -34,8 +35,8 @@ def split_smearing(structure, channels, *, lowest, start, tol, n_columns, may_st
         Distance from which on the pair corrections decay.
     tol : float
         Accuracy, which says how far both sums go.
-    n_columns : int
-        Coefficients of each atom and channel.
+    l_max, n_radial : int
+        Largest degree, and radial functions of each degree.
     may_stay : bool, default=False
         Whether ``lowest`` needs no pairs at all.
 
@@ -47,13 +48,14 @@ def split_smearing(structure, channels, *, lowest, start, tol, n_columns, may_st
     volume, n_atoms = abs(np.linalg.det(structure.cell)), np.sum(channels.index >= 0)
     candidates = lowest * 2.0 ** (np.arange(_CANDIDATES) / _STEPS)
     widths = np.sqrt(2.0 * np.log(1.0 / tol)) + 1.0
+    n_columns = (l_max + 1) ** 2 * n_radial
     n_vectors = volume * (widths / candidates) ** 3 / (12.0 * np.pi**2)
     direct = direct_seconds(n_atoms, n_vectors, channels.count, n_columns)
-    n_fields = channels.count * np.sqrt(n_columns)
-    n_points = 2.0 * _MESH_DENSITY * n_vectors + 1.0
-    waves = np.minimum(direct, mesh_seconds(n_atoms, n_points, _MESH_ORDER, n_fields, 2))
+    n_fields = channels.count * min((l_max + 1) * n_radial, _MESH_MODES)
+    n_points = _MESH_POINTS * n_vectors + _MESH_ORDER**3
+    waves = np.minimum(direct, mesh_seconds(n_atoms, n_points, _MESH_ORDER, n_fields, l_max))
     n_pairs = n_atoms**2 / volume * 4.0 * np.pi / 3.0 * (start + widths * candidates) ** 3
-    pairs = n_pairs * COSTS.pair + COSTS.pairs
+    pairs = pair_seconds(n_pairs, n_columns)
     if may_stay:
         pairs[0] = 0.0
     return float(candidates[np.argmin(waves + pairs)])

@@ -10,8 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import BSpline
 
-_BLOCK = 2**20  # numbers of the windows of one block of atoms
-_FEWEST = 16  # atoms of a block
+from .costs import atoms_per_block
 
 
 class SplineMesh:
@@ -68,7 +67,7 @@ class SplineMesh:
         fields = np.zeros((weights.shape[1], n_points), self._dtype)
         for field, column in zip(fields, weights.T, strict=True):
             acting = np.flatnonzero(column)
-            size = max(_FEWEST, n_points // self.order**3)  # so that no sweep over the mesh is idle
+            size = max(8, n_points // self.order**3)  # so that no sweep over the mesh is idle
             for start in range(0, len(acting), size):
                 atoms = acting[start : start + size]
                 points, values = self._stencils(atoms)
@@ -143,13 +142,8 @@ class SplineMesh:
         """Atoms in blocks whose windows fit into the cache, neighbours together."""
         x, y, z = self._first.T
         order = np.lexsort((z, y, x))
-        return blocks(order, self.order**3 * n_fields)
-
-
-def blocks(atoms, numbers_per_atom):
-    """Split an array of atoms so that ``_BLOCK`` bounds the numbers held for each part."""
-    size = max(_FEWEST, _BLOCK // (8 * numbers_per_atom))
-    return [atoms[start : start + size] for start in range(0, len(atoms), size)]
+        size = atoms_per_block(self.order**3 * n_fields)
+        return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def n_triples(highest):

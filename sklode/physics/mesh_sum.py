@@ -6,6 +6,7 @@ independent, so that few Fourier transforms serve all coefficients.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -58,8 +59,8 @@ class MeshSum:
         mesh = SplineMesh(cell, shape, order, positions, l_max, self._dtype)
         modes = field_modes(self._basis, self._laws, cell, plan.k_cutoff, plan.mode_accuracy)
         fields = self._fields(cell, plan.k_cutoff, mesh, modes, weights)
-        harmonics = solid_harmonic_polynomials(l_max, modes.length * mesh.gradient)
-        harmonics = harmonics.astype(self._dtype)
+        matrix = tuple(map(tuple, modes.length * mesh.gradient))
+        harmonics = solid_harmonic_polynomials(l_max, matrix).astype(self._dtype)
         n_laws, n_channels, n_max = len(self._laws), weights.shape[1], self._basis.n_max
         out = [
             np.empty((len(mesh), 2 * l + 1, n_laws, n_channels, n_max), self._dtype)
@@ -88,9 +89,10 @@ class MeshSum:
     def _fields(self, cell, k_cutoff, mesh, modes, weights):
         """Fields of all channels and modes, shape (n_channels * n_modes, *mesh.shape)."""
         key = (cell.tobytes(), k_cutoff, mesh.shape, mesh.order, id(modes))
-        if self._kept[0] != key:
-            self._kept = (key, self._kernels(cell, k_cutoff, mesh, modes))
-        chosen, kernels = self._kept[1]
+        kept = self._kept
+        if kept[0] != key:
+            kept = self._kept = (key, self._kernels(cell, k_cutoff, mesh, modes))
+        chosen, kernels = kept[1]
         half = (*mesh.shape[:2], mesh.shape[2] // 2 + 1)
         sources = scipy.fft.rfftn(mesh.spread(weights), axes=(1, 2, 3), workers=self._n_threads)
         sources = sources.reshape(len(sources), -1)[:, chosen]
@@ -133,11 +135,14 @@ class MeshSum:
         return chosen, np.ascontiguousarray(kernels.T, self._dtype)
 
 
+@lru_cache(maxsize=16)
 def solid_harmonic_polynomials(l_max, matrix):
     """R_lm(matrix @ x) as polynomials in x, shape ((l_max + 1)^2, n_triples).
 
-    Columns are the monomials x^a y^b z^c in the order of ``derivative_triples``.
+    Columns are the monomials x^a y^b z^c in the order of ``derivative_triples``; ``matrix`` is a
+    tuple of rows.
     """
+    matrix = np.array(matrix)
     triples = derivative_triples(l_max)
     scale = np.linalg.norm(matrix, 2)
     points = np.random.default_rng(0).normal(size=(8 * n_triples(l_max), 3))

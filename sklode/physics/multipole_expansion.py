@@ -67,7 +67,7 @@ def multipole_expansion(structures, channels, exponents, n_max, l_max, *, cutoff
         For each l, shape (n_atoms, 2 l + 1, n_exponents * n_channels * n_max).
     """
     powers = powers_and_orders(exponents, n_max)
-    sums = _PeriodicMultipoles(powers, l_max, cutoff, width, summation)
+    sums = _periodic_multipoles(tuple(powers), l_max, cutoff, width, summation)
 
     def isolated(chosen, their_channels):
         def radial(distances):
@@ -102,6 +102,12 @@ def _bare(distances, powers, l_max, unit):
     return ratio[:, None] ** exponents
 
 
+@lru_cache(maxsize=8)
+def _periodic_multipoles(*parameters):
+    """One object for all batches, since the frames of a trajectory share what it keeps."""
+    return _PeriodicMultipoles(*parameters)
+
+
 class _PeriodicMultipoles:
     """Ewald sum, eq. (6.4): a k-sum of the smeared potential, and pairs."""
 
@@ -129,7 +135,8 @@ class _PeriodicMultipoles:
             lowest=SMALLEST_SPLIT * self._cutoff,
             start=self._cutoff,
             tol=self._how.tol,
-            n_columns=(self._l_max + 1) ** 2 * len(self._powers),
+            l_max=self._l_max,
+            n_radial=len(self._powers),
         )
         return smearing, nearest_sources(structure, channels, self._cutoff)
 
@@ -152,7 +159,7 @@ class _PeriodicMultipoles:
 
         allowed = 0.01 * self._how.tol * units * _bare(np.array([nearest]), powers, l_max, cutoff)
         reach = reach_of_pairs(complement, cutoff, smearing, allowed[0])
-        smeared = _smeared_table(tuple(powers), l_max, cutoff, smearing, reach)
+        smeared = _smeared_table(powers, l_max, cutoff, smearing, reach)
 
         def correction(distances):
             bare = units * _bare(distances, powers, l_max, cutoff)

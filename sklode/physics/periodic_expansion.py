@@ -49,27 +49,27 @@ class PeriodicExpansion:
 
     def __call__(self, structures, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
-        atoms = [slice(a, b) for a, b in pairwise(atom_offsets(structures))]
-        weights = [channels.dense()[of] for of in atoms]
-        uniform = [self._uniform_part(*pair) for pair in zip(structures, weights, strict=True)]
+        offsets = atom_offsets(structures)
+        atoms = [slice(a, b) for a, b in pairwise(offsets)]
+        weights = channels.dense()
+        volumes = np.abs(np.linalg.det(np.stack([s.cell for s in structures])))
+        densities = np.add.reduceat(weights, offsets[:-1], axis=0) / volumes[:, None]
+        uniform = self._uniform[:, None] * densities[:, None, :, None]
+        weights = [weights[of] for of in atoms]
         rest = self._other_parts(structures, channels, uniform)
         sums = [part.copy() for part in rest]
         accuracies = {i: self._tol for i, w in enumerate(weights) if w.any()}
+        largest = np.abs(uniform).max(axis=3)
         while accuracies:
-            plans = {}
-            for i, accuracy in accuracies.items():
-                largest = np.abs(uniform[i]).max(axis=2)
-                plans[i] = self._planner.plan(structures[i].cell, weights[i], largest, accuracy)
+            plans = {
+                i: self._planner.plan(structures[i].cell, weights[i], largest[i], accuracy)
+                for i, accuracy in accuracies.items()
+            }
             for i, parts in self._plane_waves(structures, weights, plans):
                 for total, other, part in zip(sums, rest, parts, strict=True):
                     np.add(other[atoms[i]], part, out=total[atoms[i]])
             accuracies = self._too_coarse(sums, atoms, plans, accuracies)
         return sums
-
-    def _uniform_part(self, structure, weights):
-        """The k = 0 term; (n_laws, n_channels, n_max)."""
-        density = weights.sum(axis=0) / abs(np.linalg.det(structure.cell))
-        return self._uniform[:, None] * density[:, None]
 
     def _other_parts(self, structures, channels, uniform):
         """All that does not depend on the k-vectors; for each l as the coefficients."""
@@ -99,12 +99,15 @@ class PeriodicExpansion:
                 key = cell.tobytes(), plan.k_cutoff, plan.mode_accuracy, len(positions)
                 groups[key].append(i)
         leaders = [members[0] for members in groups.values()]
-        self._direct.prepare([structures[i].cell for i in leaders], [plans[i] for i in leaders])
+        kernels = self._direct.prepare(
+            [structures[i].cell for i in leaders], [plans[i] for i in leaders]
+        )
         for first, members in zip(leaders, groups.values(), strict=True):
             at_once = max(1, _ROWS_AT_ONCE // len(weights[first]))
             for start in range(0, len(members), at_once):
                 some = members[start : start + at_once]
                 parts = self._direct(
+                    kernels,
                     structures[first].cell,
                     plans[first],
                     np.stack([structures[i].positions for i in some]),

@@ -31,31 +31,45 @@ class PlaneWaveSum:
 
     def __init__(self, basis, laws, dtype="float64"):
         self._basis, self._laws, self._dtype = basis, laws, np.dtype(dtype)
-        self._kept = {}
+        self._last = {}
 
     def prepare(self, cells, plans):
-        """Evaluate the kernels of several cells at once, which is cheaper than one by one."""
-        kept, missing = {}, {}
-        for cell, plan in zip(cells, plans, strict=True):
-            key = _key(cell, plan)
-            if key in self._kept:
-                kept[key] = self._kept[key]
-            else:
-                alike = wave_span(cell, plan.k_cutoff), plan.mode_accuracy
-                missing.setdefault(alike, {})[key] = cell, _sphere(cell, plan)
-        for (span, accuracy), group in missing.items():
+        """Evaluate the kernels of several cells at once, which is cheaper than one by one.
+
+        Those of a single cell are kept for the next call. Others are not, since their last bits
+        depend on which cells are evaluated together.
+
+        Returns
+        -------
+        dict
+            To be handed to the sums.
+        """
+        wanted = {_key(*pair): pair for pair in zip(cells, plans, strict=True)}
+        if list(wanted) == list(self._last):
+            return self._last
+        prepared, alike = {}, {}
+        for key, (cell, plan) in wanted.items():
+            shared = None, 0.0  # without modes kernels are alike, whatever the cell
+            if len(self._laws) > 1 and plan.mode_accuracy > 0:
+                shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracy
+            alike.setdefault(shared, {})[key] = cell, _sphere(cell, plan)
+        for (span, accuracy), group in alike.items():
             cells, spheres = zip(*group.values(), strict=True)
             radial = self._radial_functions(span, accuracy)
             kernels = self._kernels(spheres, cells, radial)
             for key, sphere, even, odd in zip(group, spheres, *kernels, strict=True):
-                kept[key] = sphere, (even, odd), radial
-        self._kept = kept
+                prepared[key] = sphere, (even, odd), radial
+        if len(prepared) == 1:
+            self._last = prepared
+        return prepared
 
-    def __call__(self, cell, plan, positions, weights):
-        """Coefficients of structures with the same cell and number of atoms, once prepared for.
+    def __call__(self, kernels, cell, plan, positions, weights):
+        """Coefficients of structures with the same cell and number of atoms.
 
         Parameters
         ----------
+        kernels : dict
+            As from ``prepare``.
         cell : ndarray of shape (3, 3)
         plan : Plan
         positions : ndarray of shape (n_structures, n_atoms, 3)
@@ -66,8 +80,8 @@ class PlaneWaveSum:
         list of ndarray
             For each l, shape (n_structures, n_atoms, 2 l + 1, n_laws, n_channels, n_max).
         """
-        sphere, kernels, radial = self._kept[_key(cell, plan)]
-        sums = sum_plane_waves(cell, positions, weights, sphere, kernels, self._dtype)
+        sphere, kernels, radial = kernels[_key(cell, plan)]
+        sums = sum_plane_waves(positions, weights, sphere, kernels, self._dtype)
         return self._by_degree(sums, radial, *weights.shape)
 
     def _by_degree(self, sums, radial, n_structures, n_atoms, n_channels):
@@ -86,8 +100,8 @@ class PlaneWaveSum:
     def _radial_functions(self, span, accuracy):
         """What stands for v_p(k) I_nl(k) of each degree: itself, or fewer modes of several laws."""
         degrees = range(self._basis.l_max + 1)
-        if len(self._laws) == 1:
-            return [_OneLaw(self._basis.n_max) for _ in degrees]
+        if accuracy == 0:
+            return [_Functions(len(self._laws) * self._basis.n_max) for _ in degrees]
         return [_Modes(self._basis, self._laws, l, span, accuracy) for l in degrees]
 
     def _kernels(self, spheres, cells, radial):
@@ -124,38 +138,37 @@ def _sphere(cell, plan):
     return half_sphere(cell, plan.k_cutoff) if plan.sphere is None else plan.sphere
 
 
-class _OneLaw:
-    """v(k) I_nl(k) as they are."""
+class _Functions:
+    """v_p(k) I_nl(k) as they are."""
 
     def __init__(self, count):
         self.count = count
 
     def __call__(self, k, integrals, fourier):
-        return integrals * fourier
+        return (integrals[:, None, :] * fourier[:, :, None]).reshape(len(k), -1)
 
     def expand(self, sums):
         return sums
 
 
-class _Modes:
+class _Modes(_Functions):
     """Fewer functions that those of several laws are combinations of."""
 
     def __init__(self, basis, laws, l, span, accuracy):
         modes = radial_modes(basis, laws, (l,), span, accuracy)
         self._compress = modes.compress
-        self.count = self._compress.shape[1]
+        super().__init__(self._compress.shape[1])
         self._expand = modes.expand.reshape(self.count, -1)
 
     def __call__(self, k, integrals, fourier):
         """Values of shape (len(k), count); the powers of k cancel."""
-        functions = (integrals[:, None, :] * fourier[:, :, None]).reshape(len(k), -1)
-        return functions @ self._compress
+        return super().__call__(k, integrals, fourier) @ self._compress
 
     def expand(self, sums):
         return sums @ self._expand.astype(sums.dtype)
 
 
-def sum_plane_waves(cell, positions, weights, sphere, kernels, dtype):
+def sum_plane_waves(positions, weights, sphere, kernels, dtype):
     """sum_k [sum_j w_j exp(i k.(r_i - r_j))] kernel(k) for every structure, channel and atom.
 
     Even degrees see the cosines, odd ones the sines. The phases of a block of k-vectors are built
@@ -171,20 +184,25 @@ def sum_plane_waves(cell, positions, weights, sphere, kernels, dtype):
     if len(sphere) == 0:
         return sums
     gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
-    tables = PhaseTables(positions.reshape(-1, 3), cell, sphere, complex_dtype)
+    tables = PhaseTables(positions.reshape(-1, 3), sphere, complex_dtype)
     weights = weights.astype(complex_dtype)
-    step = max(_FEWEST, _BLOCK // n_rows)
+    step = min(max(_FEWEST, _BLOCK // n_rows), len(sphere))
+    phases, waves = np.empty((2, step, n_rows), complex_dtype)
+    part = np.empty((step, n_rows), dtype)
     for start in range(0, len(sphere), step):
         points = slice(start, min(start + step, len(sphere)))
-        phases = tables.phases(points).reshape(-1, n_structures, n_atoms)
-        factors = (phases.swapaxes(0, 1) @ weights).conj()
+        if points.stop - start < step:
+            phases, waves, part = (array[: points.stop - start] for array in (phases, waves, part))
+        tables.phases(points, phases, waves)
+        by_structure = phases.reshape(-1, n_structures, n_atoms)
+        factors = (by_structure.swapaxes(0, 1) @ weights).conj()
         for channel in range(n_channels):
-            waves = phases * factors[:, :, channel].T[:, :, None]
-            waves = waves.reshape(-1, n_rows)
+            factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
+            np.multiply(by_structure, factor, out=waves.reshape(by_structure.shape))
             for total, wave, kernel in zip(sums, (waves.real, waves.imag), kernels, strict=True):
                 if kernel.shape[1]:
-                    wave = np.ascontiguousarray(wave)
-                    # Fortran view of total += wave.T @ kernel[points], accumulated in place
+                    np.copyto(part, wave)
+                    # Fortran view of total += part.T @ kernel[points], accumulated in place
                     target = total[channel].T
-                    gemm(1.0, kernel[points].T, wave.T, 1.0, target, trans_b=1, overwrite_c=1)
+                    gemm(1.0, kernel[points].T, part.T, 1.0, target, trans_b=1, overwrite_c=1)
     return sums

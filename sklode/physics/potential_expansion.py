@@ -1,5 +1,6 @@
 """Coefficients <anlm|V_i> of the long-range potential, isolated and periodic structures alike."""
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -41,7 +42,8 @@ def potential_expansion(
     list of ndarray
         For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max).
     """
-    periodic = _PeriodicPotential(basis, laws, include_center, exterior_width, summation)
+    laws = tuple(laws)
+    periodic = _periodic_potential(basis, laws, include_center, exterior_width, summation)
 
     def isolated(chosen, their_channels):
         return _isolated_sum(chosen, their_channels, basis, laws, include_center, exterior_width)
@@ -90,6 +92,12 @@ def _laws_first(coefficients, n_laws):
     return coefficients.reshape(*shape[:3], n_laws, -1).swapaxes(2, 3)
 
 
+@lru_cache(maxsize=8)
+def _periodic_potential(*parameters):
+    """One object for all batches, since the frames of a trajectory share what it keeps."""
+    return _PeriodicPotential(*parameters)
+
+
 class _PeriodicPotential:
     """The potential of periodic structures, all of it or that of the atoms beyond the cutoff.
 
@@ -105,6 +113,8 @@ class _PeriodicPotential:
         self._sums = {}
 
     def __call__(self, structures, channels):
+        if self._how.k_cutoff is not None and self._exterior_width is None:
+            return self._expand(None, structures, channels)
         bounds = pairwise(atom_offsets(structures))
         splits = [
             self._split(structure, channels.of(slice(*bound)).present()[1])
@@ -121,8 +131,6 @@ class _PeriodicPotential:
         """Smearing of the k-sum and distance of the sources; None for the unsplit sum."""
         cutoff, smearing = self._basis.cutoff, min(law.smearing for law in self._laws)
         exterior = self._exterior_width is not None
-        if self._how.k_cutoff is not None and not exterior:
-            return None
         lowest = max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing
         split = split_smearing(
             structure,
@@ -130,7 +138,8 @@ class _PeriodicPotential:
             lowest=lowest,
             start=self._basis.reach,
             tol=self._how.tol,
-            n_columns=(self._basis.l_max + 1) ** 2 * len(self._laws) * self._basis.n_max,
+            l_max=self._basis.l_max,
+            n_radial=len(self._laws) * self._basis.n_max,
             may_stay=not exterior,
         )
         # a law that cannot be widened, such as a density, needs all its k-vectors anyway

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .costs import COSTS, direct_seconds
+from .costs import direct_seconds, mesh_seconds
 from .kspace import HalfSphere
 from .mesh_plan import MeshPlan, choose_mesh
 from .radial_modes import field_modes, typical_sizes, wave_span
 from .truncation import RANDOM_PHASES, KSpaceTail, WaveEnvelope
 
+_FEW_MODES, _LOW_ORDER = 6, 6  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
-_MODE_SHARE = 0.2  # and radial modes that are left out
+_MODE_SHARE = 0.5  # and radial modes that are left out
+_FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain
+_CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Plan:
     sphere : HalfSphere or None
         The k-vectors, where they are at hand.
     mode_accuracy : float
-        Accuracy of the radial modes, a power of 10.
+        Accuracy of the radial modes, a half-integer power of 10; 0 for as many as functions.
     omitted : ndarray of shape (n_laws, n_channels) or float
         Estimated error of a coefficient.
     """
@@ -79,6 +82,7 @@ class Planner:
         self._envelope = WaveEnvelope(basis, laws)
         self._smearing = min(law.smearing for law in laws)
         self._n_columns = (basis.l_max + 1) ** 2 * len(laws) * basis.n_max
+        self._n_radial = (basis.l_max + 1) * len(laws) * basis.n_max
         self._kept_tail = (None, None)
 
     def plan(self, cell, weights, uniform, accuracy):
@@ -129,18 +133,24 @@ class Planner:
         A mode left out has errors of either sign: those of an atom's own waves add up as well.
         """
         volume = abs(np.linalg.det(cell))
-        sizes = typical_sizes(self._basis, self._laws, wave_span(cell, k_cutoff))
         n_waves = volume * k_cutoff**3 / (12.0 * np.pi**2)
-        amount = np.linalg.norm(weights, axis=0) + np.sqrt(n_waves) * np.abs(weights).max(axis=0)
-        errors = RANDOM_PHASES * sizes[:, None] / np.sqrt(volume) * amount
+        if n_waves < _FEW_WAVES:
+            return 0.0
+        sizes = typical_sizes(self._basis, self._laws, wave_span(cell, k_cutoff))
+        amount = RANDOM_PHASES * np.linalg.norm(weights, axis=0)
+        amount += np.sqrt(n_waves) * np.abs(weights).max(axis=0)
+        errors = sizes[:, None] / np.sqrt(volume) * amount
         active = errors > 0
-        accuracy = _MODE_SHARE * np.min(allowed[active] / errors[active])
-        return 10.0 ** np.floor(np.log10(np.maximum(accuracy, 1e-16)))
+        accuracy = _MODE_SHARE * _CANCELLATION * np.min(allowed[active] / errors[active])
+        return 10.0 ** (0.5 * np.floor(2.0 * np.log10(np.maximum(accuracy, 1e-16))))
 
     def _without_mesh(self, cell, k_cutoff, weights):
         """Whether it is plain without looking for a mesh that none is needed."""
         if self._how.method == "auto":
-            return self._direct_seconds(cell, k_cutoff, weights) < COSTS.mesh
+            fields = np.count_nonzero(weights.any(axis=0)) * min(self._n_radial, _FEW_MODES)
+            points = abs(np.linalg.det(cell)) * (1.2 * k_cutoff / np.pi) ** 3
+            least = mesh_seconds(len(weights), points, _LOW_ORDER, fields, self._envelope.l_max)
+            return self._direct_seconds(cell, k_cutoff, weights) < least
         return self._how.method == "direct"
 
     def _direct_seconds(self, cell, k_cutoff, weights):
@@ -149,7 +159,8 @@ class Planner:
         return direct_seconds(len(weights), n_vectors, n_channels, self._n_columns)
 
     def _tail(self, cell, accuracy):
-        key = (cell.tobytes(), accuracy)
-        if self._kept_tail[0] != key:
-            self._kept_tail = (key, KSpaceTail(cell, self._envelope, self._smearing, accuracy))
-        return self._kept_tail[1]
+        key, kept = (cell.tobytes(), accuracy), self._kept_tail
+        if kept[0] != key:
+            tail = KSpaceTail(cell, self._envelope, self._smearing, accuracy)
+            kept = self._kept_tail = (key, tail)
+        return kept[1]
