@@ -16,22 +16,16 @@ os.environ.update({f"{name}_NUM_THREADS": "1" for name in _LIBRARIES})
 # isort: split
 
 import argparse
-import csv
-import platform
 import resource
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import records
 from tqdm import tqdm
 
-import sklode
-
-_RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "featomic", "dscribe")
 _MEGABYTE = 1024.0**2
 
 
@@ -50,11 +44,26 @@ class Case:
     deviation : float or None
         Largest difference from the first case over its largest number; None where the numbers
         mean something else.
+    error : float or None
+        Error against a converged reference; what its norm is, the script says.
+    parameters : str
+        What else there is to know about the case.
+    rounds : int or None
+        Timed rounds if they are fewer than those of the others: for slow codes.
+    warm_up : bool
+        Whether to make one call first, which is not timed.
+    memory : bool
+        Whether to measure the memory.
     """
 
     code: str
     prepare: object
     deviation: float | None = None
+    error: float | None = None
+    parameters: str = ""
+    rounds: int | None = None
+    warm_up: bool = True
+    memory: bool = True
 
 
 class Benchmark:
@@ -66,9 +75,11 @@ class Benchmark:
         Of the table ``results/<name>.csv``.
     description : str
         For the help text.
+    options : dict, default=None
+        Further options of the command, with the keywords of ``add_argument``.
     """
 
-    def __init__(self, name, description):
+    def __init__(self, name, description, options=None):
         parser = argparse.ArgumentParser(description=description)
         parser.add_argument(
             "--quick", action="store_true", help="smoke run: few small structures, two rounds"
@@ -77,36 +88,22 @@ class Benchmark:
         parser.add_argument(
             "--output", type=Path, help=f"CSV (results/{name}.csv; with --quick none)"
         )
-        arguments = parser.parse_args()
+        for option, keywords in (options or {}).items():
+            parser.add_argument(option, **keywords)
+        self.arguments = parser.parse_args()
         self.name = name
-        self.quick = arguments.quick
-        self.rounds = arguments.rounds or (2 if self.quick else 7)
-        self.output = arguments.output
+        self.quick = self.arguments.quick
+        self.rounds = self.arguments.rounds or (2 if self.quick else 7)
+        self.output = self.arguments.output
         if self.output is None and not self.quick:
-            self.output = _RESULTS / f"{name}.csv"
+            self.output = records.RESULTS / f"{name}.csv"
         self._rows = []
-        print(f"{name}: {self.rounds} paired rounds, one thread, on {cpu_model()}")
+        print(f"{name}: {self.rounds} paired rounds, one thread, on {records.cpu_model()}")
 
     def compare(self, system, structures, cases):
         """Time the cases A B C A B C ...; ratios are to the first one, round by round."""
-        calls = [case.prepare(structures) for case in cases]
-        seconds = np.empty((self.rounds, len(cases)))
-        n_calls = (self.rounds + 1) * len(cases)
-        with tqdm(total=n_calls, desc=system, leave=False) as progress:
-            for turn in range(-1, self.rounds):
-                for j, call in enumerate(calls):
-                    start = perf_counter()
-                    call()
-                    if turn >= 0:  # the first turn warms up
-                        seconds[turn, j] = perf_counter() - start
-                    progress.update()
-        memory = [None] * len(cases)
-        if not self.quick:
-            memory = [
-                peak_memory(case.prepare, structures)
-                for case in tqdm(cases, desc=f"{system}: memory", leave=False)
-            ]
-        ratios = np.median(seconds / seconds[:, :1], axis=0)
+        seconds = self._timed(system, structures, cases)
+        memory = [self._memory(system, structures, case) for case in cases]
         n_atoms = sum(len(atoms) for atoms in structures)
         rows = [
             {
@@ -115,41 +112,59 @@ class Benchmark:
                 "n_structures": len(structures),
                 "n_atoms": n_atoms,
                 "code": case.code,
-                "seconds_median": np.median(times),
-                "seconds_min": times.min(),
-                "seconds_max": times.max(),
-                "microseconds_per_atom": 1e6 * np.median(times) / n_atoms,
+                "rounds": int(np.isfinite(times).sum()),
+                "seconds_median": np.nanmedian(times),
+                "seconds_min": np.nanmin(times),
+                "seconds_max": np.nanmax(times),
+                "microseconds_per_atom": 1e6 * np.nanmedian(times) / n_atoms,
                 "ratio_to_sklode": ratio,
                 "max_relative_deviation": case.deviation,
+                "error": case.error,
                 "peak_memory_mb": peak,
+                "parameters": case.parameters,
             }
-            for case, times, ratio, peak in zip(cases, seconds.T, ratios, memory, strict=True)
+            for case, times, ratio, peak in zip(
+                cases, seconds.T, records.paired_ratios(seconds), memory, strict=True
+            )
         ]
         self._rows += rows
-        _print_table(f"{system}: {len(structures)} structures, {n_atoms} atoms", rows)
+        records.show(f"{system}: {len(structures)} structures, {n_atoms} atoms", rows)
+        return rows
+
+    def _timed(self, system, structures, cases):
+        """Seconds, one row a round; nan where a case sits out."""
+        calls = [case.prepare(structures) for case in cases]
+        rounds = [min(case.rounds or self.rounds, self.rounds) for case in cases]
+        rounds[0] = max(rounds)  # all others are compared with the first
+        seconds = np.full((rounds[0], len(cases)), np.nan)
+        with tqdm(total=sum(rounds) + len(cases), desc=system, leave=False) as progress:
+            for case, call in zip(cases, calls, strict=True):
+                if case.warm_up:
+                    call()
+                progress.update()
+            for turn in range(rounds[0]):
+                for j, call in enumerate(calls):
+                    if turn < rounds[j]:
+                        start = perf_counter()
+                        call()
+                        seconds[turn, j] = perf_counter() - start
+                        progress.update()
+        return seconds
+
+    def _memory(self, system, structures, case):
+        if self.quick or not case.memory:
+            return None
+        with tqdm(total=1, desc=f"{system}: memory of {case.code}", leave=False):
+            return peak_memory(case.prepare, structures)
 
     def save(self):
         """Write the CSV."""
         if self.output is None:
             print("\n--quick: nothing written")
             return
-        rows = [{**row, **_versions(), **_machine()} for row in self._rows]
-        self.output.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.output, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows({key: _rounded(value) for key, value in row.items()} for row in rows)
+        environment = records.environment()
+        records.write(self.output, [{**row, **environment} for row in self._rows])
         print(f"\nwrote {self.output}")
-
-
-def agreement(values, reference, limit=None, what=""):
-    """Largest difference over the largest reference; ends the run if it is above ``limit``."""
-    deviation = np.abs(values - reference).max() / np.abs(reference).max()
-    if limit is not None:
-        print(f"agreement, {what}: {deviation:.1e} (limit {limit:.0e})")
-        if not deviation <= limit:
-            raise SystemExit(f"{what}: deviates by {deviation:.1e}, more than {limit:.0e}")
-    return deviation
 
 
 def peak_memory(prepare, structures):
@@ -176,54 +191,3 @@ def _memory(field):
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
-
-
-def cpu_model():
-    """Name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _machine():
-    return {"cpu": cpu_model(), "cores": os.cpu_count()}
-
-
-def _versions():
-    versions = {"python": platform.python_version(), "sklode": sklode.__version__}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
-    return versions
-
-
-def _rounded(value):
-    return f"{value:.4g}" if isinstance(value, float) else value
-
-
-def _print_table(title, rows):
-    width = max(len(row["code"]) for row in rows)
-    print(f"\n{title}")
-    print(
-        f"{'':{width}}  {'ms':>9}  {'(min - max)':>19}  {'us/atom':>8}  {'ratio':>6}"
-        f"  {'deviation':>9}  {'peak MB':>7}"
-    )
-    for row in rows:
-        low, high = 1e3 * row["seconds_min"], 1e3 * row["seconds_max"]
-        print(
-            f"{row['code']:{width}}  {1e3 * row['seconds_median']:9.2f}"
-            f"  {f'({low:.2f} - {high:.2f})':>19}  {row['microseconds_per_atom']:8.1f}"
-            f"  {row['ratio_to_sklode']:6.2f}  {_or_dash(row['max_relative_deviation'], '9.0e')}"
-            f"  {_or_dash(row['peak_memory_mb'], '7.0f')}"
-        )
-
-
-def _or_dash(value, spec):
-    width = int(spec.split(".")[0])
-    return f"{'-':>{width}}" if value is None else f"{value:{spec}}"

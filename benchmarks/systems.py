@@ -1,11 +1,18 @@
 """Structures to describe: ionic crystals of any size, in one cell or in many, and dimers."""
 
+from pathlib import Path
+
 import numpy as np
 from ase import Atoms
+from ase.io import read
 
 from sklode.datasets import load_s22x5
 
 DENSITY = 0.1  # atoms per cubic angstrom
+DIMER_FILES = {  # of --data
+    "charge dimers": "charge_charge_dimers.xyz",
+    "SSI dimers": "ssi.xyz",
+}
 
 
 def ionic(n_atoms, seed=0):
@@ -16,6 +23,13 @@ def ionic(n_atoms, seed=0):
     grid = np.stack(np.meshgrid(*[np.arange(sites)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     positions = (grid[:n_atoms] + 0.5) * length / sites + rng.normal(0.0, 0.2, (n_atoms, 3))
     return Atoms(["Na", "Cl"] * (n_atoms // 2), positions, cell=[length] * 3, pbc=True)
+
+
+def charged(n_atoms, seed=0):
+    """As `ionic`, with charges +1 and -1 on Na and Cl."""
+    atoms = ionic(n_atoms, seed)
+    atoms.set_initial_charges(np.where(atoms.symbols == "Na", 1.0, -1.0))
+    return atoms
 
 
 def one_cell(n_structures, n_atoms):
@@ -35,3 +49,12 @@ def different_cells(n_structures, n_atoms):
 def dimers():
     """110 isolated dimers of C, H, N and O, 6 to 30 atoms each."""
     return load_s22x5().data
+
+
+def dimers_of_file(system, folder, count=None):
+    """Structures of a file of `DIMER_FILES`, or None, with a line that says so."""
+    path = None if folder is None else Path(folder) / DIMER_FILES[system]
+    if path is None or not path.exists():
+        print(f"{system}: left out, {path or DIMER_FILES[system]} is missing (option --data)")
+        return None
+    return read(path, slice(count))

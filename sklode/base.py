@@ -144,11 +144,11 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         with _blas_threads().limit(limits=1):
             if len(chunks) == 1:
                 return self._rows(structures, per_atom, n_threads)
-            rows = Parallel(n_jobs=n_jobs)(
+            parts = Parallel(n_jobs=n_jobs, return_as="generator")(
                 delayed(_describe_chunk)(self, structures[chunk], per_atom, n_threads)
                 for chunk in chunks
             )
-        return np.concatenate(rows)
+            return _stacked(parts, sum(map(len, structures)) if per_atom else len(structures))
 
     @property
     def feature_table_(self):
@@ -182,6 +182,17 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _stacked(parts, n_rows):
+    """Rows of all parts in one array, each part freed once it is copied."""
+    rows, filled = None, 0
+    for part in parts:
+        if rows is None:
+            rows = np.empty((n_rows, part.shape[1]), part.dtype)
+        rows[filled : filled + len(part)] = part
+        filled += len(part)
+    return rows
 
 
 def _describe_chunk(transformer, structures, per_atom, n_threads):

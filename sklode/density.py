@@ -133,4 +133,5 @@ class DensityProjector(Projector):
             smearing=float(self.smearing),
             cutoff_width=float(self.cutoff_width),
             include_center=self.include_center,
+            n_threads=n_threads,
         )

@@ -76,7 +76,7 @@ def test_derivatives_of_a_wave(cell, order, seed):
     phases = np.indices(mesh.shape).reshape(3, -1).T @ turn
     fields = np.stack([np.cos(phases), np.sin(phases)]).reshape(2, *mesh.shape)
     fields /= np.prod(np.sinc(integers / mesh.shape) ** order)
-    found = mesh.derivatives(np.arange(5), mesh.windows(fields)(np.arange(5)))
+    found = mesh.derivatives(np.arange(5), mesh.windows(2, [fields])(np.arange(5)))
     waves = np.exp(1j * places @ (integers @ reciprocal(cell)))
     expected = waves[:, None] * np.prod((1j * turn) ** derivative_triples(3), axis=1)
     alias = np.max(np.abs(turn) / (2.0 * np.pi - np.abs(turn)))
@@ -103,7 +103,7 @@ def test_spreading_is_the_transpose_of_interpolation():
     places = positions(8)
     mesh = SplineMesh(CELL, (10, 12, 9), 6, places, 0, DOUBLE)
     field = np.random.default_rng(2).normal(size=(1, *mesh.shape))
-    values = mesh.derivatives(np.arange(8), mesh.windows(field)(np.arange(8)))[:, 0, 0]
+    values = mesh.derivatives(np.arange(8), mesh.windows(1, [field])(np.arange(8)))[:, 0, 0]
     for atom, weights in enumerate(np.eye(8)):
         product = np.sum(mesh.spread(weights[:, None]) * field)
         assert product == pytest.approx(values[atom], rel=1e-12, abs=1e-12)

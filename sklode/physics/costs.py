@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_WINDOWS = 2**17  # numbers in the windows of a block of atoms
+_WINDOWS = 2**19  # numbers in the windows of a block of atoms
 _FEWEST_ATOMS = 8
 
 

@@ -22,7 +22,9 @@ def cutoff_function(distances, cutoff, width):
     return values
 
 
-def density_expansion(structures, channels, basis, *, smearing, cutoff_width, include_center):
+def density_expansion(
+    structures, channels, basis, *, smearing, cutoff_width, include_center, n_threads=1
+):
     """Coefficients of the density inside ``basis.cutoff``.
 
     Returns
@@ -44,7 +46,8 @@ def density_expansion(structures, channels, basis, *, smearing, cutoff_width, in
         atoms = slice(offsets[batch.start], offsets[batch.stop])
         pairs = pairs_within(structures[batch], basis.cutoff)
         out = [c[atoms] for c in coefficients]
-        expand_pairs(pairs, channels.of(atoms), len(out[0]), radial, basis.l_max, out)
+        acting, size = channels.of(atoms), len(out[0])
+        expand_pairs(pairs, acting, size, radial, basis.l_max, out, n_threads)
     if include_center:
         add_centers(coefficients, channels, center_integrals(basis, law))
     return [c.reshape(n_atoms, c.shape[1], -1) for c in coefficients]

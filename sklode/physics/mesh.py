@@ -5,12 +5,15 @@ the Fourier transform sinc^w, which all but vanishes where long waves are aliase
 derivatives of potentials, whose long waves are strong, need (theory, section 4.5).
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy.interpolate import BSpline
 
 from .costs import atoms_per_block
+from .threads import in_threads
+
+_SLAB = 8  # planes of the mesh that a thread copies at once
 
 
 class SplineMesh:
@@ -87,15 +90,18 @@ class SplineMesh:
         steps = np.arange(self.order)
         return [(self._first[atoms, d, None] + steps) % n for d, n in enumerate(self.shape)]
 
-    def windows(self, fields):
+    def windows(self, n_fields, fields, n_threads=1):
         """Callable that gives the fields at the points around some atoms, (n, w, w, w * n_fields).
 
-        ``fields`` has shape (n_fields, *shape).
+        ``fields`` holds consecutive parts of all fields, each of shape (n, *shape).
         """
-        n_x, n_y, n_z = self.shape
-        n_fields, w = len(fields), self.order
-        padded = np.empty((n_x, n_y, n_z + w, n_fields), self._dtype)
-        padded[:, :, :n_z] = np.moveaxis(fields, 0, -1)
+        (n_x, n_y, n_z), w = self.shape, self.order
+        padded, filled = np.empty((n_x, n_y, n_z + w, n_fields), self._dtype), 0
+        slabs = [slice(start, start + _SLAB) for start in range(0, n_x, _SLAB)]
+        for part in fields:
+            target = padded[:, :, :n_z, filled : filled + len(part)]
+            in_threads(partial(_interleave, target, part), slabs, n_threads)
+            filled += len(part)
         for start in range(n_z, n_z + w, n_z):  # cells thinner than a spline are met repeatedly
             stop = min(start + n_z, n_z + w)
             padded[:, :, start:stop] = padded[:, :, : stop - start]
@@ -161,6 +167,11 @@ def derivative_triples(highest):
             for c in range(highest + 1 - a - b)
         ]
     )
+
+
+def _interleave(target, fields, slab):
+    """Store fields as the last axis, for a slab of the mesh."""
+    target[slab] = np.moveaxis(fields[:, slab], 0, -1)
 
 
 @lru_cache(maxsize=32)

@@ -5,7 +5,6 @@ c_nlm = R_lm(grad) h_nl. The fields h_nl differ in functions of |k| alone, of wh
 independent, so that few Fourier transforms serve all coefficients.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -16,8 +15,9 @@ from .harmonics import degree_slice
 from .kspace import reciprocal
 from .mesh import SplineMesh, derivative_triples, n_triples
 from .radial_modes import field_modes, reduced_functions
+from .threads import in_threads
 
-_FIELDS_AT_ONCE = 4
+_NUMBERS_AT_ONCE = 2**25  # in the fields of one round of transforms: 256 MB
 
 
 class MeshSum:
@@ -58,6 +58,7 @@ class MeshSum:
         shape, order = plan.mesh.shape, plan.mesh.order
         mesh = SplineMesh(cell, shape, order, positions, l_max, self._dtype)
         modes = field_modes(self._basis, self._laws, cell, plan.k_cutoff, plan.mode_accuracy)
+        n_fields = weights.shape[1] * modes.count
         fields = self._fields(cell, plan.k_cutoff, mesh, modes, weights)
         matrix = tuple(map(tuple, modes.length * mesh.gradient))
         harmonics = solid_harmonic_polynomials(l_max, matrix).astype(self._dtype)
@@ -66,7 +67,7 @@ class MeshSum:
             np.empty((len(mesh), 2 * l + 1, n_laws, n_channels, n_max), self._dtype)
             for l in range(l_max + 1)
         ]
-        windows = mesh.windows(fields)
+        windows = mesh.windows(n_fields, fields, self._n_threads)
 
         def fill(atoms):
             values = harmonics @ mesh.derivatives(atoms, windows(atoms))
@@ -77,17 +78,11 @@ class MeshSum:
                 part = part.reshape(*part.shape[:3], n_laws, n_max)
                 coefficients[atoms] = part.transpose(0, 1, 3, 2, 4)
 
-        jobs = mesh.in_blocks(fields.shape[0])
-        if self._n_threads == 1:
-            for atoms in jobs:
-                fill(atoms)
-        else:
-            with ThreadPoolExecutor(self._n_threads) as pool:
-                list(pool.map(fill, jobs))
+        in_threads(fill, mesh.in_blocks(n_fields), self._n_threads)
         return out
 
     def _fields(self, cell, k_cutoff, mesh, modes, weights):
-        """Fields of all channels and modes, shape (n_channels * n_modes, *mesh.shape)."""
+        """Fields of all channels and modes, few of them at once, (n, *mesh.shape)."""
         key = (cell.tobytes(), k_cutoff, mesh.shape, mesh.order, id(modes))
         kept = self._kept
         if kept[0] != key:
@@ -97,20 +92,19 @@ class MeshSum:
         sources = scipy.fft.rfftn(mesh.spread(weights), axes=(1, 2, 3), workers=self._n_threads)
         sources = sources.reshape(len(sources), -1)[:, chosen]
         n_fields = len(sources) * len(kernels)
-        fields = np.empty((n_fields, *mesh.shape), self._dtype)
-        for start in range(0, n_fields, _FIELDS_AT_ONCE):
-            channels, modes = np.divmod(np.arange(start, n_fields)[:_FIELDS_AT_ONCE], len(kernels))
-            spectra = np.zeros((len(modes), int(np.prod(half))), sources.dtype)
-            spectra[:, chosen] = sources[channels] * kernels[modes]
-            fields[start : start + len(modes)] = scipy.fft.irfftn(
-                spectra.reshape(-1, *half),
+        at_once = min(max(1, _NUMBERS_AT_ONCE // int(np.prod(mesh.shape))), n_fields)
+        spectra = np.zeros((at_once, int(np.prod(half))), sources.dtype)
+        for start in range(0, n_fields, at_once):
+            channels, modes = np.divmod(np.arange(start, n_fields)[:at_once], len(kernels))
+            for spectrum, channel, mode in zip(spectra, channels, modes, strict=False):
+                spectrum[chosen] = sources[channel] * kernels[mode]
+            yield scipy.fft.irfftn(
+                spectra[: len(modes)].reshape(-1, *half),
                 mesh.shape,
                 axes=(1, 2, 3),
                 norm="forward",
-                overwrite_x=True,
                 workers=self._n_threads,
             )
-        return fields
 
     def _kernels(self, cell, k_cutoff, mesh, modes):
         """Which points of the half mesh are inside the sphere, and the modes there.

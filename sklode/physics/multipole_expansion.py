@@ -167,7 +167,14 @@ class _PeriodicMultipoles:
 
         def pairs_part(structures, channels):
             pairs = pairs_within(structures, reach)
-            parts = expand_pairs(pairs, channels, len(channels.index), correction, l_max)
+            parts = expand_pairs(
+                pairs,
+                channels,
+                len(channels.index),
+                correction,
+                l_max,
+                n_threads=self._how.n_threads,
+            )
             return [part.swapaxes(2, 3)[..., None] for part in parts]
 
         return PeriodicExpansion(

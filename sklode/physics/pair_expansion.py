@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .harmonics import degree_slice, spherical_harmonics
+from .threads import in_threads
 
 _PAIRS = 2**12  # handled at once at most: larger arrays come fresh from the system each time
 _BLOCK = 2**18  # numbers in the tables of a block of pairs, so that they stay in cache
 
 
-def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None):
+def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1):
     """Sum radial functions times harmonics over the neighbours of every atom.
 
     Neighbours are grouped by (center, channel). Groups of equal size follow each other, so that
@@ -35,6 +36,8 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None):
         Largest degree.
     out : list of ndarray, default=None
         Zeros of the shape of the result, to be filled.
+    n_threads : int, default=1
+        Threads that share the pairs; the result does not depend on it.
 
     Returns
     -------
@@ -49,7 +52,8 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None):
     weights = np.take(channels.weights, np.take(pairs.neighbors, groups.order))
     weighted = np.any(weights != 1.0)
     pairs_per_block = min(_PAIRS, _BLOCK // ((l_max + 1) * (out[0].shape[3] + l_max + 1)))
-    for block in groups.blocks(pairs_per_block):
+
+    def fill(block):
         own = slice(groups.starts[block.start], groups.starts[block.stop])
         values = radial(np.sqrt(np.einsum("px,px->p", vectors[own], vectors[own])))
         if weighted:
@@ -59,6 +63,8 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None):
         centers, channel = np.divmod(groups.labels[block], channels.count)
         for whole, part in zip(out, block_sums, strict=True):
             whole[centers, :, channel] = part
+
+    in_threads(fill, groups.blocks(pairs_per_block), n_threads)
     return out
 
 

@@ -184,7 +184,14 @@ class _PeriodicPotential:
 
         def pairs_part(structures, channels):
             pairs = pairs_within(structures, reach)
-            parts = expand_pairs(pairs, channels, len(channels.index), correction, basis.l_max)
+            parts = expand_pairs(
+                pairs,
+                channels,
+                len(channels.index),
+                correction,
+                basis.l_max,
+                n_threads=self._how.n_threads,
+            )
             return [_laws_first(part, len(laws)) for part in parts]
 
         own = _own(basis, wide)

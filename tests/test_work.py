@@ -1,0 +1,182 @@
+"""How much work is done, counted rather than timed: k-vectors, pairs, products, transforms, calls.
+
+A limit is what the code needs today and a little more: whoever goes beyond it should know why.
+"""
+
+import sys
+from unittest import mock
+
+import numpy as np
+import pytest
+import scipy.fft
+from ase import Atoms
+
+from sklode import DensityProjector, LongRangePotential, PowerSpectrum
+from sklode.physics import density_expansion, pair_expansion, plane_wave_sum
+from sklode.physics.mesh_sum import MeshSum
+
+LODE = {
+    "cutoff": 5.0, "n_max": 5, "l_max": 3, "smearing": 1.0, "radial_basis": "gto",
+    "include_center": True, "invariants": None,
+}  # fmt: skip
+K_CUTOFF = 1.2 * np.pi
+N_COLUMNS = 16 * 5
+
+
+def salt(n_atoms, seed=0):
+    """Na and Cl on a jittered cubic grid, 0.1 atoms per cubic angstrom."""
+    rng = np.random.default_rng(seed)
+    length = (10.0 * n_atoms) ** (1 / 3)
+    sites = int(np.ceil(round(n_atoms ** (1 / 3), 9)))
+    grid = np.indices([sites] * 3).reshape(3, -1).T[:n_atoms] + 0.5
+    positions = grid * length / sites + rng.normal(0.0, 0.2, (n_atoms, 3))
+    return Atoms("NaCl" * (n_atoms // 2), positions, cell=[length] * 3, pbc=True)
+
+
+@pytest.fixture
+def spheres(monkeypatch):
+    """Numbers of k-vectors, rows and columns of every sum by matrix products."""
+    seen, original = [], plane_wave_sum.sum_plane_waves
+
+    def counted(positions, weights, sphere, kernels, dtype):
+        rows, columns = weights.size, sum(kernel.shape[1] for kernel in kernels)
+        seen.append((len(sphere), rows, columns))
+        return original(positions, weights, sphere, kernels, dtype)
+
+    monkeypatch.setattr(plane_wave_sum, "sum_plane_waves", counted)
+    return seen
+
+
+def transformed(transformer, structures):
+    return transformer.fit(structures).transform(structures)
+
+
+def test_products_are_those_of_the_formula(spheres):
+    atoms = salt(216)
+    transformed(LongRangePotential(k_cutoff=K_CUTOFF, **LODE), [atoms])
+    ((n_vectors, rows, columns),) = spheres
+    half = atoms.get_volume() * K_CUTOFF**3 / (12 * np.pi**2)
+    assert n_vectors == pytest.approx(half, rel=0.05)
+    assert rows == 2 * len(atoms)
+    assert columns == N_COLUMNS
+
+
+@pytest.mark.parametrize(("tol", "limit"), [(1e-3, 950), (1e-6, 2500), (1e-9, 4700)])
+def test_a_tolerance_needs_so_many_vectors(spheres, tol, limit):
+    transformed(LongRangePotential(tol=tol, method="direct", **LODE), [salt(216)])
+    assert sum(n_vectors for n_vectors, *_ in spheres) <= limit
+
+
+def test_frames_of_one_cell_share_one_sum(spheres, monkeypatch):
+    frames = [salt(64, seed) for seed in range(12)]
+    evaluated, original = [], plane_wave_sum.PlaneWaveSum._kernels
+
+    def counted(self, chosen, *args):
+        evaluated.append(len(chosen))
+        return original(self, chosen, *args)
+
+    monkeypatch.setattr(plane_wave_sum.PlaneWaveSum, "_kernels", counted)
+    transformed(LongRangePotential(k_cutoff=K_CUTOFF, tol=1.1e-6, **LODE), frames)
+    assert len(spheres) == 1
+    assert evaluated == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ({"tol": 4e-4}, 9),
+        ({"tol": 1e-6}, 12),
+        ({"tol": 1e-6, "exponent": (1, 3, 6)}, 17),
+        ({"tol": 1e-6, "radial_basis": "monomial", "n_max": 1}, 4),
+    ],
+)
+def test_few_transforms_serve_all_coefficients(monkeypatch, options, limit):
+    n_fields, original = [], scipy.fft.irfftn
+
+    def counted(spectra, *args, **kwargs):
+        n_fields.append(len(spectra))
+        return original(spectra, *args, **kwargs)
+
+    monkeypatch.setattr(scipy.fft, "irfftn", counted)
+    transformed(LongRangePotential(**{**LODE, "method": "nufft", **options}), [salt(1000)])
+    assert sum(n_fields) <= 2 * limit  # two elements
+
+
+@pytest.mark.parametrize(("tol", "order", "points"), [(4e-4, 9, 36**3), (1e-6, 12, 54**3)])
+def test_a_tolerance_needs_such_a_mesh(tol, order, points):
+    with mock.patch.object(MeshSum, "__call__", autospec=True) as meshed:
+        meshed.side_effect = RuntimeError
+        with pytest.raises(RuntimeError):
+            transformed(LongRangePotential(tol=tol, method="nufft", **LODE), [salt(1000)])
+    plan = meshed.call_args.args[2]
+    assert plan.mesh.order <= order
+    assert np.prod(plan.mesh.shape) <= points
+
+
+def test_pairs_are_those_within_the_cutoff_and_nothing_is_padded(monkeypatch):
+    atoms = salt(216)
+    listed, products = [], []
+    search, sums = density_expansion.pairs_within, pair_expansion._sum_groups
+
+    def searched(structures, cutoff):
+        pairs = search(structures, cutoff)
+        listed.append(len(pairs))
+        return pairs
+
+    def summed(harmonics, *args):
+        products.append(len(harmonics))
+        return sums(harmonics, *args)
+
+    monkeypatch.setattr(density_expansion, "pairs_within", searched)
+    monkeypatch.setattr(pair_expansion, "_sum_groups", summed)
+    transformed(DensityProjector(cutoff=4.0), [atoms])
+    cells = np.indices((3, 3, 3)).reshape(3, -1).T - 1
+    images = (cells @ atoms.cell[:])[:, None] + atoms.positions
+    distances = np.linalg.norm(images[None] - atoms.positions[:, None, None], axis=3)
+    assert sum(listed) == sum(products) == np.sum((distances < 4.0) & (distances > 0))
+
+
+def calls(function):
+    """Python functions entered and functions of extensions called."""
+    count = [0]
+
+    def profile(frame, event, argument):
+        count[0] += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count[0]
+
+
+@pytest.mark.parametrize(
+    ("transformer", "limit"),
+    [
+        (DensityProjector(cutoff=3.0), 80),
+        (LongRangePotential(), 60),
+        (PowerSpectrum(DensityProjector(cutoff=3.0), LongRangePotential(6)), 100),
+    ],
+    ids=["density", "potential", "product"],
+)
+def test_a_molecule_more_costs_few_calls(transformer, limit):
+    molecules = [
+        Atoms("OH2", [[0, 0, 0], [0.1 * i % 1, 0.8, 0.5], [0.8, 0, 0.5]]) for i in range(60)
+    ]
+    fitted = transformer.fit(molecules)
+    fitted.transform(molecules)
+    few, many = (calls(lambda n=n: fitted.transform(molecules[:n])) for n in (20, 60))
+    assert (many - few) / 40 <= limit
+
+
+@pytest.mark.parametrize("cells", ["one", "many"])
+def test_a_periodic_frame_more_costs_few_calls(cells):
+    frames = [salt(8, seed) for seed in range(60)]
+    if cells == "many":
+        for i, atoms in enumerate(frames):
+            atoms.set_cell(atoms.cell[:] * (1 + 0.001 * i), scale_atoms=True)
+    lode = LongRangePotential(k_cutoff=K_CUTOFF, **LODE).fit(frames)
+    lode.transform(frames)
+    few, many = (calls(lambda n=n: lode.transform(frames[:n])) for n in (20, 60))
+    assert (many - few) / 40 <= {"one": 180, "many": 480}[cells]
