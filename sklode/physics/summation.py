@@ -10,7 +10,7 @@ from .mesh_plan import MeshPlan, choose_mesh
 from .radial_modes import field_modes, typical_sizes, wave_span
 from .truncation import RANDOM_PHASES, KSpaceTail, WaveEnvelope
 
-_FEW_MODES, _LOW_ORDER = 6, 6  # of the cheapest meshes
+_FEW_MODES = 7  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
 _MODE_SHARE = 0.5  # and radial modes that are left out
@@ -83,7 +83,7 @@ class Planner:
         self._smearing = min(law.smearing for law in laws)
         self._n_columns = (basis.l_max + 1) ** 2 * len(laws) * basis.n_max
         self._n_radial = (basis.l_max + 1) * len(laws) * basis.n_max
-        self._kept_tail = (None, None)
+        self._kept_tail = self._kept_plan = (None, None)
 
     def plan(self, cell, weights, uniform, accuracy):
         """Plan whose errors should stay below ``accuracy``.
@@ -98,6 +98,15 @@ class Planner:
         accuracy : float
             Relative to the largest coefficient of each law and channel.
         """
+        # the frames of a trajectory share their plan
+        sizes = np.abs(weights).max(axis=0), np.linalg.norm(weights, axis=0)
+        key = (accuracy, len(weights), *(a.tobytes() for a in (cell, uniform, *sizes)))
+        kept = self._kept_plan
+        if kept[0] != key:
+            kept = self._kept_plan = (key, self._plan(cell, weights, uniform, accuracy))
+        return kept[1]
+
+    def _plan(self, cell, weights, uniform, accuracy):
         k_cutoff, omitted, sphere = self._how.k_cutoff, 0.0, None
         if k_cutoff is not None and self._without_modes(cell, k_cutoff, weights):
             return Plan(k_cutoff)
@@ -149,7 +158,8 @@ class Planner:
         if self._how.method == "auto":
             fields = np.count_nonzero(weights.any(axis=0)) * min(self._n_radial, _FEW_MODES)
             points = abs(np.linalg.det(cell)) * (1.2 * k_cutoff / np.pi) ** 3
-            least = mesh_seconds(len(weights), points, _LOW_ORDER, fields, self._envelope.l_max)
+            order = 5.0 - 0.7 * np.log10(self._how.tol)  # lower than any that is chosen
+            least = mesh_seconds(len(weights), points, order, fields, self._envelope.l_max)
             return self._direct_seconds(cell, k_cutoff, weights) < least
         return self._how.method == "direct"
 
