@@ -12,7 +12,8 @@ from pathlib import Path
 from time import perf_counter
 
 HERE = Path(__file__).parent
-NAMES = ("long_range", "methods", "density", "multipoles", "parallel")
+WITH_DATA = ("density", "gradients")
+NAMES = ("long_range", "methods", "density", "multipoles", "parallel", "gradients")
 
 
 def run(step, script, *arguments):
@@ -29,7 +30,7 @@ def run(step, script, *arguments):
 def run_all(names, options, data, results, *drawing):
     """All scripts, with results in the folder, then the figure."""
     for number, name in enumerate(names, 1):
-        extra = ["--data", data] if name == "density" and data else []
+        extra = ["--data", data] if name in WITH_DATA and data else []
         step = f"{number} of {len(names) + 1}"
         run(step, f"bench_{name}.py", *options, *extra, "--output", results / f"{name}.csv")
     run(f"{len(names) + 1} of {len(names) + 1}", "draw.py", "--results", results, *drawing)

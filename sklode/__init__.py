@@ -1,7 +1,8 @@
 """Long-range features of atoms for scikit-learn.
 
 Lists of ``ase.Atoms`` go in, feature matrices come out: local densities, generalised LODE
-potentials of any 1/r^p, and their rotational invariants.
+potentials of any 1/r^p, and their rotational invariants; a ridge regression of energies, forces
+and stresses on top of them.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +14,7 @@ from .long_range import LongRangePotential
 from .multipoles import MultipoleFeatures
 from .power_spectrum import PowerSpectrum
 from .preprocessing import BlockScaler
+from .regression import AtomisticRidgeCV
 
 try:
     __version__ = version("sklode")
@@ -20,6 +22,7 @@ except PackageNotFoundError:  # imported from a source tree that is not installe
     __version__ = "0+unknown"
 
 __all__ = [
+    "AtomisticRidgeCV",
     "BlockScaler",
     "Composition",
     "DensityProjector",

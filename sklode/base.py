@@ -28,7 +28,8 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     A subclass learns in ``_fit(atoms_list)`` and says what it computes in ``_rows(structures,
     per_atom, n_threads)`` (arrays in, arrays out, called for chunks of structures, possibly in
     other processes; threads are for structures so large that there are fewer chunks than workers)
-    and what its columns are in ``_feature_table()``.
+    and what its columns are in ``_feature_table()``. Gradients are ``_row_gradients(structure)``,
+    by positions and by strain, and ``_row_backward(structures, cotangents)``.
     """
 
     def _read(self, X, reset):
@@ -150,6 +151,100 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
             )
             return _stacked(parts, sum(map(len, structures)) if per_atom else len(structures))
 
+    def transform_gradients(self, X):
+        """Derivatives of every row by the positions of its atoms.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        list of ndarray of shape (n_atoms, 3, n_features)
+            In 1/angstrom, times the units of the features.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        return [positions for positions, _ in self._all_gradients(X)]
+
+    def transform_strain_gradients(self, X):
+        """Derivatives of every row by a strain of positions and cell, r -> r (1 + strain).
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_structures, 3, 3, n_features)
+            The derivative by strain[a, b] at [:, a, b].
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        return np.stack([strain for _, strain in self._all_gradients(X)])
+
+    def backpropagate(self, X, cotangents):
+        """Gradients of one combination of the columns of each structure, in memory O(n_atoms).
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+        cotangents : array-like of shape (n_structures, n_features)
+            Factors c; the gradients are those of sum_f c[s, f] row[s, f].
+
+        Returns
+        -------
+        positions : list of ndarray of shape (n_atoms, 3)
+        strain : ndarray of shape (n_structures, 3, 3)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        structures = self._readable(X)
+        cotangents = np.asarray(cotangents, float)
+        shape = (len(structures), self._n_features_out)
+        if cotangents.shape != shape:
+            raise ValueError(f"cotangents must have shape {shape}; got {cotangents.shape}.")
+        sizes = [len(s) for s in structures]
+        chunks = chunks_by_atoms(sizes)
+        parts = self._in_parallel(
+            _backward_chunk, [(structures[chunk], cotangents[chunk]) for chunk in chunks]
+        )
+        positions, strains = zip(*parts, strict=True)
+        return np.split(np.concatenate(positions), np.cumsum(sizes)[:-1]), np.concatenate(strains)
+
+    def _all_gradients(self, X):
+        """Derivatives of every row by positions and by strain, structure by structure."""
+        structures = self._readable(X)
+        chunks = chunks_by_atoms([len(s) for s in structures])
+        parts = self._in_parallel(_gradients_chunk, [(structures[chunk],) for chunk in chunks])
+        return [pair for part in parts for pair in part]
+
+    def _readable(self, X):
+        check_is_fitted(self)
+        atoms_list = self._read(X, reset=False)
+        structures = read_structures(atoms_list, self._charge_names())
+        self._check_structures(atoms_list)
+        return structures
+
+    def _in_parallel(self, function, jobs):
+        """Results of ``function(self, *job)`` for chunks of structures, one BLAS thread each."""
+        with _blas_threads().limit(limits=1):
+            return Parallel(n_jobs=getattr(self, "n_jobs", None))(
+                delayed(_single_threaded)(function, self, *job) for job in jobs
+            )
+
     @property
     def feature_table_(self):
         """One row a column of the output: its name and what it stands for (DataFrame)."""
@@ -198,6 +293,19 @@ def _stacked(parts, n_rows):
 def _describe_chunk(transformer, structures, per_atom, n_threads):
     with _blas_threads().limit(limits=1):
         return transformer._rows(structures, per_atom, n_threads)
+
+
+def _single_threaded(function, transformer, *job):
+    with _blas_threads().limit(limits=1):
+        return function(transformer, *job)
+
+
+def _gradients_chunk(transformer, structures):
+    return [transformer._row_gradients(structure) for structure in structures]
+
+
+def _backward_chunk(transformer, structures, cotangents):
+    return transformer._row_backward(structures, cotangents)
 
 
 @lru_cache(maxsize=1)

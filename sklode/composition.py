@@ -5,10 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from .assembly import species_index
 from .base import StrOptions, StructureTransformer
 from .physics.invariants import pool
 from .physics.structures import atom_offsets
-from .projector import check_species, learn_species, species_index, symbols
+from .projector import check_species, learn_species, symbols
 
 
 class Composition(StructureTransformer):
@@ -74,3 +75,11 @@ class Composition(StructureTransformer):
             return atoms
         ends = atom_offsets(structures)
         return pool(atoms, [slice(a, b) for a, b in pairwise(ends)])
+
+    def _row_gradients(self, structure):
+        n_features = len(self.species_)
+        return np.zeros((len(structure), 3, n_features)), np.zeros((3, 3, n_features))
+
+    def _row_backward(self, structures, cotangents):
+        n_atoms = sum(len(s) for s in structures)
+        return np.zeros((n_atoms, 3)), np.zeros((len(structures), 3, 3))

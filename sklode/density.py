@@ -5,6 +5,7 @@ from numbers import Real
 from .base import Interval
 from .features import Block
 from .physics.density_expansion import density_expansion
+from .physics.density_gradients import density_backward, density_gradients
 from .projector import Projector
 
 
@@ -125,13 +126,25 @@ class DensityProjector(Projector):
     def _blocks(self):
         return [Block("rho", None, self._channel_labels(), self.n_max)]
 
+    def _settings(self):
+        return {
+            "smearing": float(self.smearing),
+            "cutoff_width": float(self.cutoff_width),
+            "include_center": self.include_center,
+        }
+
     def _coefficients(self, structures, n_threads=1):
+        channels = self._channels(structures)
         return density_expansion(
-            structures,
-            self._channels(structures),
-            self._basis,
-            smearing=float(self.smearing),
-            cutoff_width=float(self.cutoff_width),
-            include_center=self.include_center,
-            n_threads=n_threads,
+            structures, channels, self._basis, **self._settings(), n_threads=n_threads
+        )
+
+    def _coefficient_gradients(self, structure):
+        channels = self._channels([structure])
+        return density_gradients(structure, channels, self._basis, **self._settings())
+
+    def _coefficient_backward(self, structures, cotangents):
+        channels = self._channels(structures)
+        return density_backward(
+            structures, channels, self._basis, **self._settings(), cotangents=cotangents
         )

@@ -5,6 +5,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from . import gradients
 from .base import HasMethods, StructureTransformer
 from .reading import describe, read_structures
 
@@ -106,6 +107,83 @@ class InteractionFeatures(StructureTransformer):
         owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
         np.subtract.at(whole, owners, parts)
         return whole
+
+    def transform_gradients(self, X):
+        """Derivatives of every row by the positions of its atoms.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        list of ndarray of shape (n_atoms, 3, n_features)
+        """
+        atoms_list, members, parts = self._complexes(X)
+        whole = gradients.transform_gradients(self.transformer_, atoms_list)
+        inside = iter(gradients.transform_gradients(self.transformer_, parts))
+        for total, of_structure in zip(whole, members, strict=True):
+            for atoms in of_structure:
+                total[atoms] -= next(inside)
+        return whole
+
+    def transform_strain_gradients(self, X):
+        """Derivatives of every row by a strain of positions and cell.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_structures, 3, 3, n_features)
+        """
+        atoms_list, members, parts = self._complexes(X)
+        whole = gradients.transform_strain_gradients(self.transformer_, atoms_list)
+        owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
+        np.subtract.at(
+            whole, owners, gradients.transform_strain_gradients(self.transformer_, parts)
+        )
+        return whole
+
+    def backpropagate(self, X, cotangents):
+        """Gradients of one combination of the columns of each structure.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+        cotangents : array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        positions : list of ndarray of shape (n_atoms, 3)
+        strain : ndarray of shape (n_structures, 3, 3)
+        """
+        atoms_list, members, parts = self._complexes(X)
+        cotangents = np.asarray(cotangents, float)
+        owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
+        whole, strains = gradients.backpropagate(self.transformer_, atoms_list, cotangents)
+        inside, inner_strains = gradients.backpropagate(
+            self.transformer_, parts, cotangents[owners]
+        )
+        inside = iter(inside)
+        for total, of_structure in zip(whole, members, strict=True):
+            for atoms in of_structure:
+                total[atoms] -= next(inside)
+        np.subtract.at(strains, owners, inner_strains)
+        return whole, strains
+
+    def _complexes(self, X):
+        """The structures, the atoms of each fragment, and all fragments as structures."""
+        check_is_fitted(self)
+        atoms_list = self._read(X, reset=False)
+        read_structures(atoms_list)
+        members = self._fragments(atoms_list)
+        pairs = zip(atoms_list, members, strict=True)
+        return atoms_list, members, [atoms[m] for atoms, ms in pairs for m in ms]
 
     @available_if(_inner_has("transform_atoms"))
     def transform_atoms(self, X):

@@ -6,6 +6,7 @@ from .base import HasMethods, Interval, StrOptions
 from .far_field import FarFieldProjector, check_cutoff_width, read_laws
 from .features import Block
 from .physics.potential_expansion import potential_expansion
+from .physics.potential_gradients import potential_backward, potential_gradients
 from .physics.summation import Summation
 
 
@@ -92,8 +93,10 @@ class LongRangePotential(FarFieldProjector):
     -----
     For p <= 3 the k = 0 term of periodic structures is dropped, which stands for a uniform
     neutralising background; for p > 3 and p = 0 it is kept (theory, section 2.3). Work grows with
-    the number of atoms N of a structure as N^2 with matrix products and as N log N on a mesh,
-    memory as N with both. Partly periodic structures are refused. Without ``include_center``
+    the number of atoms N of a structure as N^2 with matrix products and as N log N on a mesh.
+    Memory, beside the result: one kernel, the number of k-vectors times (l_max + 1)^2 n_max numbers
+    for each exponent, or on a mesh some ten numbers a channel and mesh point; both grow with the
+    volume. Structures are handled in chunks of about a thousand atoms. Partly periodic structures are refused. Without ``include_center``
     the own potential of an atom is subtracted, which leaves its rounding error: 1e-16 times
     (2 sigma^2)^(-p/2), felt for steep potentials in sparse cells.
 
@@ -197,19 +200,30 @@ class LongRangePotential(FarFieldProjector):
             for law in self._laws()
         ]
 
-    def _coefficients(self, structures, n_threads=1):
-        return potential_expansion(
-            structures,
-            self._channels(structures),
-            self._basis,
-            [law.smeared(float(self.smearing)) for law in self._laws()],
-            include_center=self.include_center,
-            summation=Summation(
+    def _settings(self, dtype, n_threads=1):
+        return {
+            "basis": self._basis,
+            "laws": [law.smeared(float(self.smearing)) for law in self._laws()],
+            "include_center": self.include_center,
+            "summation": Summation(
                 tol=float(self.tol),
                 k_cutoff=None if self.k_cutoff is None else float(self.k_cutoff),
                 method=self.method,
-                dtype=self.dtype,
+                dtype=dtype,
                 n_threads=n_threads,
             ),
-            exterior_width=float(self.cutoff_width) if self.exterior else None,
-        )
+            "exterior_width": float(self.cutoff_width) if self.exterior else None,
+        }
+
+    def _coefficients(self, structures, n_threads=1):
+        settings = self._settings(self.dtype, n_threads)
+        return potential_expansion(structures, self._channels(structures), **settings)
+
+    def _coefficient_gradients(self, structure):
+        settings = self._settings("float64")
+        return potential_gradients(structure, self._channels([structure]), **settings)
+
+    def _coefficient_backward(self, structures, cotangents):
+        settings = self._settings("float64")
+        channels = self._channels(structures)
+        return potential_backward(structures, channels, **settings, cotangents=cotangents)

@@ -4,9 +4,10 @@ from numbers import Integral
 
 from sklearn.base import clone
 
+from .assembly import PairInvariants, assemble_rows, parts_of, row_backward, row_gradients
 from .base import StrOptions, StructureTransformer
 from .features import power_spectrum_table, split_by_center
-from .projector import PairInvariants, Projector, assemble_rows, split_blocks, symbols
+from .projector import Projector, symbols
 
 
 class PowerSpectrum(StructureTransformer):
@@ -117,12 +118,26 @@ class PowerSpectrum(StructureTransformer):
             table = split_by_center(table, symbols(self.species_))
         return table
 
+    def _invariants(self, structures, n_threads=1):
+        fields = [p._coefficients(structures, n_threads) for p in self._projectors()]
+        right = None if self.right_ is None else parts_of(self.right_._blocks(), field=1)
+        return PairInvariants(fields, self._pairs(parts_of(self.left_._blocks()), right))
+
     def _rows(self, structures, per_atom, n_threads):
-        parts = [
-            split_blocks(p._coefficients(structures, n_threads), p._blocks())
-            for p in self._projectors()
-        ]
-        right = parts[1] if len(parts) > 1 else None
-        invariants = PairInvariants(self._pairs(parts[0], right))
+        invariants = self._invariants(structures, n_threads)
         rows = assemble_rows(self, self.species_, structures, invariants, per_atom)
         return rows.astype(self.left_.dtype, copy=False)
+
+    def _row_gradients(self, structure):
+        invariants = self._invariants([structure])
+        slopes = [p._coefficient_gradients(structure) for p in self._projectors()]
+        return row_gradients(self, self.species_, structure, invariants, slopes)
+
+    def _row_backward(self, structures, cotangents):
+        invariants = self._invariants(structures)
+        fields = row_backward(self, self.species_, structures, invariants, cotangents)
+        parts = [
+            projector._coefficient_backward(structures, of_field)
+            for projector, of_field in zip(self._projectors(), fields, strict=True)
+        ]
+        return tuple(sum(kind) for kind in zip(*parts, strict=True))

@@ -1,12 +1,20 @@
 """What the projections of the density and of the potential share: channels, invariants, rows."""
 
 import operator
-from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
+from .assembly import (
+    LinearFeatures,
+    PairInvariants,
+    assemble_rows,
+    parts_of,
+    row_backward,
+    row_gradients,
+    species_index,
+)
 from .base import Interval, StrOptions, StructureTransformer
 from .features import (
     coefficient_table,
@@ -14,9 +22,8 @@ from .features import (
     radial_spectrum_table,
     split_by_center,
 )
-from .physics.invariants import flatten_coefficients, pool, power_spectrum
 from .physics.radial import RadialBasis
-from .physics.structures import Channels, atom_offsets
+from .physics.structures import Channels
 from .reading import describe
 
 
@@ -92,88 +99,29 @@ class Projector(StructureTransformer):
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def _rows(self, structures, per_atom, n_threads):
-        coefficients = self._coefficients(structures, n_threads)
+    def _invariants(self, coefficients):
+        """What makes columns of the coefficients."""
         if self.invariants == "power_spectrum":
-            pairs = [(block, block) for block in split_blocks(coefficients, self._blocks())]
-            invariants = PairInvariants(pairs)
-        elif self.invariants == "radial_spectrum":
-            invariants = LinearFeatures(coefficients[:1])
-        else:
-            invariants = LinearFeatures(coefficients)
-        return assemble_rows(self, self.species_, structures, invariants, per_atom).astype(
-            self.dtype, copy=False
-        )
+            parts = parts_of(self._blocks())
+            return PairInvariants([coefficients], [(part, part) for part in parts])
+        if self.invariants == "radial_spectrum":
+            return LinearFeatures(coefficients, l_max=0)
+        return LinearFeatures(coefficients)
 
+    def _rows(self, structures, per_atom, n_threads):
+        invariants = self._invariants(self._coefficients(structures, n_threads))
+        rows = assemble_rows(self, self.species_, structures, invariants, per_atom)
+        return rows.astype(self.dtype, copy=False)
 
-class LinearFeatures:
-    """The coefficients themselves as columns."""
+    def _row_gradients(self, structure):
+        invariants = self._invariants(self._coefficients([structure]))
+        slopes = self._coefficient_gradients(structure)
+        return row_gradients(self, self.species_, structure, invariants, [slopes])
 
-    def __init__(self, coefficients):
-        self._columns = flatten_coefficients(coefficients)
-
-    def of_atoms(self):
-        """One row an atom."""
-        return self._columns
-
-    def of_groups(self, groups):
-        """One row a group of atoms."""
-        return pool(self._columns, groups)
-
-
-class PairInvariants:
-    """Power spectra of pairs of (block, coefficients), one after the other."""
-
-    def __init__(self, pairs):
-        self._pairs = pairs
-
-    def of_atoms(self):
-        """One row an atom."""
-        return self.of_groups(None)
-
-    def of_groups(self, groups):
-        """One row a group of atoms."""
-        parts = []
-        for left, right in self._pairs:
-            n_channels = (len(left[0].channels), len(right[0].channels))
-            second = None if right is left else right[1]
-            parts.append(power_spectrum(left[1], second, n_channels, groups))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-
-def split_blocks(coefficients, blocks):
-    """Pairs (block, its part of the coefficients)."""
-    ends = np.cumsum([block.size for block in blocks])
-    if len(blocks) == 1:
-        return [(blocks[0], coefficients)]
-    return [
-        (block, [c[:, :, end - block.size : end] for c in coefficients])
-        for block, end in zip(blocks, ends, strict=True)
-    ]
-
-
-def assemble_rows(transformer, species, structures, invariants, per_atom):
-    """Rows of atoms or structures, with a block of columns per central element if asked for."""
-    index = species_index(species, structures)
-    counted = (index >= 0) | (not transformer._elements_matter())
-    split = transformer.center_species == "split"
-    if per_atom:
-        rows = invariants.of_atoms()
-        rows[~counted] = 0.0
-        if not split:
-            return rows
-        mine = index[:, None] == np.arange(len(species))
-        return (mine[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
-    offsets = atom_offsets(structures)
-    ranges = [np.arange(a, b) for a, b in pairwise(offsets)]
-    if split:
-        groups = [atoms[index[atoms] == c] for atoms in ranges for c in range(len(species))]
-    else:
-        groups = [slice(a[0], a[-1] + 1) if counted[a].all() else a[counted[a]] for a in ranges]
-    rows = invariants.of_groups(groups).reshape(len(structures), -1)
-    if transformer.pooling == "mean":
-        rows /= np.maximum([counted[atoms].sum() for atoms in ranges], 1)[:, None]
-    return rows
+    def _row_backward(self, structures, cotangents):
+        invariants = self._invariants(self._coefficients(structures))
+        (of_field,) = row_backward(self, self.species_, structures, invariants, cotangents)
+        return self._coefficient_backward(structures, of_field)
 
 
 def learn_species(species, atoms_list):
@@ -207,13 +155,6 @@ def check_species(transformer, atoms_list):
                 f"{symbols(transformer.species_)} of fit; pass species=[...] with all elements, or "
                 "handle_unknown='ignore' to treat such atoms as absent."
             )
-
-
-def species_index(species, structures):
-    """Position of each atom's element in ``species``; -1 where it is absent."""
-    numbers = np.concatenate([s.numbers for s in structures])
-    index = np.minimum(np.searchsorted(species, numbers), len(species) - 1)
-    return np.where(species[index] == numbers, index, -1)
 
 
 def symbols(species):

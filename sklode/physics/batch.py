@@ -74,3 +74,36 @@ def in_groups(structures, channels, keys, expand):
         for whole, part in zip(out, parts, strict=True):
             whole[atoms] = part
     return out
+
+
+def backward_in_groups(structures, channels, cotangents, keys, backward):
+    """Derivatives of sums of cotangents times coefficients, structures with equal keys together.
+
+    Parameters
+    ----------
+    structures : list of Structure
+    channels : Channels
+        Of all atoms of the structures.
+    cotangents : list of ndarray
+        For each l, atoms first.
+    keys : list
+        Hashable, one a structure.
+    backward : callable
+        Key, list of structures, their channels and cotangents to the derivatives.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_atoms, 3)
+    strain : ndarray of shape (n_structures, 3, 3)
+    """
+    distinct = list(dict.fromkeys(keys))
+    if len(distinct) == 1:
+        return backward(distinct[0], structures, channels, cotangents)
+    numbers = np.array([distinct.index(key) for key in keys])
+    owner = np.repeat(numbers, [len(s) for s in structures])
+    positions, strain = np.zeros((len(owner), 3)), np.zeros((len(structures), 3, 3))
+    for number, key in enumerate(distinct):
+        atoms, chosen = np.flatnonzero(owner == number), np.flatnonzero(numbers == number)
+        group, parts = [structures[i] for i in chosen], [c[atoms] for c in cotangents]
+        positions[atoms], strain[chosen] = backward(key, group, channels.of(atoms), parts)
+    return positions, strain

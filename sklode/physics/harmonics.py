@@ -23,6 +23,14 @@ def spherical_harmonics(vectors, l_max):
     return _calculator(l_max).compute(np.ascontiguousarray(vectors))
 
 
+def harmonics_with_gradients(vectors, l_max):
+    """Y_lm of directions, (n, (l_max + 1)^2), and Cartesian gradients (n, 3, (l_max + 1)^2).
+
+    No vector may be zero.
+    """
+    return _calculator(l_max).compute_with_gradients(np.ascontiguousarray(vectors))
+
+
 def degree_slice(l):
     """Columns of degree l among all harmonics."""
     return slice(l * l, (l + 1) ** 2)

@@ -36,7 +36,7 @@ def power_spectrum(left, right, n_channels, groups=None):
     n_rows = len(left[0]) if groups is None else len(groups)
     widths = left[0].shape[2], right[0].shape[2]
     n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
-    source, weights = _arrangement(tuple(n_channels), n_radial, n_degrees, itself)
+    source, weights = arrangement(tuple(n_channels), n_radial, n_degrees, itself)
     out = np.empty((n_rows, len(source)))
     step = max(1, _BLOCK // (n_degrees * widths[0] * widths[1]))
     buffer = np.empty((min(step, n_rows), n_degrees, *widths))
@@ -54,7 +54,7 @@ def power_spectrum(left, right, n_channels, groups=None):
 
 
 @lru_cache(maxsize=64)
-def _arrangement(n_channels, n_radial, n_degrees, itself):
+def arrangement(n_channels, n_radial, n_degrees, itself):
     """Where each column is among the products (l, a1 n1, a2 n2), and its weight."""
     products = np.arange(n_degrees * np.prod(n_channels) * np.prod(n_radial))
     products = products.reshape(n_degrees, n_channels[0], n_radial[0], n_channels[1], n_radial[1])

@@ -78,6 +78,48 @@ class SplineMesh:
                 field += np.bincount(points.ravel(), values.ravel(), minlength=n_points)
         return fields.reshape(-1, *self.shape)
 
+    def spread_derivatives(self, n_fields, highest, values):
+        """Sum of derivatives of the splines of all atoms, times values: ``derivatives`` reversed.
+
+        Parameters
+        ----------
+        n_fields : int
+        highest : int
+            Largest total order of the derivatives.
+        values : callable
+            Atoms to numbers of shape (n, n_triples, n_fields), as of ``derivatives``.
+
+        Returns
+        -------
+        ndarray of shape (n_fields, *shape)
+        """
+        (n_x, n_y, n_z), w = self.shape, self.order
+        padded = np.zeros((n_x + w, n_y + w, n_z + w, n_fields), self._dtype)
+        for atoms in self.in_blocks(n_fields):
+            windows = self._spread_windows(atoms, highest, values(atoms))
+            for (x, y, z), window in zip(self._first[atoms].tolist(), windows, strict=True):
+                padded[x : x + w, y : y + w, z : z + w] += window
+        padded[:w] += padded[n_x:]
+        padded[:, :w] += padded[:, n_y:]
+        padded[:, :, :w] += padded[:, :, n_z:]
+        return np.moveaxis(padded[:n_x, :n_y, :n_z], -1, 0)
+
+    def _spread_windows(self, atoms, highest, values):
+        """Values of ``spread_derivatives`` at the points around some atoms, (n, w, w, w, n_f)."""
+        n, w, n_orders = len(atoms), self.order, highest + 1
+        along_x, along_y, along_z = self._splines[:, atoms].swapaxes(2, 3)
+        n_fields, taken = values.shape[-1], 0
+        lines = np.empty((n, n_orders, w * w * n_fields), self._dtype)
+        for a in range(n_orders):
+            points = np.empty((n, n_orders - a, w * n_fields), self._dtype)
+            for b in range(n_orders - a):
+                count = n_orders - a - b
+                some = values[:, taken : taken + count]
+                points[:, b] = (along_z[:, :, :count] @ some).reshape(n, -1)
+                taken += count
+            lines[:, a] = (along_y[:, :, : n_orders - a] @ points).reshape(n, -1)
+        return (along_x[:, :, :n_orders] @ lines).reshape(n, w, w, w, n_fields)
+
     def _stencils(self, atoms):
         """Flat indices of the mesh points around atoms, and the splines there, (n, w, w, w)."""
         x, y, z = self._points(atoms)

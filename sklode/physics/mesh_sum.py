@@ -34,8 +34,8 @@ class MeshSum:
     """
 
     def __init__(self, basis, laws, dtype="float64", n_threads=1):
-        self._basis, self._laws = basis, tuple(laws)
-        self._dtype, self._n_threads = np.dtype(dtype), n_threads
+        self.basis, self.laws, self.n_threads = basis, tuple(laws), n_threads
+        self._dtype = np.dtype(dtype)
         self._kept = (None, None)
 
     def __call__(self, cell, plan, positions, weights):
@@ -54,20 +54,20 @@ class MeshSum:
         list of ndarray
             For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
         """
-        l_max = self._basis.l_max
+        l_max = self.basis.l_max
         shape, order = plan.mesh.shape, plan.mesh.order
         mesh = SplineMesh(cell, shape, order, positions, l_max, self._dtype)
-        modes = field_modes(self._basis, self._laws, cell, plan.k_cutoff, plan.mode_accuracy)
+        modes = field_modes(self.basis, self.laws, cell, plan.k_cutoff, plan.mode_accuracy)
         n_fields = weights.shape[1] * modes.count
-        fields = self._fields(cell, plan.k_cutoff, mesh, modes, weights)
+        fields = self.fields(cell, plan.k_cutoff, mesh, modes, weights)
         matrix = tuple(map(tuple, modes.length * mesh.gradient))
         harmonics = solid_harmonic_polynomials(l_max, matrix).astype(self._dtype)
-        n_laws, n_channels, n_max = len(self._laws), weights.shape[1], self._basis.n_max
+        n_laws, n_channels, n_max = len(self.laws), weights.shape[1], self.basis.n_max
         out = [
             np.empty((len(mesh), 2 * l + 1, n_laws, n_channels, n_max), self._dtype)
             for l in range(l_max + 1)
         ]
-        windows = mesh.windows(n_fields, fields, self._n_threads)
+        windows = mesh.windows(n_fields, fields, self.n_threads)
 
         def fill(atoms):
             values = harmonics @ mesh.derivatives(atoms, windows(atoms))
@@ -78,18 +78,18 @@ class MeshSum:
                 part = part.reshape(*part.shape[:3], n_laws, n_max)
                 coefficients[atoms] = part.transpose(0, 1, 3, 2, 4)
 
-        in_threads(fill, mesh.in_blocks(n_fields), self._n_threads)
+        in_threads(fill, mesh.in_blocks(n_fields), self.n_threads)
         return out
 
-    def _fields(self, cell, k_cutoff, mesh, modes, weights):
+    def fields(self, cell, k_cutoff, mesh, modes, weights):
         """Fields of all channels and modes, few of them at once, (n, *mesh.shape)."""
         key = (cell.tobytes(), k_cutoff, mesh.shape, mesh.order, id(modes))
         kept = self._kept
         if kept[0] != key:
-            kept = self._kept = (key, self._kernels(cell, k_cutoff, mesh, modes))
+            kept = self._kept = (key, self.kernels(cell, k_cutoff, mesh, modes))
         chosen, kernels = kept[1]
         half = (*mesh.shape[:2], mesh.shape[2] // 2 + 1)
-        sources = scipy.fft.rfftn(mesh.spread(weights), axes=(1, 2, 3), workers=self._n_threads)
+        sources = scipy.fft.rfftn(mesh.spread(weights), axes=(1, 2, 3), workers=self.n_threads)
         sources = sources.reshape(len(sources), -1)[:, chosen]
         n_fields = len(sources) * len(kernels)
         at_once = min(max(1, _NUMBERS_AT_ONCE // int(np.prod(mesh.shape))), n_fields)
@@ -103,10 +103,10 @@ class MeshSum:
                 mesh.shape,
                 axes=(1, 2, 3),
                 norm="forward",
-                workers=self._n_threads,
+                workers=self.n_threads,
             )
 
-    def _kernels(self, cell, k_cutoff, mesh, modes):
+    def kernels(self, cell, k_cutoff, mesh, modes):
         """Which points of the half mesh are inside the sphere, and the modes there.
 
         Both spreading and interpolation attenuate a wave; the modes make up for it.
@@ -122,8 +122,8 @@ class MeshSum:
         sx, sy, sz = np.ix_(*mesh.attenuation())
         attenuation = (sx * sy * sz).ravel()[chosen] ** 2
         k = np.sqrt(squared.ravel()[chosen])
-        degrees = range(self._basis.l_max + 1)
-        functions = reduced_functions(self._basis, self._laws, degrees, k, modes.length)
+        degrees = range(self.basis.l_max + 1)
+        functions = reduced_functions(self.basis, self.laws, degrees, k, modes.length)
         kernels = functions @ modes.compress
         kernels *= (4.0 * np.pi / abs(np.linalg.det(cell)) / attenuation)[:, None]
         return chosen, np.ascontiguousarray(kernels.T, self._dtype)
@@ -136,15 +136,25 @@ def solid_harmonic_polynomials(l_max, matrix):
     Columns are the monomials x^a y^b z^c in the order of ``derivative_triples``; ``matrix`` is a
     tuple of rows.
     """
-    matrix = np.array(matrix)
+    return fit_monomials(SolidHarmonics(l_max).compute, l_max, np.array(matrix))
+
+
+def fit_monomials(functions, l_max, matrix):
+    """Functions f_lm(matrix @ y), homogeneous of degree l, as polynomials in y.
+
+    ``functions`` takes points (n, 3) to values (n, ..., (l_max + 1)^2); the result has the shape
+    (..., (l_max + 1)^2, n_triples).
+    """
     triples = derivative_triples(l_max)
     scale = np.linalg.norm(matrix, 2)
     points = np.random.default_rng(0).normal(size=(8 * n_triples(l_max), 3))
-    values = SolidHarmonics(l_max).compute(points @ (matrix / scale).T)
-    polynomials = np.zeros(((l_max + 1) ** 2, len(triples)))
+    values = functions(points @ (matrix / scale).T)
+    polynomials = np.zeros((*values.shape[1:], len(triples)))
     for l in range(l_max + 1):
         columns = np.flatnonzero(triples.sum(axis=1) == l)
         monomials = np.prod(points[:, None] ** triples[columns], axis=2)
-        solution = np.linalg.lstsq(monomials, values[:, degree_slice(l)])[0]
-        polynomials[degree_slice(l), columns] = scale**l * solution.T
+        wanted = values[..., degree_slice(l)]
+        solution = np.linalg.lstsq(monomials, wanted.reshape(len(points), -1))[0]
+        solution = solution.T.reshape(*wanted.shape[1:], len(columns))
+        polynomials[..., degree_slice(l), columns] = scale**l * solution
     return polynomials

@@ -22,11 +22,12 @@ from .exterior import (
     reach_of_pairs,
     split_smearing,
 )
-from .neighbors import all_pairs, pairs_within
+from .neighbors import all_pairs
 from .pair_expansion import expand_pairs
 from .periodic_expansion import PeriodicExpansion
 from .piecewise import piecewise
 from .potentials import SmearedPowerLaw, multipole_coefficient, scaled_lower_gamma
+from .short_range import ShortRange
 from .structures import atom_offsets
 
 _TABLE_ACCURACY = 1e-12
@@ -52,6 +53,10 @@ class SolidHarmonicBasis:
         l = np.arange(self.l_max + 1)
         return (k[:, None] * self.radius) ** l / factorial2(2 * l + 1)
 
+    def plane_wave_slopes(self, k):
+        """Derivatives of ``plane_waves`` with respect to k > 0; same shape."""
+        return self.plane_waves(k) * np.arange(self.l_max + 1) / k[:, None]
+
 
 def powers_and_orders(exponents, n_max):
     """Powers p + 2k of all exponents and orders, k fastest."""
@@ -67,7 +72,7 @@ def multipole_expansion(structures, channels, exponents, n_max, l_max, *, cutoff
         For each l, shape (n_atoms, 2 l + 1, n_exponents * n_channels * n_max).
     """
     powers = powers_and_orders(exponents, n_max)
-    sums = _periodic_multipoles(tuple(powers), l_max, cutoff, width, summation)
+    sums = periodic_multipoles(tuple(powers), l_max, cutoff, width, summation)
 
     def isolated(chosen, their_channels):
         def radial(distances):
@@ -103,7 +108,7 @@ def _bare(distances, powers, l_max, unit):
 
 
 @lru_cache(maxsize=8)
-def _periodic_multipoles(*parameters):
+def periodic_multipoles(*parameters):
     """One object for all batches, since the frames of a trajectory share what it keeps."""
     return _PeriodicMultipoles(*parameters)
 
@@ -118,14 +123,27 @@ class _PeriodicMultipoles:
 
     def __call__(self, structures, channels):
         """Multipoles for each l, shape (n_atoms, 2 l + 1, n_powers, n_channels, 1)."""
+
+        def expand(split, *group):
+            return self.sum_of(split)(*group)
+
+        taylor = in_groups(structures, channels, self.splits(structures, channels), expand)
+        scales = _taylor_scales(self._powers, self._l_max, self._cutoff)
+        return [t / scales[l][:, None, None] for l, t in enumerate(taylor)]
+
+    def splits(self, structures, channels):
+        """For each structure what the sum of it is known by, which depends on the cell alone."""
         bounds = pairwise(atom_offsets(structures))
-        splits = [
+        return [
             self._split(structure, channels.of(slice(*bound)).present()[1])
             for structure, bound in zip(structures, bounds, strict=True)
         ]
-        taylor = in_groups(structures, channels, splits, self._expand)
-        scales = _taylor_scales(self._powers, self._l_max, self._cutoff)
-        return [t / scales[l][:, None, None] for l, t in enumerate(taylor)]
+
+    def sum_of(self, split):
+        """The sum for a split, a PeriodicExpansion of the coefficients of ``_taylor_scales``."""
+        if split not in self._sums:
+            self._sums[split] = self._split_sum(*split)
+        return self._sums[split]
 
     def _split(self, structure, channels):
         """Smearing of the k-sum and distance of the sources."""
@@ -139,11 +157,6 @@ class _PeriodicMultipoles:
             n_radial=len(self._powers),
         )
         return smearing, nearest_sources(structure, channels, self._cutoff)
-
-    def _expand(self, split, structures, channels):
-        if split not in self._sums:
-            self._sums[split] = self._split_sum(*split)
-        return self._sums[split](structures, channels)
 
     def _split_sum(self, smearing, nearest):
         powers, l_max, cutoff = self._powers, self._l_max, self._cutoff
@@ -165,24 +178,12 @@ class _PeriodicMultipoles:
             bare = units * _bare(distances, powers, l_max, cutoff)
             return bare * _weights(distances, cutoff, self._width) - smeared(distances)
 
-        def pairs_part(structures, channels):
-            pairs = pairs_within(structures, reach)
-            parts = expand_pairs(
-                pairs,
-                channels,
-                len(channels.index),
-                correction,
-                l_max,
-                n_threads=self._how.n_threads,
-            )
-            return [part.swapaxes(2, 3)[..., None] for part in parts]
-
         return PeriodicExpansion(
             SolidHarmonicBasis(l_max, cutoff),
             laws,
             uniform=[_background(law, cutoff) for law in laws],
             own=np.array([[np.sqrt(4.0 * np.pi) * law.real(0.0)] for law in laws]),
-            short_range=pairs_part,
+            short_range=ShortRange(correction, reach, l_max, len(powers), self._how.n_threads),
             summation=self._how,
         )
 

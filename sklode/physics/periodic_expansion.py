@@ -5,7 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from .mesh_gradients import mesh_backward
 from .mesh_sum import MeshSum
+from .plane_wave_gradients import plane_wave_backward, plane_wave_jacobian
+from .plane_wave_kernels import WaveKernels
 from .plane_wave_sum import PlaneWaveSum
 from .structures import atom_offsets
 from .summation import Planner
@@ -30,9 +33,8 @@ class PeriodicExpansion:
         Weight of the k = 0 term (section 2.3).
     own : ndarray of shape (n_laws, n_max) or None
         Coefficients of an atom's own potential, to be subtracted.
-    short_range : callable or None
-        Structures and channels to coefficients that are added, for each l of shape (n_atoms,
-        2 l + 1, n_laws, n_channels, n_max).
+    short_range : ShortRange or None
+        Of pairs: structures and channels to coefficients that are added.
     summation : Summation
     """
 
@@ -41,21 +43,19 @@ class PeriodicExpansion:
         # the k = 0 term of a density of 1 atom per cubic angstrom
         radial = np.sqrt(4.0 * np.pi) * basis.plane_waves(np.zeros(1))[0, : basis.n_max]
         self._uniform = np.multiply.outer(uniform, radial)
-        self._own, self._short_range = own, short_range
+        self._own, self.short_range = own, short_range
         self._tol, self._dtype = summation.tol, summation.dtype
         self._direct = PlaneWaveSum(basis, self._laws, summation.dtype)
         self._meshed = MeshSum(basis, self._laws, summation.dtype, summation.n_threads)
+        self._exact_mesh = self._meshed  # of derivatives
+        if summation.dtype != "float64":
+            self._exact_mesh = MeshSum(basis, self._laws, n_threads=summation.n_threads)
         self._planner = Planner(basis, self._laws, summation)
+        self._last_kernels = (None, None)  # of derivatives
 
     def __call__(self, structures, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
-        offsets = atom_offsets(structures)
-        atoms = [slice(a, b) for a, b in pairwise(offsets)]
-        weights = channels.dense()
-        volumes = np.abs(np.linalg.det(np.stack([s.cell for s in structures])))
-        densities = np.add.reduceat(weights, offsets[:-1], axis=0) / volumes[:, None]
-        uniform = self._uniform[:, None] * densities[:, None, :, None]
-        weights = [weights[of] for of in atoms]
+        atoms, weights, uniform = self._inputs(structures, channels)
         rest = self._other_parts(structures, channels, uniform)
         sums = [part.copy() for part in rest]
         accuracies = {i: self._tol for i, w in enumerate(weights) if w.any()}
@@ -71,15 +71,115 @@ class PeriodicExpansion:
             accuracies = self._too_coarse(sums, atoms, plans, accuracies)
         return sums
 
+    def backward(self, structures, channels, cotangents, slopes=None):
+        """Derivatives of the sum of ``cotangents`` times the coefficients.
+
+        The k-vectors of each structure are those that the sum begins with, as triplets of integers
+        in the reciprocal lattice that is strained. An atom's own potential and, in a fixed cell,
+        the k = 0 term are constant.
+
+        Parameters
+        ----------
+        structures : list of Structure
+        channels : Channels
+        cotangents : list of ndarray
+            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
+        slopes : callable, default=None
+            Derivatives of the functions of pairs, where these add to the sum.
+
+        Returns
+        -------
+        positions : ndarray of shape (n_atoms, 3)
+        strain : ndarray of shape (n_structures, 3, 3)
+            With respect to eps_ab of r_b -> r_b + sum_a r_a eps_ab, atoms and cell alike.
+        """
+        atoms, weights, uniform = self._inputs(structures, channels)
+        positions = np.zeros((len(channels.index), 3))
+        strain = np.zeros((len(structures), 3, 3))
+        if self.short_range is not None:
+            positions, strain = self.short_range.backward(structures, channels, cotangents, slopes)
+        for i, plan in self._plans(structures, weights, uniform):
+            parts = [c[atoms[i]] for c in cotangents]
+            moved, strained = self._plane_waves_backward(structures[i], plan, weights[i], parts)
+            positions[atoms[i]] += moved
+            strain[i] += strained
+            # the k = 0 term is inversely proportional to the volume
+            strain[i] -= np.sum(parts[0].sum(axis=(0, 1)) * uniform[i]) * np.eye(3)
+        return positions, strain
+
+    def jacobian(self, structure, channels, slopes=None):
+        """Derivatives of the coefficients of one structure, as of ``backward``.
+
+        Returns
+        -------
+        positions : list of ndarray
+            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, n_atoms, 3).
+        strain : list of ndarray
+            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, 3, 3).
+        """
+        _, (weights,), uniform = self._inputs([structure], channels)
+        shapes = [
+            (len(weights), 2 * l + 1, len(self._laws), weights.shape[1], self._basis.n_max)
+            for l in range(self._basis.l_max + 1)
+        ]
+        positions = [np.zeros((*shape, len(weights), 3)) for shape in shapes]
+        strain = [np.zeros((*shape, 3, 3)) for shape in shapes]
+        strain[0][:, 0] -= uniform[0, ..., None, None] * np.eye(3)
+        parts = [
+            plane_wave_jacobian(self._kernels(structure.cell, plan), structure.positions, weights)
+            for _, plan in self._plans([structure], [weights], uniform)
+        ]
+        if self.short_range is not None:
+            parts.append(self.short_range.jacobian(structure, channels, slopes))
+        for moved, strained in parts:
+            for totals, those in ((positions, moved), (strain, strained)):
+                for total, part in zip(totals, those, strict=True):
+                    total += part
+        return positions, strain
+
+    def _plans(self, structures, weights, uniform):
+        """Pairs of the number of a structure and its plan, for those of which any atom acts."""
+        largest = np.abs(uniform).max(axis=3)
+        for i, structure in enumerate(structures):
+            if weights[i].any():
+                yield i, self._planner.plan(structure.cell, weights[i], largest[i], self._tol)
+
+    def _plane_waves_backward(self, structure, plan, weights, cotangents):
+        cell, positions = structure.cell, structure.positions
+        if plan.mesh is not None:
+            return mesh_backward(self._exact_mesh, cell, plan, positions, weights, cotangents)
+        return plane_wave_backward(self._kernels(cell, plan), positions, weights, cotangents)
+
+    def _kernels(self, cell, plan):
+        """Kernels with derivatives, kept for the next structure in the same cell."""
+        key, last = (cell.tobytes(), plan.k_cutoff), self._last_kernels
+        if last[0] != key:
+            kernels = WaveKernels(self._basis, self._laws, plan, cell)
+            last = self._last_kernels = key, kernels
+        return last[1]
+
+    def _inputs(self, structures, channels):
+        """Slices of the atoms, weights of each structure, and the k = 0 terms.
+
+        The last have the shape (n_structures, n_laws, n_channels, n_max).
+        """
+        offsets = atom_offsets(structures)
+        atoms = [slice(a, b) for a, b in pairwise(offsets)]
+        weights = channels.dense()
+        volumes = np.abs(np.linalg.det(np.stack([s.cell for s in structures])))
+        densities = np.add.reduceat(weights, offsets[:-1], axis=0) / volumes[:, None]
+        uniform = self._uniform[:, None] * densities[:, None, :, None]
+        return atoms, [weights[of] for of in atoms], uniform
+
     def _other_parts(self, structures, channels, uniform):
         """All that does not depend on the k-vectors; for each l as the coefficients."""
-        if self._short_range is None:
+        if self.short_range is None:
             shape = (len(self._laws), channels.count, self._basis.n_max)
             degrees = range(self._basis.l_max + 1)
             n_atoms = len(channels.index)
             parts = [np.zeros((n_atoms, 2 * l + 1, *shape), self._dtype) for l in degrees]
         else:
-            parts = self._short_range(structures, channels)
+            parts = self.short_range(structures, channels)
             parts = [part.astype(self._dtype, copy=False) for part in parts]
         uniform = np.asarray(uniform, self._dtype)
         parts[0][:, 0] += np.repeat(uniform, [len(s) for s in structures], axis=0)

@@ -13,10 +13,11 @@ from .exterior import (
     reach_of_pairs,
     split_smearing,
 )
-from .neighbors import all_pairs, pairs_within
+from .neighbors import all_pairs
 from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
 from .radial import TABLE_ACCURACY, center_integrals, pair_table
+from .short_range import ShortRange, laws_first
 from .structures import atom_offsets
 
 _ROUNDING = 1e-15
@@ -43,7 +44,7 @@ def potential_expansion(
         For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max).
     """
     laws = tuple(laws)
-    periodic = _periodic_potential(basis, laws, include_center, exterior_width, summation)
+    periodic = periodic_potential(basis, laws, include_center, exterior_width, summation)
 
     def isolated(chosen, their_channels):
         return _isolated_sum(chosen, their_channels, basis, laws, include_center, exterior_width)
@@ -66,7 +67,7 @@ def _isolated_sum(structures, channels, basis, laws, include_center, exterior_wi
     coefficients = expand_pairs(all_pairs(structures), channels, n_atoms, radial, basis.l_max)
     if include_center:
         add_centers(coefficients, channels, _own(basis, laws).ravel())
-    return [_laws_first(c, len(laws)) for c in coefficients]
+    return [laws_first(c, len(laws)) for c in coefficients]
 
 
 def _tables(basis, laws):
@@ -76,7 +77,8 @@ def _tables(basis, laws):
     def radial(distances):
         shape = (len(distances), basis.l_max + 1, 1, basis.n_max)
         values = [table(distances).reshape(shape) for table in tables]
-        return np.concatenate(values, axis=2).reshape(len(distances), -1)
+        n_columns = (basis.l_max + 1) * len(laws) * basis.n_max
+        return np.concatenate(values, axis=2).reshape(len(distances), n_columns)
 
     return radial
 
@@ -86,14 +88,8 @@ def _own(basis, laws):
     return np.stack([center_integrals(basis, law) for law in laws])
 
 
-def _laws_first(coefficients, n_laws):
-    """From (n_atoms, m, n_channels, n_laws * n_max) to (n_atoms, m, n_laws, n_channels, n_max)."""
-    shape = coefficients.shape
-    return coefficients.reshape(*shape[:3], n_laws, -1).swapaxes(2, 3)
-
-
 @lru_cache(maxsize=8)
-def _periodic_potential(*parameters):
+def periodic_potential(*parameters):
     """One object for all batches, since the frames of a trajectory share what it keeps."""
     return _PeriodicPotential(*parameters)
 
@@ -113,19 +109,26 @@ class _PeriodicPotential:
         self._sums = {}
 
     def __call__(self, structures, channels):
+        def expand(split, *group):
+            return self.sum_of(split)(*group)
+
+        return in_groups(structures, channels, self.splits(structures, channels), expand)
+
+    def splits(self, structures, channels):
+        """For each structure what the sum of it is known by, which depends on the cell alone."""
         if self._how.k_cutoff is not None and self._exterior_width is None:
-            return self._expand(None, structures, channels)
+            return [None] * len(structures)
         bounds = pairwise(atom_offsets(structures))
-        splits = [
+        return [
             self._split(structure, channels.of(slice(*bound)).present()[1])
             for structure, bound in zip(structures, bounds, strict=True)
         ]
-        return in_groups(structures, channels, splits, self._expand)
 
-    def _expand(self, split, structures, channels):
+    def sum_of(self, split):
+        """The sum for a split, a PeriodicExpansion."""
         if split not in self._sums:
             self._sums[split] = self._unsplit_sum() if split is None else self._split_sum(*split)
-        return self._sums[split](structures, channels)
+        return self._sums[split]
 
     def _split(self, structure, channels):
         """Smearing of the k-sum and distance of the sources; None for the unsplit sum."""
@@ -182,25 +185,13 @@ class _PeriodicPotential:
         widest = max(law.smearing for law in wide)
         reach = reach_of_pairs(correction, basis.reach, widest, allowed.ravel())
 
-        def pairs_part(structures, channels):
-            pairs = pairs_within(structures, reach)
-            parts = expand_pairs(
-                pairs,
-                channels,
-                len(channels.index),
-                correction,
-                basis.l_max,
-                n_threads=self._how.n_threads,
-            )
-            return [_laws_first(part, len(laws)) for part in parts]
-
         own = _own(basis, wide)
         return PeriodicExpansion(
             basis,
             wide,
             uniform=[law.split_weight(w) for law, w in zip(laws, wide, strict=True)],
             own=own - _own(basis, laws) if self._include_center else own,
-            short_range=pairs_part,
+            short_range=ShortRange(correction, reach, basis.l_max, len(laws), self._how.n_threads),
             summation=self._how,
         )
 

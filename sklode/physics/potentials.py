@@ -109,6 +109,16 @@ class SmearedPowerLaw:
             return (4.0 * np.pi * self.smearing**2) ** 0.75 * np.exp(-s)
         return self._prefactor * tabulated_exponential_integral(0.5 * (self.exponent - 1.0), s)
 
+    def fourier_slope(self, k):
+        """Derivative of ``fourier`` with respect to ``k`` > 0: dE_nu/ds = -E_(nu-1); same shape."""
+        k = np.asarray(k, float)
+        slope = -k * self.smearing**2  # of -s
+        if self.exponent == 0:
+            return slope * self.fourier(k)
+        s = 0.5 * (self.smearing * k) ** 2
+        order = 0.5 * (self.exponent - 3.0)
+        return slope * self._prefactor * tabulated_exponential_integral(order, s)
+
     @property
     def finite_part_at_zero(self):
         """Constant of the Fourier transform at k -> 0, without k^(p-3) or, for p = 3, log(k).
@@ -159,9 +169,31 @@ class SmearedPowerLaw:
         callable
             Distances (n,) to values (n, (l_max + 1) * n_max), l slowest.
         """
+        series, powers = self._far_series(r, measure, limit)
+
+        def values(distances):
+            ratio = (limit / distances)[:, None]
+            return ratio ** (2 * np.arange(len(series))) @ series * ratio**powers
+
+        return values
+
+    def far_field_slopes(self, r, measure, limit):
+        """Derivatives of ``far_field`` by the distance, in the same form."""
+        series, powers = self._far_series(r, measure, limit)
+        orders = 2 * np.arange(len(series))
+        steeper = -(orders[:, None] + powers) / limit * series
+
+        def slopes(distances):
+            ratio = (limit / distances)[:, None]
+            return ratio**orders @ steeper * ratio ** (powers + 1.0)
+
+        return slopes
+
+    def _far_series(self, r, measure, limit):
+        """Amplitudes by order k and (l, n) of ``far_field``, and its leading powers p + l."""
         p, (n_degrees, n_max, _) = self.exponent, measure.shape
         if p == 0:  # the Gaussian density has no far field
-            return lambda distances: np.zeros((len(distances), n_degrees * n_max))
+            return np.zeros((1, n_degrees * n_max)), np.zeros(n_degrees * n_max)
         orders = []
         for k in range(_MAX_MULTIPOLES):
             moments = [measure[l] @ (r / limit) ** (l + 2 * k) for l in range(n_degrees)]
@@ -172,14 +204,7 @@ class SmearedPowerLaw:
             orders.append(np.multiply(np.array(amplitudes)[:, None], moments).ravel())
             if np.abs(orders[-1]).max() <= _SERIES_ACCURACY * np.abs(orders[0]).max():
                 break
-        series = np.array(orders)
-        powers = np.repeat(p + np.arange(n_degrees), n_max)
-
-        def values(distances):
-            ratio = (limit / distances)[:, None]
-            return ratio ** (2 * np.arange(len(series))) @ series * ratio**powers
-
-        return values
+        return np.array(orders), np.repeat(p + np.arange(n_degrees), n_max)
 
 
 def multipole_coefficient(exponent, l, k):

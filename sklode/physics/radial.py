@@ -84,6 +84,11 @@ class RadialBasis:
         k_max = 2.0 ** np.ceil(np.log2(k.max(initial=1.0)))  # few tables serve all cells
         return plane_wave_table(self, k_max)(k)
 
+    def plane_wave_slopes(self, k):
+        """Derivatives of ``plane_waves`` with respect to k; same shape."""
+        k_max = 2.0 ** np.ceil(np.log2(k.max(initial=1.0)))
+        return plane_wave_slope_table(self, k_max)(k)
+
     def quadrature(self, shortest):
         """Nodes r of shape (n_nodes,) and R_nl r^2 dr of shape (l_max + 1, n_max, n_nodes).
 
@@ -110,6 +115,12 @@ def plane_wave_table(basis, k_max):
         return np.concatenate(columns, axis=1)
 
     return interpolate(integrals, 0.0, k_max, _WAVE_ACCURACY, degree=_degree(basis.reach * k_max))
+
+
+@lru_cache(maxsize=64)
+def plane_wave_slope_table(basis, k_max):
+    """dI_nl/dk as a ChebyshevSeries like ``plane_wave_table``."""
+    return plane_wave_table(basis, k_max).derivative()
 
 
 def _degree(lengths):

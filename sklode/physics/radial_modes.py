@@ -55,6 +55,19 @@ def reduced_functions(basis, laws, degrees, k, length):
     return values.reshape(len(k), -1)
 
 
+def reduced_slopes(basis, laws, degrees, k, length):
+    """Derivatives of ``reduced_functions`` with respect to k; same shape."""
+    degrees, shape = np.array(degrees), (len(k), 1, basis.l_max + 1, basis.n_max)
+    integrals = basis.plane_waves(k).reshape(shape)[:, :, degrees]
+    slopes = basis.plane_wave_slopes(k).reshape(shape)[:, :, degrees]
+    fourier = np.stack([law.fourier(k) for law in laws], axis=1)[:, :, None, None]
+    fourier_slopes = np.stack([law.fourier_slope(k) for law in laws], axis=1)[:, :, None, None]
+    powers = (k * length)[:, None] ** -degrees.astype(float)
+    values = fourier_slopes * integrals + fourier * slopes
+    values -= (degrees / k[:, None])[:, None, :, None] * fourier * integrals
+    return (values * powers[:, None, :, None]).reshape(len(k), -1)
+
+
 @lru_cache(maxsize=256)
 def typical_sizes(basis, laws, span):
     """Root of the summed squares of the waves' coefficients in 1 cubic angstrom, (n_laws,)."""

@@ -41,6 +41,11 @@ class SmearedYukawa:
         q2 = np.asarray(k, float) ** 2 + self.kappa**2
         return 4.0 * np.pi / q2 * np.exp(-0.5 * q2 * self.smearing**2)
 
+    def fourier_slope(self, k):
+        """Derivative of ``fourier`` with respect to ``k``; same shape."""
+        k = np.asarray(k, float)
+        return -k * (2.0 / (k**2 + self.kappa**2) + self.smearing**2) * self.fourier(k)
+
     @property
     def fourier_at_zero(self):
         """Weight of the k = 0 term, which screening makes finite."""
@@ -70,6 +75,19 @@ class SmearedYukawa:
             return 8.0 * self.kappa * np.concatenate(columns, axis=1)
 
         return values
+
+    def far_field_slopes(self, r, measure, limit):
+        """Derivatives of ``far_field`` by the distance, in the same form."""
+        degrees = range(len(measure))
+        inner = [measure[l] @ spherical_in(l, self.kappa * r) for l in degrees]
+
+        def slopes(distances):
+            scaled = self.kappa * distances
+            outer = [spherical_kn(l, scaled, derivative=True) for l in degrees]
+            columns = [np.outer(o, i) for o, i in zip(outer, inner, strict=True)]
+            return 8.0 * self.kappa**2 * np.concatenate(columns, axis=1)
+
+        return slopes
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,15 @@ class SmearedTable:
             spherical_jn(0, np.multiply.outer(k, r)) @ moments
         )
 
+    def fourier_slope(self, k):
+        """Derivative of ``fourier`` with respect to ``k``; same shape."""
+        k = np.asarray(k, float)
+        r, moments = self._moments
+        bare = spherical_jn(1, np.multiply.outer(k, r)) @ (r * moments)
+        return -k * self.smearing**2 * self.fourier(k) - bare * np.exp(
+            -0.5 * (k * self.smearing) ** 2
+        )
+
     @property
     def fourier_at_zero(self):
         """Weight of the k = 0 term: the integral of the potential."""
@@ -147,3 +174,7 @@ class SmearedTable:
         """Coefficients of a distant atom: none."""
         n_columns = measure.shape[0] * measure.shape[1]
         return lambda distances: np.zeros((len(distances), n_columns))
+
+    def far_field_slopes(self, r, measure, limit):
+        """Derivatives of ``far_field``: none."""
+        return self.far_field(r, measure, limit)

@@ -1,0 +1,157 @@
+"""Power spectra of ion pairs with gradients: sklode beside featomic.
+
+130 pairs of molecular ions in cells of 30 angstrom (``--data FOLDER`` holds
+charge_charge_dimers.xyz): rho x rho and rho x V (p = 1, three Gaussian-type functions of radius 2
+angstrom, smearing 3 angstrom), pooled over atoms, with the derivatives by all positions. featomic
+has gradients of every atom's row, which are added up to be compared; its time does not contain
+that. Before, the reverse pass of one structure beside its forward pass.
+"""
+
+import harness  # before numpy
+
+# isort: split
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import peers
+import records
+import systems
+from ase.data import atomic_numbers
+from ase.io import read
+
+from sklode import DensityProjector, LongRangePotential, PowerSpectrum
+
+DENSITY = {"n_max": 6, "l_max": 2, "cutoff": 3.0, "smearing": 0.3}
+FAR = {"n_max": 3, "l_max": 2, "cutoff": 2.0, "smearing": 3.0}
+K_CUTOFF = 1.2 * np.pi / FAR["smearing"]
+ION_PAIRS = "charge_charge_dimers.xyz"
+OPTIONS = {"--data": {"type": Path, "help": f"folder of {ION_PAIRS}"}}
+FORWARD = {"n_max": 5, "l_max": 3, "smearing": 1.0, "radial_basis": "gto", "invariants": None}
+
+
+def spectra():
+    """Both power spectra of sklode, by name."""
+    rho = DensityProjector(**DENSITY)
+    far = LongRangePotential(
+        1, radial_basis="gto", k_cutoff=K_CUTOFF, include_center=True, tol=1e-12, **FAR
+    )
+    return {"rho x rho": PowerSpectrum(rho), "rho x V": PowerSpectrum(rho, far)}
+
+
+def sklode(structures, transformer):
+    """Rows and their gradients, ready to be timed."""
+    fitted = transformer.fit(structures)
+
+    def call():
+        return fitted.transform(structures), fitted.transform_gradients(structures)
+
+    return call
+
+
+def featomic(structures, name, **basis):
+    """The same of featomic, with its default splines if nothing is said; ready to be timed."""
+    from featomic import SphericalExpansion
+    from featomic.clebsch_gordan import PowerSpectrum as Invariants
+
+    local = SphericalExpansion(
+        cutoff={"radius": DENSITY["cutoff"], "smoothing": {"type": "ShiftedCosine", "width": 0.5}},
+        density={"type": "Gaussian", "width": DENSITY["smearing"]},
+        basis={
+            "type": "TensorProduct",
+            "max_angular": DENSITY["l_max"],
+            "radial": {"type": "Gto", "max_radial": DENSITY["n_max"] - 1},
+            **basis,
+        },
+    )
+    far = None
+    if name == "rho x V":
+        far = peers.featomic_lode(exponent=1, k_cutoff=K_CUTOFF, **FAR, **basis)
+    calculator = Invariants(local, far)
+    return partial(calculator.compute, structures, gradients=["positions"])
+
+
+def summed(descriptor, table, structures):
+    """Rows of structures and their gradients, in the columns of sklode, from those of atoms."""
+    rows = np.zeros((len(structures), len(table)))
+    gradients = [np.zeros((len(atoms), 3, len(table))) for atoms in structures]
+    for block in descriptor.blocks():
+        source, factor = columns_of(table, block)
+        owner = block.samples.column("system")
+        np.add.at(rows, owner, block.values.reshape(len(owner), -1)[:, source] * factor)
+        gradient = block.gradient("positions")
+        values = gradient.values.reshape(len(gradient.samples), 3, -1)[:, :, source] * factor
+        systems_and_atoms = (gradient.samples.column(name) for name in ("system", "atom"))
+        for value, system, atom in zip(values, *systems_and_atoms, strict=True):
+            gradients[system][atom] += value
+    return rows, gradients
+
+
+def columns_of(table, block):
+    """Which property of a block each of sklode's columns is, and how often it counts.
+
+    sklode has one of both orders of unlike elements in a spectrum of the density with itself.
+    """
+    order = {tuple(map(int, values)): i for i, values in enumerate(block.properties.values)}
+    fields = ["family", "l", "species_1", "n_1", "species_2", "n_2"]
+    source, factor = [], []
+    for family, l, first, n_1, second, n_2 in table[fields].itertuples(index=False):
+        name = int(l), atomic_numbers[first], int(n_1), atomic_numbers[second], int(n_2)
+        source.append(order[name])
+        factor.append(np.sqrt(2.0) if family == "rho" and first != second else 1.0)
+    return np.array(source), np.array(factor)
+
+
+def cases(structures):
+    for name, transformer in spectra().items():
+        prepare = partial(sklode, transformer=transformer)
+        rows, gradients = prepare(structures)()
+        yield harness.Case(f"sklode, {name}", prepare, 0.0)
+        if peers.installed("featomic"):
+            peer = partial(featomic, name=name)
+            table = transformer.fit(structures).feature_table_
+            exact = peer(structures, spline_accuracy=None)()
+            their_rows, theirs = summed(exact, table, structures)
+            records.agreement(their_rows, rows, 1e-8, f"{name}, rows")
+            flat = [np.concatenate([g.ravel() for g in all_of]) for all_of in (theirs, gradients)]
+            deviation = records.agreement(*flat, 1e-8, f"{name}, gradients")
+            yield harness.Case(f"featomic, {name}", peer, deviation, rounds=1, warm_up=False)
+
+
+def forward_and_backward(structures, backward, **parameters):
+    """One pass forward, or forward and backward, ready to be timed."""
+    lode = LongRangePotential(1, cutoff=5.0, include_center=True, **FORWARD, **parameters)
+    lode.fit(structures)
+    factors = np.random.default_rng(0).normal(size=lode.transform(structures).shape)
+    return (
+        partial(lode.backpropagate, structures, factors)
+        if backward
+        else partial(lode.transform, structures)
+    )
+
+
+def main():
+    benchmark = harness.Benchmark("gradients", __doc__, OPTIONS)
+    size = 216 if benchmark.quick else 1000
+    structures = [systems.ionic(size)]
+    passes = {
+        f"{method}, {name}": partial(
+            forward_and_backward, backward=backward, method=method, tol=4e-4
+        )
+        for method in ("direct", "nufft")
+        for name, backward in (("forward", False), ("forward and backward", True))
+    }
+    each = [harness.Case(f"sklode, {name}", prepare) for name, prepare in passes.items()]
+    benchmark.compare(f"{size} atoms", structures, each)
+    folder = benchmark.arguments.data
+    if folder is None or not (folder / ION_PAIRS).exists():
+        print(f"no {ION_PAIRS}: give its folder with --data")
+    else:
+        pairs = read(folder / ION_PAIRS, ":")[:: 26 if benchmark.quick else 1]
+        benchmark.compare(f"{len(pairs)} ion pairs", pairs, list(cases(pairs)))
+    benchmark.save()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""From coefficients of atoms to rows of atoms or structures, and their gradients."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .features import Block
+from .physics.invariant_gradients import (
+    linear_backward,
+    linear_jacobian,
+    power_spectrum_backward,
+    power_spectrum_jacobian,
+)
+from .physics.invariants import flatten_coefficients, pool, power_spectrum
+from .physics.structures import atom_offsets
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns of a field that belong to one block.
+
+    Attributes
+    ----------
+    block : Block
+    field : int
+        0 for the first or only projector, 1 for the second.
+    columns : slice
+    """
+
+    block: Block
+    field: int
+    columns: slice
+
+    def of(self, fields):
+        """These columns of the coefficients of each l."""
+        return [c[:, :, self.columns] for c in fields[self.field]]
+
+
+def parts_of(blocks, field=0):
+    """One part a block."""
+    ends = np.cumsum([block.size for block in blocks])
+    return [
+        Part(block, field, slice(int(end - block.size), int(end)))
+        for block, end in zip(blocks, ends, strict=True)
+    ]
+
+
+class LinearFeatures:
+    """The coefficients themselves as columns, up to ``l_max``."""
+
+    def __init__(self, coefficients, l_max=None):
+        self._all = coefficients
+        self._n_degrees = len(coefficients) if l_max is None else l_max + 1
+        self._columns = flatten_coefficients(coefficients[: self._n_degrees])
+
+    def of_atoms(self):
+        """One row an atom."""
+        return self._columns
+
+    def of_groups(self, groups):
+        """One row a group of atoms."""
+        return pool(self._columns, groups)
+
+    def jacobian(self, groups, slopes):
+        """Derivatives of the rows of groups, from those of the field."""
+        return linear_jacobian(slopes[0][: self._n_degrees], groups)
+
+    def backward(self, groups, cotangents):
+        """Factors of the field, from those of the rows of groups."""
+        shapes = [c.shape for c in self._all]
+        kept = linear_backward(shapes[: self._n_degrees], groups, cotangents)
+        return [kept + [np.zeros(shape) for shape in shapes[self._n_degrees :]]]
+
+
+class PairInvariants:
+    """Power spectra of pairs of parts, one after the other.
+
+    Parameters
+    ----------
+    fields : list of list of ndarray
+        Coefficients of each l of one projector or two.
+    pairs : list of pair of Part
+        The same part twice for a spectrum of a field with itself.
+    """
+
+    def __init__(self, fields, pairs):
+        self._fields, self._pairs = fields, pairs
+
+    def _each(self):
+        """Both parts, their coefficients, None for the second of equal ones, and channels."""
+        for left, right in self._pairs:
+            second = None if right is left else right.of(self._fields)
+            channels = (len(left.block.channels), len(right.block.channels))
+            yield left, right, left.of(self._fields), second, channels
+
+    def of_atoms(self):
+        """One row an atom."""
+        return self.of_groups(None)
+
+    def of_groups(self, groups):
+        """One row a group of atoms."""
+        parts = [power_spectrum(a, b, channels, groups) for *_, a, b, channels in self._each()]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def jacobian(self, groups, slopes):
+        """Derivatives of the rows of groups, from those of the fields."""
+        rows = [
+            power_spectrum_jacobian(
+                a, b, (left.of(slopes), None if b is None else right.of(slopes)), channels, groups
+            )
+            for left, right, a, b, channels in self._each()
+        ]
+        return np.concatenate(rows, axis=1)
+
+    def backward(self, groups, cotangents):
+        """Factors of the fields, from those of the rows of groups."""
+        out = [[np.zeros(c.shape) for c in field] for field in self._fields]
+        start = 0
+        for left, right, a, b, channels in self._each():
+            nobody = [[c[:0] for c in field] if field else None for field in (a, b)]
+            stop = start + power_spectrum(*nobody, channels).shape[1]
+            mine = power_spectrum_backward(a, b, channels, groups, cotangents[:, start:stop])
+            start = stop
+            for part, of_part in zip((left, right), mine, strict=True):
+                if of_part is not None:
+                    for whole, c in zip(out[part.field], of_part, strict=False):
+                        whole[:, :, part.columns] += c
+        return out
+
+
+def assemble_rows(transformer, species, structures, invariants, per_atom):
+    """Rows of atoms or structures, with a block of columns per central element if asked for."""
+    if not per_atom:
+        groups, counts = _groups(transformer, species, structures)
+        rows = invariants.of_groups(groups).reshape(len(structures), -1)
+        return rows if counts is None else rows / counts[:, None]
+    index = species_index(species, structures)
+    rows = invariants.of_atoms()
+    rows[~_counted(transformer, index)] = 0.0
+    if transformer.center_species == "shared":
+        return rows
+    mine = index[:, None] == np.arange(len(species))
+    return (mine[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
+
+
+def row_gradients(transformer, species, structure, invariants, slopes):
+    """Derivatives of the row of a structure by its positions and by strain.
+
+    Parameters
+    ----------
+    slopes : list of pair
+        For each field, the derivatives of its coefficients by positions, for each l of shape
+        (n_atoms, 2 l + 1, n_columns, n_atoms, 3), and by strain, (..., 3, 3).
+
+    Returns
+    -------
+    positions : ndarray of shape (n_atoms, 3, n_features)
+    strain : ndarray of shape (3, 3, n_features)
+    """
+    groups, counts = _groups(transformer, species, [structure])
+    out = []
+    for kind, shape in enumerate([(len(structure), 3), (3, 3)]):
+        flat = [[c.reshape(*c.shape[:3], -1) for c in of_field[kind]] for of_field in slopes]
+        rows = invariants.jacobian(groups, flat)
+        rows = rows.reshape(-1, rows.shape[2])
+        out.append((rows if counts is None else rows / counts[0]).T.reshape(*shape, -1))
+    return tuple(out)
+
+
+def row_backward(transformer, species, structures, invariants, cotangents):
+    """Factors of the coefficients of each field, from those of the rows of structures."""
+    groups, counts = _groups(transformer, species, structures)
+    if counts is not None:
+        cotangents = cotangents / counts[:, None]
+    return invariants.backward(groups, cotangents.reshape(len(groups), -1))
+
+
+def _groups(transformer, species, structures):
+    """Atoms of each row, or of each central element of it; numbers of atoms if means are asked."""
+    index = species_index(species, structures)
+    counted = _counted(transformer, index)
+    ranges = [np.arange(a, b) for a, b in pairwise(atom_offsets(structures))]
+    if transformer.center_species == "split":
+        groups = [atoms[index[atoms] == c] for atoms in ranges for c in range(len(species))]
+    else:
+        groups = [slice(a[0], a[-1] + 1) if counted[a].all() else a[counted[a]] for a in ranges]
+    if transformer.pooling == "sum":
+        return groups, None
+    return groups, np.maximum([counted[atoms].sum() for atoms in ranges], 1)
+
+
+def _counted(transformer, index):
+    """Whether each atom counts as a center: those of ignored elements do not."""
+    return (index >= 0) | (not transformer._elements_matter())
+
+
+def species_index(species, structures):
+    """Position of each atom's element in ``species``; -1 where it is absent."""
+    numbers = np.concatenate([s.numbers for s in structures])
+    index = np.minimum(np.searchsorted(species, numbers), len(species) - 1)
+    return np.where(species[index] == numbers, index, -1)

@@ -1,0 +1,105 @@
+"""A fitted model in ASE: molecular dynamics, relaxations."""
+
+import numpy as np
+from ase.calculators.calculator import (
+    Calculator,
+    PropertyNotImplementedError,
+    all_changes,
+    all_properties,
+)
+from ase.outputs import Properties
+from sklearn.utils.validation import check_is_fitted
+
+from .gradients import check_differentiable
+from .targets import check_periodic
+
+
+class SklodeCalculator(Calculator):
+    """Calculator of energies, forces and stresses from a fitted model.
+
+    Parameters
+    ----------
+    model : AtomisticRidgeCV
+        Fitted.
+    **kwargs
+        Those of `ase.calculators.calculator.Calculator`, such as ``atoms``.
+
+    Notes
+    -----
+    ``results`` holds ``energy`` and ``free_energy``, the same number (eV), and ``energy_std``, the
+    expected error of the energy (eV); with forces (eV/angstrom) also the stress (eV/angstrom^3) of
+    structures that are periodic in three directions, since one backward pass gives both. A saved
+    model makes the calculator anew: save the model, not the calculator.
+
+    Examples
+    --------
+    >>> from sklode import AtomisticRidgeCV, DensityProjector
+    >>> from sklode.datasets import load_s22x5
+    >>> dimers = load_s22x5()
+    >>> model = AtomisticRidgeCV(DensityProjector(cutoff=4.0, n_max=2, l_max=1))
+    >>> atoms = dimers.data[0]
+    >>> atoms.calc = model.fit(dimers.data, dimers.target).calculator()
+    >>> bool(atoms.get_potential_energy() == model.predict([atoms])[0])
+    True
+    """
+
+    implemented_properties = ["energy", "free_energy", "energy_std", "forces", "stress"]
+
+    def __init__(self, model, **kwargs):
+        check_is_fitted(model)
+        super().__init__(**kwargs)
+        self.model = model
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        """Fill ``results``; called by ASE.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        properties : sequence of str
+            What is asked for, of ``implemented_properties``.
+        system_changes : sequence of str
+            What changed since the last call; after no change what is known is kept.
+
+        Raises
+        ------
+        PropertyNotImplementedError
+            If forces are asked for and the features of the model have no gradients, or the stress
+            without three periodic directions.
+        TypeError, ValueError
+            For a structure that the model cannot describe.
+        """
+        super().calculate(atoms, properties, system_changes)
+        derivatives = {"forces", "stress"}.intersection(properties)
+        if derivatives:
+            self._check_derivatives("stress" in derivatives)
+        if system_changes:
+            self.results = {}
+        X = [self.atoms]
+        if "energy" not in self.results:
+            energies, errors = self.model.predict(X, return_std=True)
+            energy = float(energies[0])
+            self.results.update(energy=energy, free_energy=energy, energy_std=float(errors[0]))
+        if derivatives:
+            forces, stresses = self.model._derivatives(X)
+            self.results["forces"] = forces[0]
+            if self.atoms.pbc.all():
+                self.results["stress"] = np.array(stresses[0])
+
+    def _check_derivatives(self, with_stress):
+        """Say in the way ASE expects what this model or structure does not have."""
+        try:
+            check_differentiable(self.model.features_)
+            if with_stress:
+                check_periodic(0, self.atoms)
+        except (TypeError, ValueError) as error:
+            raise PropertyNotImplementedError(str(error)) from error
+
+    def export_properties(self):
+        """The results that have a name in ASE.
+
+        Returns
+        -------
+        ase.outputs.Properties
+        """
+        return Properties({k: v for k, v in self.results.items() if k in all_properties})

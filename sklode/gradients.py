@@ -1,0 +1,274 @@
+"""Gradients of feature rows through scikit-learn's composites, by the chain rule.
+
+Strain acts on positions and cell rows alike, r -> r (1 + strain); the element [a, b] of a strain
+gradient is the derivative by strain[a, b].
+"""
+
+import numpy as np
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import SelectorMixin
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+
+from .preprocessing import BlockScaler
+from .reading import read_container
+
+__all__ = ["backpropagate", "transform_gradients", "transform_strain_gradients"]
+
+SCALERS = (BlockScaler, StandardScaler, MaxAbsScaler)
+_ALLOWED = (
+    "Gradients exist for the transformers of sklode, a FeatureUnion of them, and a Pipeline that "
+    "begins with one of these and goes on with BlockScaler, StandardScaler, MaxAbsScaler, PCA, "
+    "TruncatedSVD, feature selectors or 'passthrough'"
+)
+
+
+def transform_gradients(features, X):
+    """Gradients of the rows of structures with respect to the positions of their atoms.
+
+    Parameters
+    ----------
+    features : estimator
+        Fitted transformer of structures, FeatureUnion or Pipeline of such.
+    X : sequence of ase.Atoms
+
+    Returns
+    -------
+    list of ndarray of shape (n_atoms, 3, n_features)
+        Derivatives in 1/angstrom, times the units of the features.
+
+    Raises
+    ------
+    TypeError
+        If a part of ``features`` has no gradients; the message says what is allowed.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklearn.pipeline import make_union
+    >>> from sklode import Composition, DensityProjector
+    >>> from sklode.gradients import transform_gradients
+    >>> water = molecule("H2O")
+    >>> union = make_union(Composition(), DensityProjector(n_max=2, l_max=1)).fit([water])
+    >>> transform_gradients(union, [water])[0].shape
+    (3, 3, 26)
+    """
+    return _gradients(features, read_container(X), "transform_gradients")
+
+
+def transform_strain_gradients(features, X):
+    """Gradients of the rows of structures with respect to a strain of positions and cell.
+
+    Parameters
+    ----------
+    features : estimator
+        Fitted transformer of structures, FeatureUnion or Pipeline of such.
+    X : sequence of ase.Atoms
+
+    Returns
+    -------
+    ndarray of shape (n_structures, 3, 3, n_features)
+        Derivatives by strain[a, b], r -> r (1 + strain), in the units of the features.
+
+    Raises
+    ------
+    TypeError
+        If a part of ``features`` has no gradients; the message says what is allowed.
+    """
+    return np.asarray(_gradients(features, read_container(X), "transform_strain_gradients"))
+
+
+def backpropagate(features, X, cotangents):
+    """Gradients of one combination of the features of each structure, in memory O(n_atoms).
+
+    Parameters
+    ----------
+    features : estimator
+        Fitted transformer of structures, FeatureUnion or Pipeline of such.
+    X : sequence of ase.Atoms
+    cotangents : array-like of shape (n_structures, n_features)
+        Factors c of the features; the gradients are those of sum_f c[s, f] row[s, f].
+
+    Returns
+    -------
+    gradients : list of ndarray of shape (n_atoms, 3)
+        With respect to the positions.
+    strain_gradients : ndarray of shape (n_structures, 3, 3)
+        With respect to the strain.
+
+    Raises
+    ------
+    TypeError
+        If a part of ``features`` has no gradients; the message says what is allowed.
+    ValueError
+        If the cotangents do not have one row a structure.
+    """
+    atoms_list = read_container(X)
+    cotangents = np.asarray(cotangents, dtype=float)
+    if cotangents.ndim != 2 or len(cotangents) != len(atoms_list):
+        raise ValueError(
+            f"cotangents must have shape (n_structures, n_features) with {len(atoms_list)} "
+            f"structures; got {cotangents.shape}."
+        )
+    return _backward(features, atoms_list, cotangents)
+
+
+def check_differentiable(features):
+    """Refuse features without gradients, at any depth, before anything is computed.
+
+    Raises
+    ------
+    TypeError
+        Says which part has none and what is allowed.
+    """
+    if isinstance(features, Pipeline):
+        first, later = _steps(features)
+        for step in later:
+            _LinearStep(step)
+        check_differentiable(first)
+    elif isinstance(features, FeatureUnion):
+        for branch, _ in branches(features):
+            check_differentiable(branch)
+    elif not hasattr(features, "transform_gradients"):
+        raise TypeError(f"{_ALLOWED}; {_name(features)} has none.")
+
+
+def branches(union):
+    """Pairs (transformer, weight) of a FeatureUnion, without the dropped ones."""
+    weights = union.transformer_weights or {}
+    return [(t, weights.get(name, 1.0)) for name, t in union.transformer_list if t != "drop"]
+
+
+def n_columns(transformer, atoms_list):
+    """Number of columns of a fitted transformer; it is transformed only if it has no names."""
+    if isinstance(transformer, Pipeline):
+        first, later = _steps(transformer)
+        if later:
+            return _LinearStep(later[-1]).n_columns()
+        return n_columns(first, atoms_list)
+    if isinstance(transformer, FeatureUnion):
+        return sum(n_columns(branch, atoms_list) for branch, _ in branches(transformer))
+    if hasattr(transformer, "get_feature_names_out"):
+        return len(transformer.get_feature_names_out())
+    return np.shape(transformer.transform(atoms_list[:1]))[1]
+
+
+def _gradients(features, atoms_list, method):
+    """List of arrays, one a structure, features last."""
+    if isinstance(features, Pipeline):
+        first, later = _steps(features)
+        steps = [_LinearStep(step) for step in later]
+        gradients = _gradients(first, atoms_list, method)
+        for step in steps:
+            gradients = [step.forward(g) for g in gradients]
+        return gradients
+    if isinstance(features, FeatureUnion):
+        parts = [
+            [weight * g for g in _gradients(branch, atoms_list, method)]
+            for branch, weight in branches(features)
+        ]
+        return [np.concatenate(blocks, axis=-1) for blocks in zip(*parts, strict=True)]
+    if not hasattr(features, method):
+        raise TypeError(f"{_ALLOWED}; {_name(features)} has no {method}.")
+    return list(getattr(features, method)(atoms_list))
+
+
+def _backward(features, atoms_list, cotangents):
+    if isinstance(features, Pipeline):
+        first, later = _steps(features)
+        for step in reversed(later):
+            cotangents = _LinearStep(step).backward(cotangents)
+        return _backward(first, atoms_list, cotangents)
+    if isinstance(features, FeatureUnion):
+        return _backward_union(features, atoms_list, cotangents)
+    if hasattr(features, "backpropagate"):
+        return features.backpropagate(atoms_list, cotangents)
+    return _contracted(features, atoms_list, cotangents)
+
+
+def _backward_union(union, atoms_list, cotangents):
+    pairs = branches(union)
+    ends = np.cumsum([n_columns(branch, atoms_list) for branch, _ in pairs])
+    gradients = [np.zeros((len(atoms), 3)) for atoms in atoms_list]
+    strains = np.zeros((len(atoms_list), 3, 3))
+    blocks = np.split(cotangents, ends[:-1], axis=1)
+    for (branch, weight), block in zip(pairs, blocks, strict=True):
+        mine, mine_strains = _backward(branch, atoms_list, weight * block)
+        for total, part in zip(gradients, mine, strict=True):
+            total += part
+        strains += mine_strains
+    return gradients, strains
+
+
+def _contracted(features, atoms_list, cotangents):
+    """From the full gradients, one structure after the other to spare memory."""
+    gradients, strains = [], []
+    for atoms, row in zip(atoms_list, cotangents, strict=True):
+        gradients.append(_gradients(features, [atoms], "transform_gradients")[0] @ row)
+        strains.append(_gradients(features, [atoms], "transform_strain_gradients")[0] @ row)
+    return gradients, np.array(strains)
+
+
+def _steps(pipeline):
+    """First and later steps of a pipeline, those that pass through left out."""
+    steps = [t for _, t in pipeline.steps if t is not None and not _is_passthrough(t)]
+    if not steps:
+        raise TypeError(f"{_ALLOWED}; the Pipeline has no transformer of structures.")
+    return steps[0], steps[1:]
+
+
+def _is_passthrough(step):
+    return isinstance(step, str) and step == "passthrough"
+
+
+def _name(estimator):
+    return f"'{estimator}'" if isinstance(estimator, str) else type(estimator).__name__
+
+
+class _LinearStep:
+    """The derivative of a linear step of a pipeline, and its transpose."""
+
+    def __init__(self, step):
+        known = (*SCALERS, PCA, TruncatedSVD, SelectorMixin)
+        if not isinstance(step, known):
+            raise TypeError(f"{_ALLOWED}; got {_name(step)} in a Pipeline.")
+        self._step = step
+
+    def _factors(self):
+        scale = getattr(self._step, "scale_", None)  # None in a StandardScaler(with_std=False)
+        return 1.0 if scale is None else 1.0 / np.asarray(scale, dtype=float)
+
+    def _components(self):
+        components = np.asarray(self._step.components_, dtype=float)
+        if not getattr(self._step, "whiten", False):
+            return components
+        variances = self._step.explained_variance_
+        floor = np.finfo(variances.dtype).eps  # as in PCA.transform
+        return components / np.maximum(np.sqrt(variances), floor)[:, None]
+
+    def n_columns(self):
+        """Number of columns of the output."""
+        if isinstance(self._step, SCALERS):
+            return self._step.n_features_in_
+        if isinstance(self._step, SelectorMixin):
+            return int(self._step.get_support().sum())
+        return len(self._step.components_)
+
+    def forward(self, gradients):
+        """From gradients of the input to those of the output, features last."""
+        if isinstance(self._step, SCALERS):
+            return gradients * self._factors()
+        if isinstance(self._step, SelectorMixin):
+            return gradients[..., self._step.get_support()]
+        return gradients @ self._components().T
+
+    def backward(self, cotangents):
+        """From factors of the output to those of the input."""
+        if isinstance(self._step, SCALERS):
+            return cotangents * self._factors()
+        if isinstance(self._step, SelectorMixin):
+            support = self._step.get_support()
+            spread = np.zeros((len(cotangents), len(support)))
+            spread[:, support] = cotangents
+            return spread
+        return cotangents @ self._components()

@@ -1,0 +1,82 @@
+"""Derivatives of the coefficients of the smeared local density (theory, section 7)."""
+
+import numpy as np
+
+from .density_expansion import _batches
+from .neighbors import pairs_within
+from .pair_gradients import pair_backward, pair_jacobian
+from .pair_slopes import density_functions
+from .structures import atom_offsets
+
+
+def density_gradients(structure, channels, basis, *, smearing, cutoff_width, include_center=True):
+    """Derivatives of the coefficients of one structure.
+
+    The parameters are those of ``density_expansion``; the center itself is a constant.
+
+    Returns
+    -------
+    positions : list of ndarray
+        For each l, shape (n_atoms, 2 l + 1, n_channels * n_max, n_atoms, 3).
+    strain : list of ndarray
+        For each l, shape (n_atoms, 2 l + 1, n_channels * n_max, 3, 3).
+    """
+    pairs = pairs_within([structure], basis.cutoff)
+    functions = density_functions(basis, smearing, cutoff_width)
+    both = pair_jacobian(pairs, channels, len(structure), *functions, basis.l_max)
+    return tuple([_merged(part) for part in parts] for parts in both)
+
+
+def _merged(part):
+    """Channels and radial functions as one axis."""
+    return part.reshape(*part.shape[:2], -1, *part.shape[4:])
+
+
+def density_backward(
+    structures,
+    channels,
+    basis,
+    *,
+    smearing,
+    cutoff_width,
+    cotangents,
+    include_center=True,
+    n_threads=1,
+):
+    """Gradient of the sum of ``cotangents`` times the coefficients of ``density_expansion``.
+
+    Parameters
+    ----------
+    structures, channels, basis, smearing, cutoff_width, include_center, n_threads
+        As for ``density_expansion``; the center itself is a constant.
+    cotangents : list of ndarray
+        For each l, shape (n_atoms, 2 l + 1, n_channels * n_max).
+
+    Returns
+    -------
+    positions : ndarray of shape (n_atoms, 3)
+    strain : ndarray of shape (n_structures, 3, 3)
+    """
+    functions = density_functions(basis, smearing, cutoff_width)
+    shape = (channels.count, basis.n_max)
+    cotangents = [np.reshape(c, (*np.shape(c)[:2], *shape)) for c in cotangents]
+    offsets = atom_offsets(structures)
+    positions, strain = [np.zeros((0, 3))], [np.zeros((0, 3, 3))]
+    for batch in _batches(structures, basis.cutoff):
+        atoms = slice(offsets[batch.start], offsets[batch.stop])
+        n_structures, size = batch.stop - batch.start, atoms.stop - atoms.start
+        owners = np.repeat(np.arange(n_structures), np.diff(offsets)[batch])
+        by_position, by_strain = pair_backward(
+            pairs_within(structures[batch], basis.cutoff),
+            channels.of(atoms),
+            size,
+            *functions,
+            basis.l_max,
+            [c[atoms] for c in cotangents],
+            owners,
+            n_structures,
+            n_threads,
+        )
+        positions.append(by_position)
+        strain.append(by_strain)
+    return np.concatenate(positions), np.concatenate(strain)

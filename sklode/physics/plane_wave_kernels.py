@@ -1,0 +1,153 @@
+"""What multiplies the waves in a sum over k-vectors, and its gradient with respect to k.
+
+Unlike in the sum itself, no radial modes stand for the functions: their derivatives would be less
+accurate than they are.
+"""
+
+import numpy as np
+
+from .harmonics import degree_slice, harmonics_with_gradients
+from .kspace import half_sphere
+
+
+class WaveKernels:
+    """v_p(k) I_nl(k) Y_lm(k) 8 pi / V of all k-vectors of one cell, signs of (4.1) included.
+
+    Columns of even and of odd degrees are apart, each in the order (l, m, law, n).
+
+    Parameters
+    ----------
+    basis : RadialBasis or SolidHarmonicBasis
+        What the potential is projected on: ``plane_waves(k)`` and ``plane_wave_slopes(k)``.
+    laws : sequence of SmearedPowerLaw
+        Potentials, with ``fourier(k)`` and ``fourier_slope(k)``.
+    plan : Plan
+        Says which k-vectors.
+    cell : ndarray of shape (3, 3)
+    """
+
+    def __init__(self, basis, laws, plan, cell):
+        self.sphere = half_sphere(cell, plan.k_cutoff) if plan.sphere is None else plan.sphere
+        self.l_max, self.shape = basis.l_max, (len(laws), basis.n_max)
+        k = self.sphere.norms
+        self._directions = self.sphere.vectors / k[:, None]
+        fourier = np.stack([law.fourier(k) for law in laws], axis=1)
+        slopes = np.stack([law.fourier_slope(k) for law in laws], axis=1)
+        shape = (len(k), basis.l_max + 1, basis.n_max)
+        integrals = basis.plane_waves(k).reshape(shape)
+        self._radial = _products(fourier, integrals)
+        self._radial_slopes = _products(slopes, integrals)
+        self._radial_slopes += _products(fourier, basis.plane_wave_slopes(k).reshape(shape))
+        harmonics, gradients = harmonics_with_gradients(self.sphere.vectors, basis.l_max)
+        degrees = np.arange(basis.l_max + 1)
+        signs = np.repeat((-1.0) ** ((degrees + 1) // 2), 2 * degrees + 1)
+        signs *= 8.0 * np.pi / abs(np.linalg.det(cell))
+        self._harmonics, self._gradients = harmonics * signs, gradients * signs
+
+    def __len__(self):
+        return len(self.sphere)
+
+    def degrees(self, parity):
+        """The degrees of a parity."""
+        return range(parity, self.l_max + 1, 2)
+
+    def width(self, l):
+        """Number of columns of a degree."""
+        return (2 * l + 1) * self.shape[0] * self.shape[1]
+
+    def values(self, points, parity):
+        """Kernels of a slice of the k-vectors, shape (n_points, n_columns)."""
+        columns = [
+            _outer(self._harmonics[points, degree_slice(l)], self._radial[points, l])
+            for l in self.degrees(parity)
+        ]
+        return _joined(columns, points.stop - points.start)
+
+    def gradients(self, points, parity):
+        """Their derivatives with respect to k at fixed V, shape (n_points, 3, n_columns)."""
+        columns = []
+        for l in self.degrees(parity):
+            part = degree_slice(l)
+            slopes = _outer(self._harmonics[points, part], self._radial_slopes[points, l])
+            columns.append(
+                self._directions[points, :, None] * slopes[:, None]
+                + _outer(self._gradients[points, :, part], self._radial[points, l, None])
+            )
+        return _joined(columns, points.stop - points.start, 3)
+
+    def contract_gradients(self, points, moments):
+        """Sums over all columns of these derivatives times ``moments``, shape (n_points, 3).
+
+        Parameters
+        ----------
+        points : slice
+        moments : list of two ndarray of shape (n_points, n_columns)
+            Of even and odd degrees.
+        """
+        n_points = points.stop - points.start
+        along, total = np.zeros(n_points), np.zeros((n_points, 3))
+        for parity, columns in enumerate(moments):
+            filled = 0
+            for l in self.degrees(parity):
+                part, radial = degree_slice(l), self._radial[points, l]
+                some = columns[:, filled : filled + self.width(l)]
+                some = some.reshape(n_points, 2 * l + 1, radial.shape[1])
+                filled += self.width(l)
+                slopes = np.einsum("kmr,kr->km", some, self._radial_slopes[points, l])
+                along += np.einsum("km,km->k", slopes, self._harmonics[points, part])
+                factors = np.einsum("kmr,kr->km", some, radial)
+                total += np.einsum("km,kxm->kx", factors, self._gradients[points, :, part])
+        return total + along[:, None] * self._directions[points]
+
+    def columns(self, cotangents):
+        """Sort what multiplies coefficients like the columns of the kernels.
+
+        Parameters
+        ----------
+        cotangents : list of ndarray
+            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
+
+        Returns
+        -------
+        list of two ndarray of shape (n_channels, n_atoms, n_columns)
+        """
+        n_atoms, _, _, n_channels, _ = cotangents[0].shape
+        parities = []
+        for parity in (0, 1):
+            parts = [
+                np.asarray(cotangents[l], float)
+                .transpose(3, 0, 1, 2, 4)
+                .reshape(n_channels, n_atoms, self.width(l))
+                for l in self.degrees(parity)
+            ]
+            parities.append(_joined(parts, n_channels, n_atoms))
+        return parities
+
+    def by_degree(self, columns):
+        """Undo the order of columns: for each l, shape (..., 2 l + 1, n_laws, n_max).
+
+        ``columns`` are a list of two ndarray of shape (..., n_columns).
+        """
+        filled, parts = [0, 0], []
+        for l in range(self.l_max + 1):
+            of_parity, start = columns[l % 2], filled[l % 2]
+            filled[l % 2] += self.width(l)
+            part = of_parity[..., start : filled[l % 2]]
+            parts.append(part.reshape(*part.shape[:-1], 2 * l + 1, *self.shape))
+        return parts
+
+
+def _products(fourier, integrals):
+    """Functions of all degrees, (n_k, l_max + 1, n_laws * n_max)."""
+    products = fourier[:, None, :, None] * integrals[:, :, None, :]
+    return products.reshape(*integrals.shape[:2], fourier.shape[1] * integrals.shape[2])
+
+
+def _outer(angular, radial):
+    """Columns (m, r) of a degree, the last axis."""
+    products = angular[..., :, None] * radial[..., None, :]
+    return products.reshape(*products.shape[:-2], angular.shape[-1] * radial.shape[-1])
+
+
+def _joined(columns, *shape):
+    return np.concatenate([np.zeros((*shape, 0)), *columns], axis=-1)

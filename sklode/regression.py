@@ -1,0 +1,399 @@
+"""Linear models of energies, forces and stresses."""
+
+from numbers import Real
+
+import numpy as np
+from ase.data import chemical_symbols
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from .base import HasMethods, Interval, fit_context
+from .columns import column_scales
+from .gradients import backpropagate, check_differentiable
+from .physics.leave_out import InMemory, Streamed
+from .physics.ridge import Solution
+from .reading import read_container, read_structures
+from .rows import GradientRows, Weights, energy_rows, to_voigt
+from .selection import choose_alpha, make_folds, read_alphas
+from .targets import (
+    check_periodic,
+    element_counts,
+    read_energies,
+    read_groups,
+    read_sample_weight,
+    read_targets,
+)
+
+_ALPHAS = tuple(float(f"1e{exponent}") for exponent in range(-10, 3))
+
+
+class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
+    r"""Ridge regression of energies, forces and stresses, with cross-validation in closed form.
+
+    The energy of a structure is linear in its row of features, beside an energy per element,
+    :math:`E = \sum_a n_a b_a + x \cdot c`. Forces and stress are its exact derivatives. All targets
+    together determine c and b by
+
+    .. math:: \min \sum_s w_s \Big[ \Delta E_s^2 + f^2 \sum_i |\Delta F_{si}|^2
+              + g^2 V_s^2 |\Delta\sigma_s|^2 \Big] + \alpha |c'|^2
+
+    with ``sample_weight`` w, ``force_weight`` f, ``stress_weight`` g, the volume V, and the
+    coefficients c' of scaled columns.
+
+    Parameters
+    ----------
+    features : transformer of structures
+        A transformer of this package, a FeatureUnion of them, or a Pipeline that begins with one.
+        It is cloned and fitted. To learn forces or stresses, every part must have gradients, see
+        `sklode.gradients`. For energies that grow with the structure, ``pooling="sum"``.
+    alphas : array-like of shape (n_alphas,), default=(1e-10, 1e-9, ..., 100.0)
+        Penalties to choose from, positive. They mean the same for all blocks of features, whose
+        columns are scaled.
+    force_weight : float, default=1.0
+        In angstrom: the error of an energy (eV) that is as bad as a force component that is wrong
+        by 1 eV/angstrom. In terms of noise, the ratio of both expected errors. 0 ignores forces.
+    stress_weight : float, default=1.0
+        A number: an error of the virial (stress times volume, in eV) is as bad as one so many times
+        larger of an energy. 0 ignores stresses.
+    energy_per_atom : bool, default=False
+        Whether energies and virials count per atom, that is, are divided by the number of atoms
+        before errors are squared. Then structures of all sizes have the same say, and
+        ``force_weight`` compares eV/atom with eV/angstrom.
+    baseline : bool, default=True
+        Whether to fit an energy per element, not penalised, together with the rest. Where the
+        structures do not determine these energies, those of smallest norm are taken: 0 for an
+        element that was not in ``fit``. Set False for energies of interaction.
+    floor : float or None, default=0.01
+        Columns are divided by max(rms_j, floor * max_j rms_j), as `BlockScaler` does, for each
+        branch of a FeatureUnion by itself. The ``transformer_weights`` of the union act on scaled
+        blocks. Blocks that end in a scaler of their own keep it. None: no scaling.
+    cv : None, int, splitter or iterable, default=None
+        None leaves out each structure once, or each group if ``fit`` is given ``groups``, with all
+        its energies, forces and stresses, in closed form. Otherwise a splitter of structures, as in
+        scikit-learn; an int with ``groups`` means GroupKFold. Features and scales are those of all
+        structures in every fold.
+
+    Attributes
+    ----------
+    features_ : estimator
+        The fitted features.
+    alpha_ : float
+        The alpha of the smallest objective in ``cv_results_``; the larger one of equals.
+    coef_ : ndarray of shape (n_features,)
+        Coefficients of the columns as ``features_`` gives them, in eV per unit of the feature.
+    baseline_ : dict of str to float
+        Energies of the elements by symbol, in eV.
+    scale_ : ndarray of shape (n_features,)
+        What the columns are divided by before they are penalised.
+    noise_ : float
+        Expected error of an energy beyond what the uncertainty of the coefficients explains, in eV
+        (eV/atom with ``energy_per_atom``), calibrated on left-out structures; NaN without any.
+    cv_results_ : dict of str to ndarray of shape (n_alphas,)
+        ``alpha``; ``objective``, the root mean square of all left-out weighted residuals (eV); and
+        ``rmse_energy_per_atom`` (eV), ``rmse_forces`` (eV/angstrom), ``rmse_stress``
+        (eV/angstrom^3), of those that were learnt. Energies do not count where the other
+        structures do not determine those of the elements. Without a second structure or group only
+        ``alpha``.
+    n_rows_ : dict of str to int
+        How many energies, force components and stress components were learnt.
+
+    See Also
+    --------
+    BlockScaler : How columns are scaled.
+    sklode.calculator.SklodeCalculator : A fitted model in ASE.
+
+    Notes
+    -----
+    One eigendecomposition serves all alphas, and the residuals of left-out rows G follow from the
+    fit to all rows, (1 - H_GG)^-1 (t_G - (H t)_G). With more rows than features that is the one of
+    the normal equations, to which gradients of features are added batch by batch; they are
+    computed again for the cross-validation if all of them do not fit in memory. With fewer rows
+    it is that of the products of rows. Alphas below rounding errors of the eigenvalues, 4e-15 of
+    the largest, act as if they were that large.
+
+    Examples
+    --------
+    Interaction energies, all separations of a dimer left out together:
+
+    >>> from sklearn.pipeline import make_union
+    >>> from sklode import (
+    ...     AtomisticRidgeCV, DensityProjector, InteractionFeatures, LongRangePotential)
+    >>> from sklode.datasets import load_s22x5
+    >>> dimers = load_s22x5()
+    >>> features = make_union(
+    ...     DensityProjector(cutoff=4.0, n_max=3, l_max=1), LongRangePotential(exponent=6, l_max=1)
+    ... )
+    >>> model = AtomisticRidgeCV(InteractionFeatures(features), baseline=False)
+    >>> model.fit(dimers.data, dimers.target, groups=dimers.groups).alpha_
+    0.01
+    >>> energies, errors = model.predict(dimers.data[:2], return_std=True)
+    >>> energies.shape, errors.shape
+    ((2,), (2,))
+    """
+
+    _parameter_constraints = {
+        "features": [HasMethods(["fit", "transform"])],
+        "alphas": ["array-like", Interval(Real, 0, None, closed="neither")],
+        "force_weight": [Interval(Real, 0, None, closed="left")],
+        "stress_weight": [Interval(Real, 0, None, closed="left")],
+        "energy_per_atom": ["boolean"],
+        "baseline": ["boolean"],
+        "floor": [Interval(Real, 0, 1, closed="both"), None],
+        "cv": ["cv_object"],
+    }
+
+    def __init__(
+        self,
+        features,
+        alphas=_ALPHAS,
+        *,
+        force_weight=1.0,
+        stress_weight=1.0,
+        energy_per_atom=False,
+        baseline=True,
+        floor=0.01,
+        cv=None,
+    ):
+        self.features = features
+        self.alphas = alphas
+        self.force_weight = force_weight
+        self.stress_weight = stress_weight
+        self.energy_per_atom = energy_per_atom
+        self.baseline = baseline
+        self.floor = floor
+        self.cv = cv
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, forces=None, stresses=None, groups=None, sample_weight=None):
+        """Learn energies, forces and stresses together.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            List, tuple, pandas Series, one-column DataFrame or object array of structures.
+        y : array-like of shape (n_structures,), default=None
+            Energies in eV. With y, nothing is read from calculators. With None, energies, and
+            forces and stresses unless given, come from the calculators, as far as these have them.
+        forces : sequence of array-like of shape (n_atoms, 3), default=None
+            In eV/angstrom, the negative gradient of the energy. None for an unknown entry.
+        stresses : sequence of array-like of shape (6,) or (3, 3), default=None
+            In eV/angstrom^3, the derivative of the energy by the strain, by the volume. None for an
+            unknown entry. Voigt's order is that of ASE: xx, yy, zz, yz, xz, xy.
+        groups : array-like of shape (n_structures,), default=None
+            Labels of structures to leave out together.
+        sample_weight : array-like of shape (n_structures,), default=None
+            Weights of all squared errors of a structure, not negative.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a wrong parameter, features without gradients if there are forces or stresses, no
+            target at all, or bad input; the message names the structure.
+        """
+        alphas = read_alphas(self.alphas)
+        atoms_list = read_container(X)
+        read_structures(atoms_list)
+        targets = read_targets(atoms_list, y, forces, stresses)
+        groups = read_groups(groups, len(atoms_list))
+        sample_weight = read_sample_weight(sample_weight, len(atoms_list))
+        targets = targets.weighty(sample_weight, self.force_weight, self.stress_weight)
+        self.n_rows_ = {
+            "energy": targets.count("energies"),
+            "forces": targets.count("forces"),
+            "stress": targets.count("stresses"),
+        }
+        self._fit_features(atoms_list, targets)
+        rows, stream = self._rows(atoms_list, targets, sample_weight)
+        self._fit_rows(rows, stream, alphas, groups)
+        return self
+
+    def _fit_features(self, atoms_list, targets):
+        if targets.count("forces") or targets.count("stresses"):
+            check_differentiable(self.features)
+        features = clone(self.features)
+        if hasattr(features, "set_output"):
+            features.set_output(transform="default")
+        self.features_ = features.fit(atoms_list)
+
+    def _rows(self, atoms_list, targets, sample_weight):
+        """Rows of the energies, and of the rest a stream; scaled and weighted."""
+        weights = Weights.of(
+            atoms_list, sample_weight, self.force_weight, self.stress_weight, self.energy_per_atom
+        )
+        matrix = self._transform(atoms_list)
+        self.scale_ = column_scales(self.features_, atoms_list, matrix, sample_weight, self.floor)
+        matrix /= self.scale_
+        numbers, counts = element_counts(atoms_list)
+        self._numbers, counts = (numbers, counts) if self.baseline else (numbers[:0], counts[:, :0])
+        rows = energy_rows(matrix, counts, targets.energies, weights)
+        stream = GradientRows(
+            self.features_, atoms_list, targets, self.scale_, counts.shape[1], weights
+        )
+        return rows, stream
+
+    def _fit_rows(self, rows, stream, alphas, groups):
+        has_rows = stream.sizes > 0
+        has_rows[rows.owners] = True
+        folds = make_folds(self.cv, groups, has_rows)
+        n_rows = len(rows) + stream.sizes.sum()
+        ridge = (InMemory if n_rows < len(self.scale_) else Streamed)(rows, stream)
+        self.alpha_, self.noise_, self.cv_results_ = choose_alpha(ridge, stream, folds, alphas)
+        self._keep(ridge.solution)
+
+    def _keep(self, solution):
+        """Coefficients, and what the uncertainty needs, as plain arrays."""
+        coefficients, baselines = solution.coefficients(self.alpha_)
+        self.coef_ = coefficients[0] / self.scale_
+        self._baseline_energies = baselines[0]
+        names = [chemical_symbols[z] for z in self._numbers]
+        self.baseline_ = {name: float(e) for name, e in zip(names, baselines[0], strict=True)}
+        self._solution = {name: getattr(solution, name) for name in Solution.__annotations__}
+
+    def _transform(self, atoms_list):
+        matrix = np.array(self.features_.transform(atoms_list), dtype=float)
+        if not np.isfinite(matrix).all():
+            raise ValueError("The features are not finite for some structures.")
+        return matrix
+
+    def _counts(self, atoms_list):
+        return element_counts(atoms_list, self._numbers)[1]
+
+    def predict(self, X, return_std=False):
+        """Energies of structures.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+        return_std : bool, default=False
+            Whether to return expected errors too.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_structures,)
+            In eV.
+        errors : ndarray of shape (n_structures,)
+            With ``return_std``: standard deviations of the true energies about the predictions, in
+            eV. That of Bayesian linear regression, noise sqrt(1/w^2 + h), with the weight w of an
+            energy (1, or 1/n_atoms with ``energy_per_atom``), the leverage h of the structure, and
+            ``noise_`` such that left-out errors of ``fit`` have their expected size. Infinite where
+            ``fit`` did not determine the energies of the elements.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        check_is_fitted(self)
+        atoms_list = read_container(X)
+        matrix, counts = self._transform(atoms_list), self._counts(atoms_list)
+        energies = matrix @ self.coef_ + counts @ self._baseline_energies
+        if not return_std:
+            return energies
+        solution = Solution(**self._solution)
+        leverages = solution.leverages(matrix / self.scale_, counts, self.alpha_)[0]
+        sizes = np.array([len(atoms) for atoms in atoms_list])
+        own = sizes**2.0 if self.energy_per_atom else 1.0
+        unseen = self.baseline & (counts.sum(axis=1) < sizes)  # elements that were not in fit
+        unknown = unseen | ~np.isfinite(leverages)
+        errors = self.noise_ * np.sqrt(own + np.where(unknown, 0.0, leverages))
+        return energies, np.where(unknown, np.inf, errors)
+
+    def predict_forces(self, X):
+        """Forces on the atoms, the negative gradient of the energy.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        list of ndarray of shape (n_atoms, 3)
+            In eV/angstrom.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the features have no gradients, or for bad input; the message names the structure.
+        """
+        return self._derivatives(X)[0]
+
+    def predict_stress(self, X):
+        """Stresses of periodic structures.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``, periodic in all three directions.
+
+        Returns
+        -------
+        ndarray of shape (n_structures, 6)
+            In eV/angstrom^3, in the order xx, yy, zz, yz, xz, xy; positive under tension, as in
+            ASE.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the features have no gradients, for a structure that is not periodic in three
+            directions, or for bad input; the message names the structure.
+        """
+        for index, atoms in enumerate(read_container(X)):
+            check_periodic(index, atoms)
+        return self._derivatives(X)[1]
+
+    def _derivatives(self, X):
+        """Forces, and stresses (NaN where there is no volume), in one pass."""
+        check_is_fitted(self)
+        atoms_list = read_container(X)
+        cotangents = np.repeat(self.coef_[None], len(atoms_list), axis=0)
+        gradients, strains = backpropagate(self.features_, atoms_list, cotangents)
+        periodic = [atoms.pbc.all() for atoms in atoms_list]
+        volumes = [
+            a.cell.volume if p else np.nan for a, p in zip(atoms_list, periodic, strict=True)
+        ]
+        forces = [-np.asarray(g, dtype=float) for g in gradients]
+        return forces, to_voigt(np.asarray(strains, dtype=float)) / np.array(volumes)[:, None]
+
+    def score(self, X, y=None, sample_weight=None):
+        """Coefficient of determination of the energies.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+        y : array-like of shape (n_structures,), default=None
+            True energies in eV; None takes those of the calculators.
+        sample_weight : array-like of shape (n_structures,), default=None
+            Weights of the structures.
+
+        Returns
+        -------
+        float
+            R^2, at best 1.
+        """
+        energies = read_energies(read_container(X)) if y is None else y
+        return super().score(X, energies, sample_weight)
+
+    def calculator(self):
+        """The fitted model as a calculator of ASE.
+
+        Returns
+        -------
+        sklode.calculator.SklodeCalculator
+        """
+        from .calculator import SklodeCalculator
+
+        return SklodeCalculator(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        tags.target_tags.required = False  # calculators have the energies
+        return tags

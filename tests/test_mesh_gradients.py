@@ -1,0 +1,131 @@
+"""Derivatives of the sum on a mesh: those of the mesh itself, and of the sum that it stands for."""
+
+import numpy as np
+import pytest
+from systems import triclinic
+from test_plane_wave_gradients import (
+    central_difference,
+    moved,
+    random_like,
+    some_weights,
+    unit_strain,
+)
+
+from sklode.physics.mesh_gradients import mesh_backward
+from sklode.physics.mesh_plan import MeshPlan
+from sklode.physics.mesh_sum import MeshSum
+from sklode.physics.multipole_expansion import SolidHarmonicBasis
+from sklode.physics.plane_wave_gradients import plane_wave_backward
+from sklode.physics.plane_wave_kernels import WaveKernels
+from sklode.physics.potential_expansion import potential_expansion
+from sklode.physics.potential_gradients import potential_backward
+from sklode.physics.potentials import SmearedPowerLaw
+from sklode.physics.radial import RadialBasis
+from sklode.physics.structures import Channels, Structure
+from sklode.physics.summation import Plan, Summation
+
+BASES = {
+    "gto": RadialBasis("gto", 2, 2, 2.5),
+    "monomial": RadialBasis("monomial", 2, 1, 2.0),
+    "taylor": SolidHarmonicBasis(3, 2.0),
+}
+LAWS = (SmearedPowerLaw(1, 1.1), SmearedPowerLaw(3, 1.0))
+FINE = Plan(4.5, MeshPlan((30, 27, 25), 14), mode_accuracy=1e-13)
+COARSE = Plan(4.5, MeshPlan((16, 15, 18), 6), mode_accuracy=1e-6)
+THIN = Plan(2.5, MeshPlan((8, 9, 8), 8), mode_accuracy=1e-6)
+
+
+def crystal(n_atoms=5):
+    atoms = triclinic(f"C{n_atoms}", seed=3, size=5.0)
+    return np.array(atoms.cell), atoms.positions
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("plan", [COARSE, THIN], ids=["coarse", "thin"])
+@pytest.mark.parametrize("basis", BASES.values(), ids=BASES)
+def test_positions_as_of_the_mesh_itself(basis, plan, n_channels):
+    cell, positions = crystal()
+    weights, sums = some_weights(5, n_channels), MeshSum(basis, LAWS)
+    cotangents = random_like(sums(cell, plan, positions, weights))
+
+    def product(at):
+        coefficients = sums(cell, plan, at, weights)
+        return [np.array(sum(np.vdot(g, c) for g, c in zip(cotangents, coefficients, strict=True)))]
+
+    forces, _ = mesh_backward(sums, cell, plan, positions, weights, cotangents)
+    expected = [
+        central_difference(lambda size, i=i, x=x: product(moved(positions, i, x, size)))[0]
+        for i, x in np.ndindex(positions.shape)
+    ]
+    scale = np.abs(expected).max()
+    assert np.abs(forces.ravel() - expected).max() <= 2e-8 * scale
+
+
+@pytest.mark.parametrize("basis", BASES.values(), ids=BASES)
+def test_all_as_of_the_direct_sum(basis):
+    cell, positions = crystal()
+    weights, sums = some_weights(5, 2), MeshSum(basis, LAWS)
+    cotangents = random_like(sums(cell, FINE, positions, weights))
+    kernels = WaveKernels(basis, LAWS, FINE, cell)
+    expected = plane_wave_backward(kernels, positions, weights, cotangents)
+    ours = mesh_backward(sums, cell, FINE, positions, weights, cotangents)
+    for mine, theirs in zip(ours, expected, strict=True):
+        assert np.abs(mine - theirs).max() <= 2e-7 * np.abs(theirs).max()
+
+
+def test_left_handed_cells_and_channels_without_atoms():
+    cell, positions = crystal()
+    cell = cell * [[1.0], [-1.0], [1.0]]
+    basis, weights = BASES["gto"], np.insert(some_weights(5, 2), 1, 0.0, axis=1)
+    sums = MeshSum(basis, LAWS)
+    cotangents = random_like(sums(cell, FINE, positions, weights))
+    kernels = WaveKernels(basis, LAWS, FINE, cell)
+    expected = plane_wave_backward(kernels, positions, weights, cotangents)
+    ours = mesh_backward(sums, cell, FINE, positions, weights, cotangents)
+    for mine, theirs in zip(ours, expected, strict=True):
+        assert np.abs(mine - theirs).max() <= 2e-7 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_threads_and_precision_of_the_sum_change_nothing(dtype):
+    cell, positions = crystal(8)
+    structure = Structure(np.full(8, 6), positions, cell, np.ones(3, bool))
+    channels = Channels(np.arange(8) % 2, np.linspace(-1, 1, 8), 2)
+    parameters = {"basis": BASES["gto"], "laws": LAWS, "include_center": True}
+    derivatives = []
+    for how in (
+        Summation(tol=1e-8, k_cutoff=4.5, method="nufft", n_threads=2, dtype=dtype),
+        Summation(tol=1e-8, k_cutoff=4.5, method="direct"),
+    ):
+        coefficients = potential_expansion([structure], channels, summation=how, **parameters)
+        derivatives.append(
+            potential_backward(
+                [structure],
+                channels,
+                summation=how,
+                cotangents=random_like(coefficients),
+                **parameters,
+            )
+        )
+    for mine, theirs in zip(*derivatives, strict=True):
+        assert np.abs(mine - theirs).max() <= 1e-6 * np.abs(theirs).max()
+
+
+def test_strain_against_differences_of_strained_cells():
+    """At a cutoff beyond which nothing is left, so that no k-vector that crosses it matters."""
+    cell, positions = crystal()
+    basis, weights = BASES["monomial"], some_weights(5, 2)
+    plan = Plan(8.0, MeshPlan((40, 40, 40), 14), mode_accuracy=1e-13)
+    sums = MeshSum(basis, LAWS)
+    cotangents = random_like(sums(cell, plan, positions, weights))
+
+    def product(strain):
+        coefficients = sums(cell @ strain, plan, positions @ strain, weights)
+        return [np.array(sum(np.vdot(g, c) for g, c in zip(cotangents, coefficients, strict=True)))]
+
+    _, virial = mesh_backward(sums, cell, plan, positions, weights, cotangents)
+    expected = [
+        central_difference(lambda size, a=a, b=b: product(unit_strain(a, b, size)), 2e-3)[0]
+        for a, b in np.ndindex(3, 3)
+    ]
+    assert np.abs(virial.ravel() - expected).max() <= 1e-7 * np.abs(expected).max()

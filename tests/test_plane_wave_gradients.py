@@ -1,0 +1,407 @@
+"""Derivatives of periodic coefficients against central differences at frozen k-triplets."""
+
+import numpy as np
+import pytest
+from systems import cluster, triclinic
+
+from sklode.physics import potential_expansion as module
+from sklode.physics.kspace import HalfSphere, half_sphere, reciprocal
+from sklode.physics.multipole_expansion import SolidHarmonicBasis, multipole_expansion
+from sklode.physics.multipole_gradients import multipole_backward, multipole_gradients
+from sklode.physics.periodic_expansion import PeriodicExpansion
+from sklode.physics.plane_wave_gradients import plane_wave_backward, plane_wave_jacobian
+from sklode.physics.plane_wave_kernels import WaveKernels
+from sklode.physics.plane_wave_sum import PlaneWaveSum
+from sklode.physics.potential_expansion import potential_expansion
+from sklode.physics.potential_gradients import potential_backward, potential_gradients
+from sklode.physics.potentials import SmearedPowerLaw
+from sklode.physics.radial import RadialBasis
+from sklode.physics.screened import SmearedTable, SmearedYukawa
+from sklode.physics.structures import Channels, Structure
+from sklode.physics.summation import Plan, Summation
+
+STEP = 1e-3
+ACCURACY = 2e-8
+GTO = RadialBasis("gto", 3, 2, 2.5)
+MONOMIALS = RadialBasis("monomial", 2, 3, 2.0)
+TAYLOR = SolidHarmonicBasis(3, 2.0)
+EXPONENTS = (0, 1, 2.5, 3, 6)
+OTHERS = {
+    "Yukawa": SmearedYukawa(0.4, 0.9),
+    "table": SmearedTable((0.0, 1.0, 2.0, 3.0), (1.0, 0.7, 0.2, 0.0), 0.9),
+}
+
+
+def relative_difference(ours, expected):
+    return np.abs(ours - expected).max() / max(np.abs(expected).max(), 1e-30)
+
+
+def central_difference(function, step=STEP):
+    """Of fourth order, of a function that returns a list of arrays."""
+    near = zip(function(step), function(-step), strict=True)
+    far = zip(function(2 * step), function(-2 * step), strict=True)
+    return [
+        (8.0 * (a - b) - (c - d)) / (12.0 * step) for (a, b), (c, d) in zip(near, far, strict=True)
+    ]
+
+
+def moved(positions, atom, axis, size):
+    positions = positions.copy()
+    positions[atom, axis] += size
+    return positions
+
+
+def unit_strain(a, b, size):
+    strain = np.eye(3)
+    strain[a, b] += size
+    return strain
+
+
+def by_position(function, positions):
+    """Differences of every coefficient, shape (..., n_atoms, 3) for each l."""
+    columns = [
+        central_difference(lambda size, i=i, x=x: function(moved(positions, i, x, size)))
+        for i, x in np.ndindex(positions.shape)
+    ]
+    return [np.stack(c, axis=-1).reshape(*c[0].shape, -1, 3) for c in zip(*columns, strict=True)]
+
+
+def by_strain(function):
+    """Differences of every coefficient, shape (..., 3, 3) for each l."""
+    columns = [
+        central_difference(lambda size, a=a, b=b: function(unit_strain(a, b, size)))
+        for a, b in np.ndindex(3, 3)
+    ]
+    return [np.stack(c, axis=-1).reshape(*c[0].shape, 3, 3) for c in zip(*columns, strict=True)]
+
+
+def strained_sphere(sphere, cell):
+    """The same triplets of integers in another cell."""
+    vectors = sphere.integers @ reciprocal(cell)
+    norms = np.linalg.norm(vectors, axis=1)
+    return HalfSphere(sphere.integers, vectors, norms, reciprocal(cell))
+
+
+def some_weights(n_atoms, n_channels, seed=0):
+    """A channel for every atom, or for one channel charges."""
+    rng = np.random.default_rng(seed)
+    if n_channels == 1:
+        return rng.uniform(-1, 1, (n_atoms, 1))
+    return np.eye(n_channels)[np.arange(n_atoms) % n_channels]
+
+
+def random_like(coefficients, seed=3):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=c.shape) for c in coefficients]
+
+
+def contracted(cotangents, jacobian):
+    """The sum over all coefficients of cotangents times their derivatives."""
+    return sum(
+        np.tensordot(g, j, axes=(range(g.ndim), range(g.ndim)))
+        for g, j in zip(cotangents, jacobian, strict=True)
+    )
+
+
+class WaveSum:
+    """The plane-wave part of the coefficients of a crystal on frozen triplets."""
+
+    def __init__(self, basis, laws, n_atoms, n_channels, k_cutoff=3.0):
+        atoms = triclinic(f"C{n_atoms}", seed=n_atoms, size=4.5)
+        self.basis, self.laws, self.k_cutoff = basis, laws, k_cutoff
+        self.cell, self.positions = np.array(atoms.cell), atoms.positions
+        self.weights = some_weights(n_atoms, n_channels)
+        self.sphere = half_sphere(self.cell, k_cutoff)
+
+    def kernels(self):
+        return WaveKernels(self.basis, self.laws, Plan(self.k_cutoff), self.cell)
+
+    def at(self, positions=None, strain=None):
+        strain = np.eye(3) if strain is None else strain
+        positions = (self.positions if positions is None else positions) @ strain
+        cell = self.cell @ strain
+        plan = Plan(self.k_cutoff, sphere=strained_sphere(self.sphere, cell))
+        direct = PlaneWaveSum(self.basis, self.laws)
+        kernels = direct.prepare([cell], [plan])
+        return [c[0] for c in direct(kernels, cell, plan, positions[None], self.weights[None])]
+
+    def assert_derivatives(self):
+        jacobian, strain = plane_wave_jacobian(self.kernels(), self.positions, self.weights)
+        coefficients = self.at()
+        differences = by_position(self.at, self.positions)
+        strained = by_strain(lambda eps: self.at(strain=eps))
+        scale = max(np.abs(d).max() for d in differences)
+        strain_scale = max(np.abs(d).max() for d in strained)
+        for l, c in enumerate(coefficients):
+            assert jacobian[l].shape == (*c.shape, len(self.positions), 3)
+            assert strain[l].shape == (*c.shape, 3, 3)
+            # an atom alone, with its images, feels nothing
+            assert np.abs(jacobian[l] - differences[l]).max() <= ACCURACY * scale + 1e-12
+            assert np.abs(strain[l] - strained[l]).max() <= ACCURACY * strain_scale
+        cotangents = random_like(coefficients)
+        forces, virial = plane_wave_backward(
+            self.kernels(), self.positions, self.weights, cotangents
+        )
+        expected = contracted(cotangents, jacobian), contracted(cotangents, strain)
+        size = max(np.abs(expected[0]).max(), 1e-3)
+        assert np.abs(forces - expected[0]).max() <= 1e-11 * size
+        assert np.abs(forces.sum(axis=0)).max() <= 1e-12 * size
+        assert relative_difference(virial, expected[1]) <= 1e-11
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize("basis", [GTO, MONOMIALS, TAYLOR], ids=["gto", "monomial", "taylor"])
+def test_plane_waves_of_every_basis_and_exponent(basis, exponent):
+    if basis is TAYLOR and exponent == 0:
+        pytest.skip("a density has no multipoles")
+    WaveSum(basis, [SmearedPowerLaw(exponent, 1.0)], 4, 2).assert_derivatives()
+
+
+@pytest.mark.parametrize("n_atoms", range(1, 9))
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_any_number_of_atoms_and_channels(n_atoms, n_channels):
+    basis = RadialBasis("gto", 2, 1, 2.5)
+    WaveSum(basis, [SmearedPowerLaw(1, 0.9)], n_atoms, n_channels).assert_derivatives()
+
+
+@pytest.mark.parametrize("law", OTHERS.values(), ids=OTHERS)
+def test_other_potentials(law):
+    WaveSum(GTO, [law], 3, 1).assert_derivatives()
+
+
+def test_several_potentials():
+    laws = [SmearedPowerLaw(p, s) for p, s in ((0, 0.8), (1, 1.0), (6, 1.2))]
+    WaveSum(RadialBasis("monomial", 3, 4, 2.5), laws, 3, 2, k_cutoff=4.0).assert_derivatives()
+
+
+def test_degree_zero_alone_and_no_waves_at_all():
+    basis = RadialBasis("gto", 1, 0, 2.0)
+    some = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2)
+    some.assert_derivatives()
+    none = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2, k_cutoff=0.5)
+    assert len(none.sphere) == 0
+    jacobian, strain = plane_wave_jacobian(none.kernels(), none.positions, none.weights)
+    forces, virial = plane_wave_backward(
+        none.kernels(), none.positions, none.weights, random_like(some.at())
+    )
+    assert not any(np.any(part) for part in (*jacobian, *strain, forces, virial))
+
+
+def test_an_atom_alone_feels_no_force():
+    alone = WaveSum(GTO, [SmearedPowerLaw(1, 0.7)], 1, 1)
+    jacobian, _ = plane_wave_jacobian(alone.kernels(), alone.positions, alone.weights)
+    assert not any(np.any(part) for part in jacobian)
+
+
+@pytest.mark.parametrize("exponent", [0, 0.7, 1, 2, 2.5, 3, 4, 6, 9])
+def test_slope_of_the_fourier_transform(exponent):
+    law = SmearedPowerLaw(exponent, 0.8)
+    k = np.array([0.02, 0.3, 1.0, 4.0, 9.0])
+    (expected,) = central_difference(lambda size: [law.fourier(k * (1 + size))], 2e-4)
+    np.testing.assert_allclose(law.fourier_slope(k), expected / k, rtol=1e-8)
+
+
+@pytest.mark.parametrize("law", OTHERS.values(), ids=OTHERS)
+def test_slope_of_other_fourier_transforms(law):
+    k = np.array([0.1, 0.5, 1.0, 3.0, 6.0])
+    (expected,) = central_difference(lambda size: [law.fourier(k + size)])
+    np.testing.assert_allclose(law.fourier_slope(k), expected, rtol=1e-8, atol=1e-9)
+
+
+def gap_near(cell, k_cutoff):
+    """A radius in the widest gap between shells of k-vectors, which a strain does not fill."""
+    norms = np.sort(half_sphere(cell, 1.15 * k_cutoff).norms)
+    norms = norms[norms > 0.85 * k_cutoff]
+    widest = np.argmax(np.diff(norms))
+    return float(norms[widest : widest + 2].mean())
+
+
+def as_structure(atoms, strain=None, positions=None):
+    strain = np.eye(3) if strain is None else strain
+    positions = atoms.positions if positions is None else positions
+    cell = np.array(atoms.cell) @ strain
+    return Structure(atoms.numbers, positions @ strain, cell, atoms.pbc.copy())
+
+
+def channels_of(structures, charges=False):
+    """Three elements as channels, or one channel of charges."""
+    n_atoms = sum(len(s) for s in structures)
+    if charges:
+        rng = np.random.default_rng(7)
+        return Channels(np.zeros(n_atoms, int), rng.uniform(-1, 1, n_atoms), 1)
+    elements = np.concatenate([s.numbers for s in structures])
+    index = np.searchsorted([1, 6, 8], elements)
+    return Channels(index, np.ones(n_atoms), 3)
+
+
+def assert_close(ours, expected, accuracy):
+    scale = max(np.abs(e).max() for e in expected)
+    for mine, theirs in zip(ours, expected, strict=True):
+        assert mine.shape == theirs.shape
+        assert np.abs(mine - theirs).max() <= accuracy * scale
+
+
+@pytest.mark.parametrize("charges", [False, True], ids=["species", "charges"])
+def test_uniform_and_own_terms_of_a_periodic_expansion(charges):
+    atoms = triclinic("C2OH", 3, 4.5)
+    laws = [SmearedPowerLaw(6, 1.0), SmearedPowerLaw(0, 0.9)]
+    how = Summation(k_cutoff=gap_near(np.array(atoms.cell), 3.0), method="direct", tol=1e-12)
+    expansion = PeriodicExpansion(
+        GTO,
+        laws,
+        uniform=[law.fourier_at_zero for law in laws],
+        own=np.ones((2, 3)),
+        summation=how,
+    )
+    structure = as_structure(atoms)
+    channels = channels_of([structure], charges)
+
+    def coefficients(positions=None, strain=None):
+        return expansion([as_structure(atoms, strain, positions)], channels)
+
+    jacobian, strain = expansion.jacobian(structure, channels)
+    assert_close(jacobian, by_position(coefficients, atoms.positions), ACCURACY)
+    assert_close(strain, by_strain(lambda eps: coefficients(strain=eps)), ACCURACY)
+    cotangents = random_like(coefficients())
+    forces, virial = expansion.backward([structure], channels, cotangents)
+    assert relative_difference(forces, contracted(cotangents, jacobian)) <= 1e-11
+    assert relative_difference(virial[0], contracted(cotangents, strain)) <= 1e-11
+
+
+def test_structures_without_atoms_that_act():
+    structure = as_structure(triclinic("C2", 3, 4.5))
+    channels = Channels(np.full(2, -1), np.ones(2), 2)
+    expansion = PeriodicExpansion(
+        GTO, [SmearedPowerLaw(6, 1.0)], uniform=[1.0], summation=Summation()
+    )
+    jacobian, strain = expansion.jacobian(structure, channels)
+    cotangents = random_like(expansion([structure], channels))
+    derivatives = expansion.backward([structure], channels, cotangents)
+    assert not any(np.any(part) for part in (*jacobian, *strain, *derivatives))
+
+
+class Potential:
+    """``potential_expansion`` of one structure as a function of its positions and a strain."""
+
+    def __init__(self, atoms, basis, laws, charges=False, **how):
+        self.atoms = atoms
+        self.parameters = {"basis": basis, "laws": laws, "include_center": False, **how}
+        self.structure = as_structure(atoms)
+        self.channels = channels_of([self.structure], charges)
+
+    def at(self, positions=None, strain=None):
+        structure = as_structure(self.atoms, strain, positions)
+        return potential_expansion([structure], self.channels, **self.parameters)
+
+    def assert_derivatives(self, accuracy, strain_accuracy=None):
+        jacobian, strain = potential_gradients(self.structure, self.channels, **self.parameters)
+        assert_close(jacobian, by_position(self.at, self.atoms.positions), accuracy)
+        differences = by_strain(lambda eps: self.at(strain=eps))
+        assert_close(strain, differences, strain_accuracy or accuracy)
+        cotangents = random_like(self.at())
+        forces, virial = potential_backward(
+            [self.structure], self.channels, **self.parameters, cotangents=cotangents
+        )
+        assert relative_difference(forces, contracted(cotangents, jacobian)) <= 1e-11
+        assert relative_difference(virial[0], contracted(cotangents, strain)) <= 1e-11
+
+
+@pytest.mark.parametrize("charges", [False, True], ids=["species", "charges"])
+@pytest.mark.parametrize("width", [None, 0.8], ids=["all", "exterior"])
+def test_potential_of_a_crystal(width, charges):
+    atoms = triclinic("C2OH", 3, 4.5)
+    laws = (SmearedPowerLaw(1, 1.0), SmearedPowerLaw(3, 1.0))
+    how = Summation(k_cutoff=gap_near(np.array(atoms.cell), 3.0), method="direct", tol=1e-10)
+    basis = RadialBasis("monomial", 2, 2, 2.0)
+    potential = Potential(atoms, basis, laws, charges, summation=how, exterior_width=width)
+    # a potential of twice the smearing, so that all that pairs correct is of short range
+    potential.assert_derivatives(1e-7 if width else ACCURACY)
+
+
+def test_potential_that_is_split(monkeypatch):
+    monkeypatch.setattr(module, "split_smearing", lambda *_, lowest, **__: 1.5 * lowest)
+    atoms = triclinic("COH", 3, 4.5)
+    how, laws = Summation(tol=1e-8, method="direct"), (SmearedPowerLaw(1, 0.9),)
+    basis = RadialBasis("monomial", 2, 1, 2.0)
+    potential = Potential(atoms, basis, laws, summation=how)
+    sums = module.periodic_potential(basis, laws, False, None, how)
+    (split,) = sums.splits([potential.structure], potential.channels)
+    assert split is not None
+    potential.assert_derivatives(1e-7, 1e-5)
+
+
+def test_potential_of_a_crystal_on_a_mesh():
+    atoms = triclinic("C4O2H2", 3, 6.0)
+    how = Summation(tol=1e-9, k_cutoff=5.0, method="nufft")
+    potential = Potential(
+        atoms, RadialBasis("gto", 2, 1, 2.0), (SmearedPowerLaw(1, 1.0),), summation=how
+    )
+    jacobian, _ = potential_gradients(
+        potential.structure, potential.channels, **potential.parameters
+    )
+    (expected,) = [
+        central_difference(lambda size: potential.at(moved(atoms.positions, 2, 1, size)), 2e-2)
+    ]
+    assert_close([j[..., 2, 1] for j in jacobian], expected, 1e-6)
+
+
+def test_batches_are_their_structures_one_by_one():
+    crystals = [triclinic("C2OH", 3, 4.5), triclinic("CO", 4, 4.0), triclinic("C2OH", 3, 4.5)]
+    crystals[2].positions += np.random.default_rng(0).normal(scale=0.1, size=(4, 3))
+    molecule = cluster("COH2")
+    molecule.pbc = False
+    structures = [as_structure(a) for a in (crystals[0], molecule, *crystals[1:])]
+    channels = channels_of(structures)
+    parameters = {
+        "basis": RadialBasis("monomial", 2, 1, 2.0),
+        "laws": (SmearedPowerLaw(1, 1.0), SmearedPowerLaw(6, 1.0)),
+        "include_center": True,
+        "summation": Summation(tol=1e-8),
+    }
+    for width in (None, 0.5):
+        parameters["exterior_width"] = width
+        cotangents = random_like(potential_expansion(structures, channels, **parameters))
+        forces, virial = potential_backward(
+            structures, channels, **parameters, cotangents=cotangents
+        )
+        start = 0
+        for number, structure in enumerate(structures):
+            own = slice(start, start + len(structure))
+            start = own.stop
+            jacobian, strain = potential_gradients(structure, channels.of(own), **parameters)
+            parts = [g[own] for g in cotangents]
+            assert relative_difference(forces[own], contracted(parts, jacobian)) <= 1e-11
+            assert relative_difference(virial[number], contracted(parts, strain)) <= 1e-11
+
+
+@pytest.mark.parametrize("repeats", [True, False], ids=["crystal", "molecule"])
+def test_multipoles(repeats):
+    atoms = triclinic("C2OH", 3, 4.5) if repeats else cluster("C2OH", size=6.0)
+    structure = as_structure(atoms)
+    channels = channels_of([structure])
+    exponents = [1, 3]
+    parameters = {
+        "cutoff": 2.0,
+        "width": 0.8,
+        "summation": Summation(tol=1e-10, k_cutoff=5.0, method="direct"),
+    }
+    sizes = (exponents, 2, 2)
+
+    def multipoles(positions=None, strain=None):
+        moved = [as_structure(atoms, strain, positions)]
+        return multipole_expansion(moved, channels, *sizes, **parameters)
+
+    jacobian, strain = multipole_gradients(structure, channels, *sizes, **parameters)
+    differences = (
+        by_position(multipoles, atoms.positions),
+        by_strain(lambda eps: multipoles(strain=eps)),
+    )
+    for ours, expected in zip((jacobian, strain), differences, strict=True):
+        for mine, theirs in zip(ours, expected, strict=True):
+            assert_close([mine], [theirs], 1e-6)
+    cotangents = random_like(multipoles())
+    forces, virial = multipole_backward(
+        [structure], channels, *sizes, **parameters, cotangents=cotangents
+    )
+    assert relative_difference(forces, contracted(cotangents, jacobian)) <= 1e-11
+    assert relative_difference(virial[0], contracted(cotangents, strain)) <= 1e-11

@@ -1,0 +1,153 @@
+"""Gradients of all transformers by central differences of their rows."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from sklearn.pipeline import make_pipeline, make_union
+from systems import cluster, triclinic
+
+from sklode import (
+    BlockScaler,
+    Composition,
+    DensityProjector,
+    InteractionFeatures,
+    LongRangePotential,
+    MultipoleFeatures,
+    PowerSpectrum,
+)
+from sklode.gradients import backpropagate, transform_gradients, transform_strain_gradients
+
+STEP = 2e-4
+DENSITY = DensityProjector(cutoff=3.5, n_max=3, l_max=2)
+# many k-vectors, so that none of weight enters or leaves the sphere under strain
+FAR = {"cutoff": 2.0, "l_max": 2, "smearing": 1.0, "k_cutoff": 8.0}
+POTENTIAL = LongRangePotential(1, **FAR)
+
+
+def structures():
+    isolated, periodic = cluster("C2O2H3", size=5.0), triclinic("C3O2H2")
+    for number, atoms in enumerate((isolated, periodic)):
+        rng = np.random.default_rng(number)
+        atoms.set_initial_charges(rng.normal(size=len(atoms)))
+        atoms.set_array("fragment", np.arange(len(atoms)) % 2)
+    return [isolated, periodic]
+
+
+def moved(atoms, atom, axis, step):
+    out = atoms.copy()
+    out.positions[atom, axis] += step
+    return out
+
+
+def strained(atoms, a, b, step):
+    out = atoms.copy()
+    deformation = np.eye(3)
+    deformation[a, b] += step
+    out.set_cell(atoms.cell[:] @ deformation)
+    out.positions = atoms.positions @ deformation
+    return out
+
+
+def differences(transformer, change):
+    """Fourth-order central difference of the row of ``change(step)``."""
+    factors = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}
+    rows = transformer.transform([change(n * STEP) for n in factors])
+    return np.tensordot(list(factors.values()), np.asarray(rows), axes=1) / STEP
+
+
+CASES = {
+    "density": DENSITY,
+    "density, monomials": DensityProjector(3.5, 2, 2, radial_basis="monomial", cutoff_width=1.0),
+    "density, means, split": DensityProjector(3.0, 2, 1, pooling="mean", center_species="split"),
+    "density, coefficients": DensityProjector(3.0, 2, 2, invariants=None),
+    "density, radial": DensityProjector(3.0, 2, 2, invariants="radial_spectrum"),
+    "potential": POTENTIAL,
+    "potentials": LongRangePotential([0, 2.5, 6], n_max=2, radial_basis="gto", **FAR),
+    "potential, coefficients": LongRangePotential([3, 1], invariants=None, **FAR),
+    "potential of charges": LongRangePotential(1, charges="initial_charges", **FAR),
+    "exterior": LongRangePotential(
+        6, cutoff=2.0, l_max=2, smearing=1.0, exterior=True, tol=1e-11
+    ),
+    "split sum": LongRangePotential(1, cutoff=2.0, l_max=2, smearing=0.3, tol=1e-9),
+    "multipoles": MultipoleFeatures([1, 3.5], cutoff=2.0, l_max=2, tol=1e-11),
+    "multipoles, coefficients": MultipoleFeatures(1, cutoff=2.0, l_max=2, n_max=2, tol=1e-11,
+                                                  invariants=None),
+    "rho x rho": PowerSpectrum(DENSITY),
+    "rho x V": PowerSpectrum(DENSITY, POTENTIAL),
+    "rho x V, means, split": PowerSpectrum(
+        DENSITY, POTENTIAL, pooling="mean", center_species="split"
+    ),
+    "rho x M": PowerSpectrum(DENSITY, MultipoleFeatures(1, cutoff=2.0, l_max=2, tol=1e-11)),
+    "interaction": InteractionFeatures(PowerSpectrum(DENSITY, POTENTIAL)),
+    "interaction of a union": InteractionFeatures(make_union(Composition(), DENSITY)),
+    "composition": Composition(),
+    "union": make_union(Composition(), make_pipeline(DENSITY, BlockScaler()), POTENTIAL),
+}  # fmt: skip
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request):
+    X = structures()
+    return CASES[request.param].fit(X), X
+
+
+def assert_close(found, expected, scale):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * scale + 1e-12)
+
+
+def test_positions(case):
+    transformer, X = case
+    for atoms, gradients in zip(X, transform_gradients(transformer, X), strict=True):
+        assert gradients.shape == (len(atoms), 3, transformer.transform(X).shape[1])
+        expected = np.array(
+            [
+                [differences(transformer, lambda h, i=i, x=x, a=atoms: moved(a, i, x, h))
+                 for x in range(3)]
+                for i in range(0, len(atoms), 3)
+            ]
+        )  # fmt: skip
+        assert_close(gradients[::3], expected, np.abs(expected).max())
+        np.testing.assert_allclose(
+            gradients.sum(axis=0), 0.0, atol=1e-9 * np.abs(gradients).max() + 1e-12
+        )
+
+
+def test_strain(case):
+    transformer, X = case
+    for atoms, gradients in zip(X, transform_strain_gradients(transformer, X), strict=True):
+        for a, b in ((0, 0), (0, 2), (2, 1)):
+            expected = differences(transformer, lambda h, a=a, b=b, s=atoms: strained(s, a, b, h))
+            assert_close(gradients[a, b], expected, np.abs(gradients).max())
+
+
+def test_reverse_pass(case):
+    transformer, X = case
+    n_features = transformer.transform(X).shape[1]
+    factors = np.random.default_rng(0).normal(size=(2, n_features))
+    positions, strain = backpropagate(transformer, X, factors)
+    full, full_strain = (
+        transform_gradients(transformer, X),
+        transform_strain_gradients(transformer, X),
+    )
+    for found, gradients, c in zip(positions, full, factors, strict=True):
+        expected = gradients @ c
+        np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(expected).max() + 1e-12)
+    expected = np.einsum("sabf,sf->sab", full_strain, factors)
+    np.testing.assert_allclose(strain, expected, atol=1e-9 * np.abs(expected).max() + 1e-12)
+
+
+def test_ignored_elements_do_not_act():
+    seen, mixed = Atoms("H2", [[0, 0, 0], [0, 0, 0.8]]), Atoms("H2C", np.eye(3))
+    for transformer in (DENSITY, POTENTIAL, PowerSpectrum(DENSITY, POTENTIAL)):
+        fitted = transformer.set_params(
+            **{key: "ignore" for key in transformer.get_params() if key.endswith("handle_unknown")}
+        ).fit([seen])
+        gradients = fitted.transform_gradients([mixed])[0]
+        assert np.abs(gradients[:2]).max() > 0
+        assert not gradients[2].any()
+
+
+def test_wrong_factors_are_refused():
+    X = structures()
+    with pytest.raises(ValueError, match=r"cotangents must have shape \(2, "):
+        DENSITY.fit(X).backpropagate(X, np.zeros((2, 1)))
