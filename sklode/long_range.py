@@ -96,9 +96,9 @@ class LongRangePotential(FarFieldProjector):
     the number of atoms N of a structure as N^2 with matrix products and as N log N on a mesh.
     Memory, beside the result: one kernel, the number of k-vectors times (l_max + 1)^2 n_max numbers
     for each exponent, or on a mesh some ten numbers a channel and mesh point; both grow with the
-    volume. Structures are handled in chunks of about a thousand atoms. Partly periodic structures are refused. Without ``include_center``
-    the own potential of an atom is subtracted, which leaves its rounding error: 1e-16 times
-    (2 sigma^2)^(-p/2), felt for steep potentials in sparse cells.
+    volume. Structures are handled in chunks of about a thousand atoms. Partly periodic structures
+    are refused. Without ``include_center`` the own potential of an atom is subtracted, which leaves
+    its rounding error: 1e-16 times (2 sigma^2)^(-p/2), felt for steep potentials in sparse cells.
 
     References
     ----------

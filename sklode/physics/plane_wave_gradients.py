@@ -11,7 +11,7 @@ import numpy as np
 from .kspace import PhaseTables
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_PAIR_BLOCK = 2**18  # products of phases of pairs held at once
+_PAIR_BLOCK = 2**18  # numbers held at once for all coefficients
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
@@ -35,7 +35,7 @@ def plane_wave_backward(kernels, positions, weights, cotangents):
     strain : ndarray of shape (3, 3)
         Derivatives with respect to eps_ab of r_b -> r_b + sum_a r_a eps_ab.
     """
-    forces, strain, value = np.zeros_like(positions), np.zeros((3, 3)), 0.0
+    forces, strain, value = np.zeros(positions.shape), np.zeros((3, 3)), 0.0
     acting = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, acting]
     columns = kernels.columns([c[:, :, :, acting] for c in cotangents])
@@ -81,37 +81,42 @@ def plane_wave_jacobian(kernels, positions, weights):
     strain : list of ndarray
         For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, 3, 3).
     """
-    n_atoms, n_channels = weights.shape
-    first, second = np.triu_indices(n_atoms, 1)
-    widths = [sum(map(kernels.width, kernels.degrees(parity))) for parity in (0, 1)]
-    of_pairs = [np.zeros((len(first), 3 * width)) for width in widths]
-    of_strain = [np.zeros((n_atoms * n_channels, 9 * width)) for width in widths]
-    n_rows = max(len(first), n_atoms * n_channels, 9 * sum(widths))
-    for points, phases in _phases(positions, kernels, max(_FEWEST, _PAIR_BLOCK // n_rows)):
+    return _by_positions(kernels, positions, weights), _by_strain(kernels, positions, weights)
+
+
+def _by_positions(kernels, positions, weights):
+    """Derivatives by the positions, from those of pairs i < j of atoms of weight 1."""
+    first, second = np.triu_indices(len(positions), 1)
+    sums = [np.zeros((len(first), 3 * width)) for width in kernels.widths]
+    for points, phases in _phases(positions, kernels, _step(len(first))):
         vectors = kernels.sphere.vectors[points]
         differences = phases[:, first] * phases[:, second].conj()
+        for parity, waves in enumerate((differences.imag, -differences.real)):
+            along = vectors[:, :, None] * kernels.values(points, parity)[:, None]
+            sums[parity] += np.ascontiguousarray(waves).T @ along.reshape(len(along), -1)
+    shapes = [(len(first), 3, width) for width in kernels.widths]
+    sums = [total.reshape(shape) for total, shape in zip(sums, shapes, strict=True)]
+    return [
+        _of_all_atoms(part, (-1.0) ** (l + 1), weights)
+        for l, part in enumerate(kernels.by_degree(sums))
+    ]
+
+
+def _by_strain(kernels, positions, weights):
+    """Derivatives by the strain: of the kernels and of the volume, as the phases stay."""
+    sums = [np.zeros((weights.size, 9 * width)) for width in kernels.widths]
+    for points, phases in _phases(positions, kernels, _step(9 * sum(kernels.widths))):
+        vectors = kernels.sphere.vectors[points]
         factors = (phases @ weights.astype(complex)).conj()
         waves = (phases[:, :, None] * factors[:, None]).reshape(len(phases), -1)
-        pair_parts = differences.imag, -differences.real
-        for parity, (pairs, own) in enumerate(
-            zip(pair_parts, (waves.real, waves.imag), strict=True)
-        ):
-            kernel = kernels.values(points, parity)
-            along = vectors[:, :, None] * kernel[:, None]
-            of_pairs[parity] += np.ascontiguousarray(pairs).T @ along.reshape(len(phases), -1)
-            strained = kernels.gradients(points, parity)[:, :, None] * vectors[:, None, :, None]
-            strained += np.eye(3)[..., None] * kernel[:, None, None]
-            of_strain[parity] -= np.ascontiguousarray(own).T @ strained.reshape(len(phases), -1)
-    of_pairs = [p.reshape(len(first), 3, n) for p, n in zip(of_pairs, widths, strict=True)]
-    of_strain = [
-        s.reshape(n_atoms, n_channels, 3, 3, n) for s, n in zip(of_strain, widths, strict=True)
-    ]
-    moved = [
-        _of_all_atoms(part, (-1.0) ** (l + 1), weights)
-        for l, part in enumerate(kernels.by_degree(of_pairs))
-    ]
-    strain = [part.transpose(0, 4, 5, 1, 6, 2, 3) for part in kernels.by_degree(of_strain)]
-    return moved, [np.ascontiguousarray(part) for part in strain]
+        for parity, part in enumerate((waves.real, waves.imag)):
+            slopes = kernels.gradients(points, parity)[:, :, None] * vectors[:, None, :, None]
+            slopes += np.eye(3)[..., None] * kernels.values(points, parity)[:, None, None]
+            sums[parity] -= np.ascontiguousarray(part).T @ slopes.reshape(len(slopes), -1)
+    shapes = [(*weights.shape, 3, 3, width) for width in kernels.widths]
+    sums = [total.reshape(shape) for total, shape in zip(sums, shapes, strict=True)]
+    strain = [part.transpose(0, 4, 5, 1, 6, 2, 3) for part in kernels.by_degree(sums)]
+    return [np.ascontiguousarray(part) for part in strain]
 
 
 def _of_all_atoms(of_pairs, swapped, weights):
@@ -146,6 +151,11 @@ def _phases(positions, kernels, step):
         tables = PhaseTables(positions, kernels.sphere)
         for points in _blocks(len(kernels), step):
             yield points, tables.phases(points)
+
+
+def _step(n_numbers):
+    """How many k-vectors are handled at once, each with so many numbers."""
+    return max(_FEWEST, _PAIR_BLOCK // max(n_numbers, 1))
 
 
 def _blocks(length, step):

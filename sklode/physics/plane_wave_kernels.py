@@ -29,6 +29,7 @@ class WaveKernels:
     def __init__(self, basis, laws, plan, cell):
         self.sphere = half_sphere(cell, plan.k_cutoff) if plan.sphere is None else plan.sphere
         self.l_max, self.shape = basis.l_max, (len(laws), basis.n_max)
+        self.widths = [sum(map(self.width, self.degrees(parity))) for parity in (0, 1)]
         k = self.sphere.norms
         self._directions = self.sphere.vectors / k[:, None]
         fourier = np.stack([law.fourier(k) for law in laws], axis=1)
