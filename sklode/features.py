@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
@@ -35,6 +36,12 @@ class Block:
 
 def coefficient_table(blocks, l_max):
     """Rows (species, n, l, m) of the equivariant coefficients themselves."""
+    # a copy, since tables are asked for at every step of a simulation, and users may change them
+    return _coefficient_table(tuple(blocks), int(l_max)).copy()
+
+
+@lru_cache(maxsize=64)
+def _coefficient_table(blocks, l_max):
     rows = [
         {**_identity(block), "species": species, "n": n, "l": l, "m": m}
         for block in blocks
@@ -63,6 +70,12 @@ def power_spectrum_table(pairs, l_max):
     ``pairs`` holds (left, right); right is left for the spectrum of a field with itself, which has
     each unordered pair of species once.
     """
+    # a copy, since tables are asked for at every step of a simulation, and users may change them
+    return _power_spectrum_table(tuple(pairs), int(l_max)).copy()
+
+
+@lru_cache(maxsize=64)
+def _power_spectrum_table(pairs, l_max):
     rows = [
         {
             **_pair_identity(left, right),

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from systems import FCC, FIXED_EXAMPLES, cells, is_solid, triclinic
 
+from sklode import LongRangePotential
 from sklode.physics.kspace import PhaseTables, half_sphere, reciprocal
 from sklode.physics.potentials import SmearedPowerLaw
 from sklode.physics.truncation import KSpaceTail
@@ -134,3 +135,14 @@ class TestTail:
         accuracies = (1e-2, 1e-4, 1e-6, 1e-8, 0.0)
         cutoffs = [tail.cutoff(a * scale, self.ONE_AND_FOUR) for a in accuracies]
         assert (np.diff(cutoffs) > 0).all()
+
+
+@pytest.mark.parametrize("exponent", [1, (1, 6)])
+def test_a_sphere_without_vectors_leaves_the_uniform_term(exponent):
+    atoms = triclinic()
+    lode = LongRangePotential(exponent, k_cutoff=0.01, include_center=True, invariants=None)
+    rows = lode.fit([atoms]).transform_atoms([atoms])
+    degrees = lode.feature_table_["l"].to_numpy()
+    assert not rows[:, degrees > 0].any()
+    assert rows[:, degrees == 0].any() == (exponent != 1)
+    assert not lode.transform_gradients([atoms])[0].any()

@@ -111,7 +111,8 @@ class PlaneWaveSum:
         vectors = np.concatenate([sphere.vectors for sphere in spheres])
         volumes = np.abs(np.linalg.det(np.stack(cells)))
         prefactors = np.repeat(8.0 * np.pi / volumes, sizes)[:, None]
-        integrals = self._basis.plane_waves(norms).reshape(len(norms), -1, self._basis.n_max)
+        shape = (len(norms), self._basis.l_max + 1, self._basis.n_max)
+        integrals = self._basis.plane_waves(norms).reshape(shape)
         fourier = np.stack([law.fourier(norms) for law in self._laws], axis=1) * prefactors
         harmonics = spherical_harmonics(vectors, self._basis.l_max)
         parities = []
@@ -123,7 +124,8 @@ class PlaneWaveSum:
                 sign, width = (-1.0) ** ((l + 1) // 2), (2 * l + 1) * radial[l].count
                 functions = radial[l](norms, integrals[:, l], fourier)[:, None, :]
                 angular = sign * harmonics[:, degree_slice(l), None]
-                target = kernel[:, filled : filled + width].reshape(len(norms), 2 * l + 1, -1)
+                target = kernel[:, filled : filled + width]
+                target = target.reshape(len(norms), 2 * l + 1, radial[l].count)
                 np.multiply(angular, functions, out=target, casting="same_kind")
                 filled += width
             parities.append(np.split(kernel, np.cumsum(sizes)[:-1]))
@@ -145,7 +147,8 @@ class _Functions:
         self.count = count
 
     def __call__(self, k, integrals, fourier):
-        return (integrals[:, None, :] * fourier[:, :, None]).reshape(len(k), -1)
+        products = integrals[:, None, :] * fourier[:, :, None]
+        return products.reshape(len(k), products.shape[1] * products.shape[2])
 
     def expand(self, sums):
         return sums

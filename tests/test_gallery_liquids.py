@@ -1,0 +1,41 @@
+"""Gallery scripts with forces still find what their pages say, on parts of their data."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import the script of this name, if its files are there."""
+
+    def import_script(name, *files):
+        missing = [file for file in files if not (DATA / file).exists()]
+        if missing:
+            pytest.skip(f"no {missing} in {DATA}")
+        pytest.importorskip("matplotlib").use("Agg")
+        monkeypatch.syspath_prepend(ROOT / "docs" / "gallery")
+        sys.modules.pop(name, None)
+        return importlib.import_module(name)
+
+    return import_script
+
+
+def test_water(script, tmp_path):
+    """Every second frame of water; the page has all, and salt water."""
+    liquids = script("forces_liquids", "water_rpbe_d3.xyz")
+    figure = tmp_path / "liquids.png"
+    rows = liquids.main(DATA, figure, systems=["water"], every=2)["water"]
+    assert figure.stat().st_size < 150e3
+    assert len({row["columns"] for name, row in rows.items() if name != "local"}) == 1
+    rho = rows["+ rho, 6 A"]
+    for name in ("+ V, p = 1", "+ V, p = 6"):
+        assert rows[name]["forces"] < 0.95 * rho["forces"]
+        assert rows[name]["energy"] < 0.9 * rho["energy"]
