@@ -1,4 +1,4 @@
-"""A learnt ionic crystal: molecular dynamics, relaxation, and the saved model in another process."""
+"""A learnt ionic crystal: molecular dynamics, relaxation, and the saved model elsewhere."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def rock_salt(seed, displacement=0.15, strain=0.03):
 
 
 def energy_and_forces(atoms):
-    """Charges of one and a repulsion 1/r^9 between all atoms, lattice sums converged to rounding."""
+    """Unit charges, and a repulsion 1/r^9 between all atoms: lattice sums converged to rounding."""
     charges = np.where(atoms.numbers == 11, 1.0, -1.0)
     energy, forces = 0.0, 0.0
     for p, weights, scale in ((1, charges, 14.3996), (9, np.ones(len(atoms)), REPULSION / 9)):

@@ -39,3 +39,27 @@ def test_water(script, tmp_path):
     for name in ("+ V, p = 1", "+ V, p = 6"):
         assert rows[name]["forces"] < 0.95 * rho["forces"]
         assert rows[name]["energy"] < 0.9 * rho["energy"]
+
+
+def test_carbon_chains(script):
+    """Every chain, trained together and apart."""
+    rows = script("charge_transfer", "carbon_chain_4g.xyz").chains(DATA)
+    for kind in ("C10H2", "C10H3+"):
+        local, far = rows["local", kind], rows["+ V, p = 1", kind]
+        wide = rows["+ rho, 6 A", kind]
+        assert far["F together"] < 0.75 * local["F together"]
+        assert far["F together"] > 1.25 * far["F apart"]
+        assert wide["F together"] < 1.3 * far["F together"]
+        assert far["E together"] > 1.2 * local["E together"]
+    assert rows["+ rho, 6 A", "C10H2"]["F apart"] < 0.5 * rows["+ V, p = 1", "C10H2"]["F apart"]
+
+
+def test_gold(script):
+    """Twelve frames, without the wide local model."""
+    names = ("local", "+ V, p = 1")
+    rows = script("charge_transfer", "au2_mgo_4g.xyz").gold(DATA, names)
+    for kind in ("doped", "undoped"):
+        local, far = rows["local", kind], rows["+ V, p = 1", kind]
+        assert far["F on all"] < 0.85 * local["F on all"]
+        assert far["F on Au"] > local["F on Au"]
+    assert rows["+ V, p = 1", "undoped"]["E"] > rows["local", "undoped"]["E"]
