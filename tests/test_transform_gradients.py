@@ -147,6 +147,25 @@ def test_ignored_elements_do_not_act():
         assert not gradients[2].any()
 
 
+def test_a_central_element_that_a_structure_lacks():
+    water, methane = (
+        Atoms("OH2", [[0, 0, 0], [0.6, 0.8, 0], [-0.6, 0.8, 0]]),
+        Atoms("CH", [[0, 0, 0], [0, 0, 1.1]]),
+    )
+    rho = DensityProjector(2.0, 2, 1)
+    for transformer in (
+        DensityProjector(2.0, 2, 1, center_species="split"),
+        PowerSpectrum(rho, POTENTIAL, center_species="split"),
+        DensityProjector(2.0, 2, 1, center_species="split", invariants=None),
+    ):
+        fitted = transformer.fit([water, methane])
+        (gradients,) = fitted.transform_gradients([water])
+        expected = differences(fitted, lambda h: moved(water, 1, 0, h))
+        assert_close(gradients[1, 0], expected, np.abs(expected).max())
+        (positions,), _ = fitted.backpropagate([water], np.ones((1, gradients.shape[2])))
+        np.testing.assert_allclose(positions, gradients.sum(axis=2), atol=1e-9)
+
+
 def test_wrong_factors_are_refused():
     X = structures()
     with pytest.raises(ValueError, match=r"cotangents must have shape \(2, "):

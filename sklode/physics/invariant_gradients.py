@@ -46,7 +46,9 @@ def power_spectrum_jacobian(left, right, slopes, n_channels, groups):
 
 def _sum_products(values, slopes, width):
     """Sum over atoms and m of values (n_left) times slopes, (n_left, width, n_directions)."""
-    return (values.T @ slopes.reshape(len(values), -1)).reshape(values.shape[1], width, -1)
+    n_directions = slopes.shape[3]
+    flat = slopes.reshape(len(values), width * n_directions)  # sizes in full: groups may be empty
+    return (values.T @ flat).reshape(values.shape[1], width, n_directions)
 
 
 def power_spectrum_backward(left, right, n_channels, groups, cotangents):

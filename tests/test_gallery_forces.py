@@ -1,0 +1,47 @@
+"""Gallery scripts that learn forces still find what their pages say."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the script of this name and see that it draws; return its numbers."""
+
+    def run_script(name, file):
+        if not (DATA / file).exists():
+            pytest.skip(f"no {file} in {DATA}")
+        pytest.importorskip("matplotlib").use("Agg")
+        monkeypatch.syspath_prepend(ROOT / "docs" / "gallery")
+        sys.modules.pop(name, None)
+        figure = tmp_path / f"{name}.png"
+        numbers = importlib.import_module(name).main(data_home=DATA, figure=figure)
+        assert figure.stat().st_size < 150e3
+        return numbers
+
+    return run_script
+
+
+def test_forces_ion_pairs(run):
+    rows = run("forces_ion_pairs", "charge_charge_dimers.xyz")
+    chosen = rows["field of charges"]
+    assert chosen["energy"] < 0.075
+    assert chosen["forces"] < 0.13
+    assert chosen["energy"] < 0.3 * rows["local"]["energy"]
+
+
+def test_forces_exfoliation(run):
+    rows = run("forces_exfoliation", "phosphorus_exfoliation.xyz")
+    assert rows["chosen"] == "f = 0.3"
+    assert rows["f = 0.3"]["energy"] < 0.7
+    assert rows["f = 0.3"]["forces"] < 6.5
+    assert rows["f = 3"]["forces"] < 2.4 < rows["last forces"]
+    assert rows["local"]["energy"] > 10
