@@ -41,6 +41,16 @@ def test_water(script, tmp_path):
         assert rows[name]["energy"] < 0.9 * rho["energy"]
 
 
+def test_salt_water(script):
+    """Every eighth frame and three of the models."""
+    liquids = script("forces_liquids", "nacl_water_revpbe0_d3.xyz")
+    names = ("+ rho, 4 A", "+ V, p = 1", "+ V, p = 1, far")
+    rows = liquids.main(DATA, systems=["NaCl in water"], every=2, names=names)["NaCl in water"]
+    near, whole, far = (rows[name]["forces"] for name in names)
+    assert whole < 0.97 * near
+    assert whole < far
+
+
 def test_carbon_chains(script):
     """Every chain, trained together and apart."""
     rows = script("charge_transfer", "carbon_chain_4g.xyz").chains(DATA)

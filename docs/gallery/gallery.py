@@ -11,6 +11,7 @@ ALPHAS = 10.0 ** np.arange(-8, 3)
 _RAW = "https://raw.githubusercontent.com"
 _REFDATA = "aoterodelaroza/refdata, commit f96148aa1739077c55b394b4c9d7e4f42f65dce0"
 _PSI4 = f"{_RAW}/psi4/psi4/886caaabe23dd7c3cefc1210c0813f5bf9cd6282/psi4/share/psi4/databases"
+_N2P2 = f"{_RAW}/CompPhysVienna/n2p2/61daa0dfd065c842eaabc40ab283658510e066a5/examples/nnp-train"
 _SOURCES = {
     "bfdb_dimer_classes.xyz": (
         f"{_RAW}/BingqingCheng/cace-lr-fit/d7bd8c86b70edb15bd8358fe44da89ae77815247/"
@@ -24,6 +25,16 @@ _SOURCES = {
         f"{_RAW}/haoran-ni/MasterThesis/70bb0fc57589c51827f8bc642f599a4306661357/"
         "exfoliation_data_set/exfoliation_mbd_reference.xyz"
     ),
+    "water_rpbe_d3.xyz": (
+        f"{_RAW}/ChengUCB/les_fit/f9937a51f699c506bff91c077f70340e7d1924b2/"
+        "data-benchmark/test-H2O_RPBE-D3.xyz"
+    ),
+    "nacl_water_revpbe0_d3.xyz": (
+        f"{_RAW}/niamhon/nacl-water/459f90fdce1e68647f1acfa9ef43f4e8b00e69e3/"
+        "data-sets/revPBE0-D3/BP-NNP/gen3.data"
+    ),
+    "carbon_chain_4g.xyz": f"{_N2P2}/Carbon_chain_4G/input.data",
+    "au2_mgo_4g.xyz": f"{_N2P2}/AlAuMgO_4G/input.data",
 }
 
 
