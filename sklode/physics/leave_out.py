@@ -6,6 +6,8 @@ import numpy as np
 
 from .ridge import DualRidge, NormalEquations, PrimalRidge, stack
 
+_REFIT = 5.0  # cost of an eigendecomposition, in cubes of the number of columns
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -76,7 +78,9 @@ class Streamed:
         index = self._position[structures]
         index = index[index >= 0]
         n_rows = len(index) + self._stream.sizes[structures].sum()
-        if n_rows < self._rows.matrix.shape[1]:
+        n_columns = self._rows.matrix.shape[1]
+        # a matrix of the fold for every alpha, or one eigendecomposition of a fit without it
+        if len(alphas) * n_rows**2 * (n_rows + n_columns) < _REFIT * n_columns**3:
             others = self._stream(structures)
             found = self._ridge.left_out(index, others, alphas)
             if found is not None:
