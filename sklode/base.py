@@ -146,7 +146,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
             if len(chunks) == 1:
                 return self._rows(structures, per_atom, n_threads)
             parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-                delayed(_describe_chunk)(self, structures[chunk], per_atom, n_threads)
+                delayed(_single_threaded)(_rows_chunk, self, structures[chunk], per_atom, n_threads)
                 for chunk in chunks
             )
             return _stacked(parts, sum(map(len, structures)) if per_atom else len(structures))
@@ -290,14 +290,13 @@ def _stacked(parts, n_rows):
     return rows
 
 
-def _describe_chunk(transformer, structures, per_atom, n_threads):
-    with _blas_threads().limit(limits=1):
-        return transformer._rows(structures, per_atom, n_threads)
-
-
 def _single_threaded(function, transformer, *job):
     with _blas_threads().limit(limits=1):
         return function(transformer, *job)
+
+
+def _rows_chunk(transformer, structures, per_atom, n_threads):
+    return transformer._rows(structures, per_atom, n_threads)
 
 
 def _gradients_chunk(transformer, structures):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import skops.io
 from ase import units
 from ase.build import bulk
 from ase.filters import FrechetCellFilter
@@ -83,9 +84,8 @@ def test_relaxation_reaches_the_minimum_of_the_model(model):
 
 
 def test_saved_model_gives_the_same_forces_elsewhere(model, tmp_path):
-    skops = pytest.importorskip("skops.io")
     atoms = rock_salt(3)
-    skops.dump(model, tmp_path / "model.skops")
+    skops.io.dump(model, tmp_path / "model.skops")
     atoms.write(tmp_path / "atoms.traj")
     program = f"""
 import numpy as np, skops.io

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 from scipy.interpolate import BSpline
+from scipy.sparse import csr_array
 
 from .costs import atoms_per_block
 from .threads import in_threads
@@ -93,16 +94,21 @@ class SplineMesh:
         -------
         ndarray of shape (n_fields, *shape)
         """
-        (n_x, n_y, n_z), w = self.shape, self.order
-        padded = np.zeros((n_x + w, n_y + w, n_z + w, n_fields), self._dtype)
-        for atoms in self.in_blocks(n_fields):
-            windows = self._spread_windows(atoms, highest, values(atoms))
-            for (x, y, z), window in zip(self._first[atoms].tolist(), windows, strict=True):
-                padded[x : x + w, y : y + w, z : z + w] += window
-        padded[:w] += padded[n_x:]
-        padded[:, :w] += padded[:, n_y:]
-        padded[:, :, :w] += padded[:, :, n_z:]
-        return np.moveaxis(padded[:n_x, :n_y, :n_z], -1, 0)
+        n_points = int(np.prod(self.shape))
+        fields = np.zeros((n_points, n_fields), self._dtype)
+        blocks, per_block = self.in_blocks(n_fields), atoms_per_block(self.order**3 * n_fields)
+        # so many blocks at once that no sweep over the mesh is idle
+        at_once = max(1, n_points // (self.order**3 * per_block))
+        for start in range(0, len(blocks), at_once):
+            some = blocks[start : start + at_once]
+            windows = [self._spread_windows(atoms, highest, values(atoms)) for atoms in some]
+            windows = np.concatenate(windows).reshape(-1, n_fields)
+            points = self._flat_points(np.concatenate(some)).ravel()
+            rows = np.arange(len(points) + 1)
+            ones = np.ones(len(points), self._dtype)
+            taken = csr_array((ones, points, rows), shape=(len(points), n_points))
+            fields += taken.T @ windows
+        return fields.T.reshape(-1, *self.shape)
 
     def _spread_windows(self, atoms, highest, values):
         """Values of ``spread_derivatives`` at the points around some atoms, (n, w, w, w, n_f)."""
@@ -122,11 +128,14 @@ class SplineMesh:
 
     def _stencils(self, atoms):
         """Flat indices of the mesh points around atoms, and the splines there, (n, w, w, w)."""
-        x, y, z = self._points(atoms)
-        points = (x[:, :, None] * self.shape[1] + y[:, None, :])[..., None] * self.shape[2]
         sx, sy, sz = self._splines[:, atoms, 0]
         values = (sx[:, :, None] * sy[:, None, :])[..., None] * sz[:, None, None, :]
-        return points + z[:, None, None, :], values
+        return self._flat_points(atoms), values
+
+    def _flat_points(self, atoms):
+        x, y, z = self._points(atoms)
+        lines = (x[:, :, None] * self.shape[1] + y[:, None, :])[..., None] * self.shape[2]
+        return lines + z[:, None, None, :]
 
     def _points(self, atoms):
         steps = np.arange(self.order)

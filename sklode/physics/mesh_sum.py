@@ -54,6 +54,13 @@ class MeshSum:
         list of ndarray
             For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
         """
+        acting = weights.any(axis=0)
+        if not acting.all():  # channels without atoms need no fields
+            parts = self(cell, plan, positions, weights[:, acting])
+            out = [np.zeros((*p.shape[:3], len(acting), p.shape[4]), self._dtype) for p in parts]
+            for whole, part in zip(out, parts, strict=True):
+                whole[:, :, :, acting] = part
+            return out
         l_max = self.basis.l_max
         shape, order = plan.mesh.shape, plan.mesh.order
         mesh = SplineMesh(cell, shape, order, positions, l_max, self._dtype)

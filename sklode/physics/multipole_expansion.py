@@ -31,6 +31,7 @@ from .short_range import ShortRange
 from .structures import atom_offsets
 
 _TABLE_ACCURACY = 1e-12
+CLOSEST = 1e-3  # angstrom, where bare powers stop to grow
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _weights(distances, cutoff, width):
 
 def _bare(distances, powers, l_max, unit):
     """(unit / d)^(p + l), shape (n, (l_max + 1) * n_powers) with l slowest; finite at d = 0."""
-    ratio = unit / np.maximum(distances, 1e-3)
+    ratio = unit / np.maximum(distances, CLOSEST)
     exponents = np.add.outer(np.arange(l_max + 1), powers).ravel()
     return ratio[:, None] ** exponents
 

@@ -9,12 +9,10 @@ import numpy as np
 
 from .density_expansion import cutoff_function
 from .exterior import exterior_weight
-from .multipole_expansion import _bare, _smeared_table, _taylor_scales
+from .multipole_expansion import CLOSEST, _bare, _smeared_table, _taylor_scales
 from .potential_expansion import _tables
 from .potentials import SmearedPowerLaw
 from .radial import PairTable, pair_table
-
-_CLOSEST = 1e-3  # angstrom, where ``_bare`` stops to grow
 
 
 def cutoff_slope(distances, cutoff, width):
@@ -62,15 +60,7 @@ def multipole_functions(powers, l_max, cutoff, width):
 
 def table_slopes(basis, laws):
     """Slopes of the pair functions of all laws, (n, (l_max + 1) * n_laws * n_max), l slowest."""
-    tables = [_pair_slopes(basis, law) for law in laws]
-
-    def slopes(distances):
-        shape = (len(distances), basis.l_max + 1, 1, basis.n_max)
-        values = [table(distances).reshape(shape) for table in tables]
-        n_columns = (basis.l_max + 1) * len(laws) * basis.n_max
-        return np.concatenate(values, axis=2).reshape(len(distances), n_columns)
-
-    return slopes
+    return _tables(basis, laws, _pair_slopes)
 
 
 def correction_slopes(basis, laws, wide, exterior_width):
@@ -108,7 +98,7 @@ def _pair_slopes(basis, law):
 def _bare_slopes(distances, powers, l_max, unit):
     """Slopes of ``_bare``."""
     exponents = np.add.outer(np.arange(l_max + 1), powers).ravel()
-    inverse = np.where(distances > _CLOSEST, 1.0 / np.maximum(distances, _CLOSEST), 0.0)
+    inverse = np.where(distances > CLOSEST, 1.0 / np.maximum(distances, CLOSEST), 0.0)
     return -exponents * inverse[:, None] * _bare(distances, powers, l_max, unit)
 
 

@@ -188,6 +188,7 @@ def sum_plane_waves(positions, weights, sphere, kernels, dtype):
         return sums
     gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
     tables = PhaseTables(positions.reshape(-1, 3), sphere, complex_dtype)
+    acts = np.logical_or.reduce(weights, axis=(0, 1))
     weights = weights.astype(complex_dtype)
     step = min(max(_FEWEST, _BLOCK // n_rows), len(sphere))
     phases, waves = np.empty((2, step, n_rows), complex_dtype)
@@ -200,6 +201,8 @@ def sum_plane_waves(positions, weights, sphere, kernels, dtype):
         by_structure = phases.reshape(-1, n_structures, n_atoms)
         factors = (by_structure.swapaxes(0, 1) @ weights).conj()
         for channel in range(n_channels):
+            if not acts[channel]:
+                continue
             factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
             np.multiply(by_structure, factor, out=waves.reshape(by_structure.shape))
             for total, wave, kernel in zip(sums, (waves.real, waves.imag), kernels, strict=True):

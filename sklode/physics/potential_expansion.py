@@ -70,9 +70,9 @@ def _isolated_sum(structures, channels, basis, laws, include_center, exterior_wi
     return [laws_first(c, len(laws)) for c in coefficients]
 
 
-def _tables(basis, laws):
+def _tables(basis, laws, table_of=pair_table):
     """Pair functions of all laws, (n, (l_max + 1) * n_laws * n_max) with l slowest."""
-    tables = [pair_table(basis, law) for law in laws]
+    tables = [table_of(basis, law) for law in laws]
 
     def radial(distances):
         shape = (len(distances), basis.l_max + 1, 1, basis.n_max)
