@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from systems import FCC, FIXED_EXAMPLES, cells, is_solid, triclinic
 
 from sklode import LongRangePotential
+from sklode.physics.contents import contents_of
 from sklode.physics.kspace import PhaseTables, half_sphere, reciprocal
 from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.truncation import KSpaceTail
+from sklode.physics.truncation import DenseTails, tail_of_cell
 
 
 def full_sphere(cell, k_cutoff):
@@ -91,16 +92,22 @@ def test_phases_of_blocks_join_seamlessly(step):
     np.testing.assert_array_equal(parts, tables.phases(slice(0, len(half))))
 
 
+def contents(cell, weights):
+    """What a tail is asked about."""
+    return contents_of(np.array([cell]), weights, np.array([0, len(weights)]))[0]
+
+
 class TestTail:
     CELL, SMEARING = 2.5 * FCC, 0.8
-    ONE_AND_FOUR = np.array([[1.0, 0.5], [0.0, -0.5], [0.0, 2.0], [0.0, 0.5]])  # two channels
+    WEIGHTS = np.array([[1.0, 0.5], [0.0, -0.5], [0.0, 2.0], [0.0, 0.5]])  # two channels
+    ONE_AND_FOUR = contents(CELL, WEIGHTS)
 
     def envelope(self, k):
         return np.stack([SmearedPowerLaw(p, self.SMEARING).fourier(k) for p in (1, 6)], axis=1)
 
     @pytest.fixture
     def tail(self):
-        return KSpaceTail(self.CELL, self.envelope, self.SMEARING, 1e-9)
+        return tail_of_cell(self.CELL, self.envelope, self.SMEARING, 1e-9)
 
     def test_it_decreases_to_nothing(self, tail):
         tails = np.array([tail.beyond(k, self.ONE_AND_FOUR) for k in np.linspace(0.5, 12.0, 60)])
@@ -114,12 +121,13 @@ class TestTail:
         prefactor = 8.0 * np.pi / abs(np.linalg.det(self.CELL))
         omitted = prefactor * self.envelope(norms[norms >= k_cutoff]).sum(axis=0)
         for weight in (0.1, 1.0, -3.0):
-            bound = tail.beyond(k_cutoff, np.array([[weight]]))[:, 0]
+            bound = tail.beyond(k_cutoff, contents(self.CELL, np.array([[weight]])))[:, 0]
             assert (bound >= abs(weight) * omitted * (1 - 1e-6)).all()
 
     def test_it_is_proportional_to_the_weights(self, tail):
         single = tail.beyond(3.0, self.ONE_AND_FOUR)
-        np.testing.assert_allclose(tail.beyond(3.0, -3 * self.ONE_AND_FOUR), 3 * single, rtol=1e-14)
+        three = tail.beyond(3.0, contents(self.CELL, -3 * self.WEIGHTS))
+        np.testing.assert_allclose(three, 3 * single, rtol=1e-14)
 
     @pytest.mark.parametrize("accuracy", [1e-2, 1e-4, 1e-8])
     def test_cutoff_suffices_and_is_one_shell_too_far_at_most(self, tail, accuracy):
@@ -135,6 +143,25 @@ class TestTail:
         accuracies = (1e-2, 1e-4, 1e-6, 1e-8, 0.0)
         cutoffs = [tail.cutoff(a * scale, self.ONE_AND_FOUR) for a in accuracies]
         assert (np.diff(cutoffs) > 0).all()
+
+    @pytest.mark.parametrize("accuracy", [1e-3, 1e-9])
+    def test_the_mean_density_of_k_vectors_serves_large_cells(self, accuracy):
+        cell = 3.0 * self.CELL + [[0.0, 0.3, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, -0.4]]
+        few, many = (
+            make(self.envelope, self.SMEARING, accuracy)
+            for make in (lambda *how: tail_of_cell(cell, *how), DenseTails)
+        )
+        filled = contents(cell, self.WEIGHTS)
+        assert many.serve(filled)
+        assert not many.serve(self.ONE_AND_FOUR)
+        assert not many.serve(contents(np.diag([1.0, 1.0, 1000.0]), self.WEIGHTS))
+        many = many.of_volume(filled.volume)
+        np.testing.assert_allclose(
+            many.expected_scale(self.ONE_AND_FOUR), few.expected_scale(self.ONE_AND_FOUR), rtol=0.1
+        )
+        for k_cutoff in np.linspace(1.5, 5.0, 20):
+            found, exact = (tail.beyond(k_cutoff, self.ONE_AND_FOUR) for tail in (many, few))
+            np.testing.assert_allclose(found, exact, rtol=0.2)
 
 
 @pytest.mark.parametrize("exponent", [1, (1, 6)])

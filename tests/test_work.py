@@ -38,10 +38,10 @@ def spheres(monkeypatch):
     """Numbers of k-vectors, rows and columns of every sum by matrix products."""
     seen, original = [], plane_wave_sum.sum_plane_waves
 
-    def counted(positions, weights, sphere, kernels, dtype):
-        rows, columns = weights.size, sum(kernel.shape[1] for kernel in kernels)
+    def counted(positions, weights, sphere, kernels):
+        rows, columns = weights.size, sum(len(kernel) for kernel in kernels)
         seen.append((len(sphere), rows, columns))
-        return original(positions, weights, sphere, kernels, dtype)
+        return original(positions, weights, sphere, kernels)
 
     monkeypatch.setattr(plane_wave_sum, "sum_plane_waves", counted)
     return seen

@@ -5,6 +5,9 @@ it is small inside the cutoff too, plus corrections from pairs: no large near fi
 taken away again, as subtracting the neighbours from the full potential would (section 4.4).
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 
 from .costs import direct_seconds, mesh_seconds, pair_seconds
@@ -12,6 +15,7 @@ from .density_expansion import cutoff_function
 
 SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
 _STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
+_VOLUME_STEPS = 16  # to the octave
 _CANDIDATES = 33  # smearings up to 2^8 times the lowest
 # a typical mesh: points for each k-vector of the half sphere, order of splines, modes
 _MESH_POINTS, _MESH_ORDER, _MESH_MODES = 9.0, 9, 8
@@ -22,13 +26,74 @@ def exterior_weight(distances, cutoff, width):
     return 1.0 - cutoff_function(distances, cutoff, width)
 
 
-def split_smearing(structure, channels, *, lowest, start, tol, l_max, n_radial, may_stay=False):
+@dataclass(frozen=True)
+class Sources:
+    """What is to be known of the sources in a cell, to choose how to sum over them.
+
+    Attributes
+    ----------
+    volume : float
+        Of the cell in cubic angstrom.
+    n_atoms, n_channels : int
+        Atoms that act, and channels that they are in.
+    rarest : int
+        Atoms of the channel that has the fewest, of those that have any.
+    """
+
+    volume: float
+    n_atoms: int
+    n_channels: int
+    rarest: int
+
+
+def sources_of(structures, channels):
+    """The sources of each structure of a batch."""
+    owners = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
+    acting = (channels.index >= 0) & (channels.weights != 0)
+    labels = (owners * channels.count + channels.index)[acting]
+    counts = np.bincount(labels, minlength=len(structures) * channels.count)
+    counts = counts.reshape(len(structures), channels.count)
+    rarest = np.where(counts > 0, counts, np.iinfo(int).max).min(axis=1)
+    sizes = np.array([len(s) for s in structures])
+    columns = (
+        np.abs(np.linalg.det([s.cell for s in structures])),
+        counts.sum(axis=1),
+        np.count_nonzero(counts, axis=1),
+        np.minimum(rarest, sizes),
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Sources(*row) for row in rows]
+
+
+def split_smearing(sources, **task):
     """Smearing of the k-sum for which it and the pairs together cost least.
 
     Parameters
     ----------
-    structure : Structure
-    channels : Channels
+    sources : Sources
+        Its volume is rounded, so that cells of much the same size share the choice.
+    **task
+        As for ``_cheapest_smearing``.
+
+    Returns
+    -------
+    float
+        ``lowest`` times a power of 2^(1/4), so that structures share tables.
+    """
+    volume = 2.0 ** (np.round(_VOLUME_STEPS * np.log2(sources.volume)) / _VOLUME_STEPS)
+    return _cheapest_smearing(float(volume), sources.n_atoms, sources.n_channels, **task)
+
+
+@lru_cache(maxsize=1024)
+def _cheapest_smearing(
+    volume, n_atoms, n_channels, *, lowest, start, tol, l_max, n_radial, may_stay=False
+):
+    """As ``split_smearing``.
+
+    Parameters
+    ----------
+    volume : float
+    n_atoms, n_channels : int
     lowest : float
         Smallest smearing in angstrom.
     start : float
@@ -39,19 +104,13 @@ def split_smearing(structure, channels, *, lowest, start, tol, l_max, n_radial, 
         Largest degree, and radial functions of each degree.
     may_stay : bool, default=False
         Whether ``lowest`` needs no pairs at all.
-
-    Returns
-    -------
-    float
-        ``lowest`` times a power of 2^(1/4), so that structures share tables.
     """
-    volume, n_atoms = abs(np.linalg.det(structure.cell)), np.sum(channels.index >= 0)
     candidates = lowest * 2.0 ** (np.arange(_CANDIDATES) / _STEPS)
     widths = np.sqrt(2.0 * np.log(1.0 / tol)) + 1.0
     n_columns = (l_max + 1) ** 2 * n_radial
     n_vectors = volume * (widths / candidates) ** 3 / (12.0 * np.pi**2)
-    direct = direct_seconds(n_atoms, n_vectors, channels.count, n_columns)
-    n_fields = channels.count * min((l_max + 1) * n_radial, _MESH_MODES)
+    direct = direct_seconds(n_atoms, n_vectors, n_channels, n_columns)
+    n_fields = n_channels * min((l_max + 1) * n_radial, _MESH_MODES)
     n_points = _MESH_POINTS * n_vectors + _MESH_ORDER**3
     waves = np.minimum(direct, mesh_seconds(n_atoms, n_points, _MESH_ORDER, n_fields, l_max))
     n_pairs = n_atoms**2 / volume * 4.0 * np.pi / 3.0 * (start + widths * candidates) ** 3
@@ -61,17 +120,13 @@ def split_smearing(structure, channels, *, lowest, start, tol, l_max, n_radial, 
     return float(candidates[np.argmin(waves + pairs)])
 
 
-def nearest_sources(structure, channels, cutoff):
+def nearest_sources(sources, cutoff):
     """Distance within which every channel has a source, beyond the cutoff, of some atom.
 
     No arrangement of n points in a volume V keeps them farther apart than 2^(1/6) (V / n)^(1/3);
     the coefficients are at least as large as those of an atom there.
     """
-    volume = abs(np.linalg.det(structure.cell))
-    rarest = np.bincount(channels.index[channels.index >= 0], minlength=channels.count).min(
-        initial=len(structure)
-    )
-    packing = 2.0 ** (1 / 6) * (volume / max(rarest, 1)) ** (1 / 3)
+    packing = 2.0 ** (1 / 6) * (sources.volume / max(sources.rarest, 1)) ** (1 / 3)
     return _round_up(max(packing, 2.0 * cutoff), cutoff)
 
 

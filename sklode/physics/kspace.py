@@ -3,12 +3,17 @@
 The vectors are ordered in lines along the third axis, whose points differ in one integer.
 """
 
+from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+_SIMILAR = 3  # cells whose boxes of integers differ by less are enumerated together
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class HalfSphere:
     """One of each +-k pair with 0 < k < k_cutoff (theory, section 4.3).
 
@@ -36,28 +41,77 @@ class HalfSphere:
         kept = self.norms < k_cutoff
         return HalfSphere(self.integers[kept], self.vectors[kept], self.norms[kept], self.axes)
 
+    @cached_property
+    def line(self):
+        """Number of the line along the third axis that each vector is on."""
+        first, second, _ = self.integers.T
+        changes = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        return np.concatenate([[0], np.cumsum(changes)])
+
+    @cached_property
+    def line_starts(self):
+        """The first vector of each line."""
+        return np.searchsorted(self.line, np.arange(self.line[-1] + 1))
+
 
 def reciprocal(cell):
-    """Rows are the reciprocal lattice vectors, 2 pi included."""
-    return 2.0 * np.pi * np.linalg.inv(cell).T
+    """Rows are the reciprocal lattice vectors, 2 pi included; also of several cells at once."""
+    return 2.0 * np.pi * np.swapaxes(np.linalg.inv(cell), -1, -2)
 
 
 def half_sphere(cell, k_cutoff):
     """Enumerate the half sphere of any cell, left-handed ones included."""
-    bounds = np.floor(np.linalg.norm(cell, axis=1) * k_cutoff / (2.0 * np.pi)).astype(int)
+    return half_spheres([cell], [k_cutoff])[0]
+
+
+def half_spheres(cells, k_cutoffs):
+    """The half sphere of each cell; those of similar cells are enumerated together.
+
+    Parameters
+    ----------
+    cells : sequence of ndarray of shape (3, 3)
+    k_cutoffs : sequence of float
+        In 1/angstrom.
+
+    Returns
+    -------
+    list of HalfSphere
+    """
+    cells, k_cutoffs = np.asarray(cells), np.asarray(k_cutoffs, float)
+    lengths = np.linalg.norm(cells, axis=2)
+    bounds = np.floor(lengths * k_cutoffs[:, None] / (2.0 * np.pi)).astype(int)
+    axes, groups = reciprocal(cells), defaultdict(list)
+    for number, key in enumerate(map(tuple, bounds // _SIMILAR)):
+        groups[key].append(number)
+    spheres = [None] * len(cells)
+    for members in groups.values():
+        box = _upper_half(bounds[members].max(axis=0))
+        found = _inside(box, axes[members], k_cutoffs[members])
+        for number, sphere in zip(members, found, strict=True):
+            spheres[number] = sphere
+    return spheres
+
+
+def _upper_half(bounds):
+    """Integers up to the bounds, one of each pair n, -n, line after line; without the origin."""
     n1, n2, n3 = np.ix_(*[np.arange(-b if d else 0, b + 1) for d, b in enumerate(bounds)])
-    axes = b1, b2, b3 = reciprocal(cell)
-    vectors = n1[..., None] * b1 + n2[..., None] * b2 + n3[..., None] * b3
-    sizes = vectors.shape[1:3]
+    box = np.stack(np.broadcast_arrays(n1, n2, n3), axis=-1).reshape(-1, 3)
     # in this order all points after the origin are in the upper half, all before in the lower
-    origin = bounds[1] * sizes[1] + bounds[2]
-    vectors = vectors.reshape(-1, 3)[origin + 1 :]
-    squares = np.einsum("kx,kx->k", vectors, vectors)
-    inside = np.flatnonzero(squares < k_cutoff**2)
-    line, third = np.divmod(inside + origin + 1, sizes[1])
-    first, second = np.divmod(line, sizes[0])
-    integers = np.stack([first, second, third], axis=1) - [0, bounds[1], bounds[2]]
-    return HalfSphere(integers, vectors[inside], np.sqrt(squares[inside]), axes)
+    origin = bounds[1] * (2 * bounds[2] + 1) + bounds[2]
+    return box[origin + 1 :]
+
+
+def _inside(box, axes, k_cutoffs):
+    """Half spheres of several cells, among the integers of a box."""
+    vectors = box.astype(float) @ axes
+    squares = np.einsum("skx,skx->sk", vectors, vectors)
+    owner, chosen = np.nonzero(squares < k_cutoffs[:, None] ** 2)
+    ends = np.searchsorted(owner, np.arange(1, len(axes)))
+    parts = (
+        np.split(part, ends)
+        for part in (box[chosen], vectors[owner, chosen], np.sqrt(squares[owner, chosen]))
+    )
+    return [HalfSphere(*part) for part in zip(*parts, axes, strict=True)]
 
 
 class PhaseTables:
@@ -75,17 +129,16 @@ class PhaseTables:
 
     def __init__(self, positions, sphere, dtype=np.complex128):
         turns = np.exp(1j * (sphere.axes @ positions.T))
-        lowest = np.minimum(sphere.integers.min(axis=0), 0)
-        highest = np.maximum(sphere.integers.max(axis=0), 0)
-        self._tables = [
-            _powers(turn, low, high).astype(dtype, copy=False)
-            for turn, low, high in zip(turns, lowest, highest, strict=True)
-        ]
-        self._dtype, self._n_atoms = dtype, len(positions)
-        self._rows = sphere.integers - lowest
-        changes = np.any(np.diff(self._rows[:, :2], axis=0) != 0, axis=1)
-        self._line = np.concatenate([[0], np.cumsum(changes)])
-        self._first_of_line = np.flatnonzero(np.concatenate([[True], changes]))
+        self._highest = int(np.abs(sphere.integers).max())
+        self._tables = _powers(turns, self._highest).astype(dtype, copy=False)
+        self._sphere, self._dtype, self._n_atoms = sphere, dtype, len(positions)
+
+    def of(self, atoms):
+        """The tables of a slice of the atoms."""
+        part = copy(self)
+        part._tables = np.ascontiguousarray(self._tables[:, :, atoms])
+        part._n_atoms = part._tables.shape[2]
+        return part
 
     def phases(self, points, out=None, work=None):
         """Phases of a slice of the k-vectors, shape (n_points, n_atoms).
@@ -95,21 +148,26 @@ class PhaseTables:
         """
         if out is None:
             out, work = np.empty((2, points.stop - points.start, self._n_atoms), self._dtype)
-        lines = self._line[points]
-        n1, n2, _ = self._rows[self._first_of_line[lines[0] : lines[-1] + 1]].T
+        lines, n3 = self._sphere.line[points], self._sphere.integers[points, 2]
+        starts = self._sphere.line_starts[lines[0] : lines[-1] + 1]
+        n1, n2, _ = self._sphere.integers[starts].T
         first, second, third = self._tables
-        prefix = np.take(first, n1, axis=0)
-        prefix *= np.take(second, n2, axis=0)
+        prefix = np.take(first, n1 + self._highest, axis=0)
+        prefix *= np.take(second, n2 + self._highest, axis=0)
         np.take(prefix, lines - lines[0], axis=0, out=out, mode="clip")
-        np.take(third, self._rows[points, 2], axis=0, out=work, mode="clip")
+        np.take(third, n3 + self._highest, axis=0, out=work, mode="clip")
         out *= work
         return out
 
 
-def _powers(turns, lowest, highest):
-    """Integer powers of numbers on the unit circle, from lowest <= 0 to highest >= 0, as rows."""
-    table = np.empty((max(highest, -lowest) + 1, len(turns)), complex)
-    table[0] = 1.0
-    for power in range(1, len(table)):
-        np.multiply(table[power - 1], turns, out=table[power])
-    return np.concatenate([table[1 : 1 - lowest][::-1].conj(), table[: highest + 1]])
+def _powers(turns, highest):
+    """Integer powers of numbers on the unit circle, -highest to highest.
+
+    ``turns`` has the shape (3, n_atoms), the result (3, 2 highest + 1, n_atoms).
+    """
+    table = np.empty((len(turns), 2 * highest + 1, turns.shape[1]), complex)
+    table[:, highest] = 1.0
+    for power in range(highest + 1, 2 * highest + 1):
+        np.multiply(table[:, power - 1], turns, out=table[:, power])
+    np.conjugate(table[:, :highest:-1], out=table[:, :highest])
+    return table

@@ -22,18 +22,17 @@ class MeshPlan:
     order: int
 
 
-def choose_mesh(cell, k_cutoff, envelope, allowed, weights, n_modes):
+def choose_mesh(contents, k_cutoff, envelope, allowed, n_modes):
     """The cheapest mesh whose aliasing errors are allowed.
 
     Parameters
     ----------
-    cell : ndarray of shape (3, 3)
+    contents : Contents
     k_cutoff : float
         In 1/angstrom.
     envelope : WaveEnvelope
     allowed : ndarray of shape (n_laws, n_channels)
         Largest errors of a coefficient.
-    weights : ndarray of shape (n_atoms, n_channels)
     n_modes : int
         Radial modes.
 
@@ -45,11 +44,10 @@ def choose_mesh(cell, k_cutoff, envelope, allowed, weights, n_modes):
         Estimate of its cost.
     errors : ndarray of shape (n_laws, n_channels)
     """
-    lengths = np.linalg.norm(cell, axis=1)
-    coherent, random = aliasing(cell, k_cutoff, envelope)
-    errors = coherent[..., None] * np.abs(weights).max(axis=0)
-    errors = errors + random[..., None] * np.linalg.norm(weights, axis=0)
-    n_fields = n_modes * np.count_nonzero(weights.any(axis=0))
+    lengths = np.linalg.norm(contents.cell, axis=1)
+    coherent, random = aliasing(contents.volume, k_cutoff, envelope)
+    errors = coherent[..., None] * contents.heaviest + random[..., None] * contents.norms
+    n_fields = n_modes * contents.n_channels
     best = (None, np.inf, np.inf)
     for oversampling, of_orders in zip(_OVERSAMPLING, errors, strict=True):
         fine = np.all(of_orders <= allowed, axis=(1, 2))
@@ -60,13 +58,13 @@ def choose_mesh(cell, k_cutoff, envelope, allowed, weights, n_modes):
         least = 2.0 * np.floor(lengths * k_cutoff / (2.0 * np.pi)) + 2.0
         points = np.maximum(np.ceil(lengths * k_cutoff / np.pi * oversampling), least)
         shape = tuple(next_fast_len(int(max(n, order)), real=True) for n in points)
-        seconds = mesh_seconds(len(weights), np.prod(shape), order, n_fields, envelope.l_max)
+        seconds = mesh_seconds(contents.n_atoms, np.prod(shape), order, n_fields, envelope.l_max)
         if seconds < best[1]:
             best = (MeshPlan(shape, order), seconds, of_orders[first])
     return best
 
 
-def aliasing(cell, k_cutoff, envelope):
+def aliasing(volume, k_cutoff, envelope):
     r"""What aliasing may add to a coefficient, for every oversampling and order.
 
     A wave of :math:`\kappa` radians per mesh point has an alias that is
@@ -81,14 +79,14 @@ def aliasing(cell, k_cutoff, envelope):
         weights of 1.
     """
     k, measure = gauss_legendre(_NODES, k_cutoff)
-    amplitudes = 8.0 * np.pi / abs(np.linalg.det(cell)) * envelope.of_degrees(k)
+    amplitudes = 8.0 * np.pi / volume * envelope.of_degrees(k)
     degrees = np.arange(amplitudes.shape[2])
     turn = k * (np.pi / (k_cutoff * _OVERSAMPLING))[:, None]
     ratio = (turn / (2.0 * np.pi - turn))[:, None, None, :]
     power = _ORDERS[:, None, None]
     aliases = ratio**power + ratio ** (power - degrees[:, None])
     aliases *= np.sqrt(3.0 / (2.0 * power + 1.0))
-    waves = abs(np.linalg.det(cell)) * k**2 * measure / (4.0 * np.pi**2)
+    waves = volume * k**2 * measure / (4.0 * np.pi**2)
     squares = np.einsum("owlk,kpl,k->owpl", aliases**2, amplitudes**2, waves)
     random = RANDOM_PHASES * np.sqrt(0.5 * squares.max(axis=-1))
     coherent = np.einsum("owlk,kpl,k->owpl", aliases, amplitudes, waves).max(axis=-1)

@@ -7,7 +7,6 @@ V = sum_lm T_lm r^l Y_lm, T_lm = a_l M_lm with a_l = 4 pi A_l0 / (2l + 1), eq. (
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import sphericart
@@ -20,6 +19,7 @@ from .exterior import (
     exterior_weight,
     nearest_sources,
     reach_of_pairs,
+    sources_of,
     split_smearing,
 )
 from .neighbors import all_pairs
@@ -28,7 +28,6 @@ from .periodic_expansion import PeriodicExpansion
 from .piecewise import piecewise
 from .potentials import SmearedPowerLaw, multipole_coefficient, scaled_lower_gamma
 from .short_range import ShortRange
-from .structures import atom_offsets
 
 _TABLE_ACCURACY = 1e-12
 CLOSEST = 1e-3  # angstrom, where bare powers stop to grow
@@ -134,11 +133,7 @@ class _PeriodicMultipoles:
 
     def splits(self, structures, channels):
         """For each structure what the sum of it is known by, which depends on the cell alone."""
-        bounds = pairwise(atom_offsets(structures))
-        return [
-            self._split(structure, channels.of(slice(*bound)).present()[1])
-            for structure, bound in zip(structures, bounds, strict=True)
-        ]
+        return [self._split(each) for each in sources_of(structures, channels)]
 
     def sum_of(self, split):
         """The sum for a split, a PeriodicExpansion of the coefficients of ``_taylor_scales``."""
@@ -146,18 +141,17 @@ class _PeriodicMultipoles:
             self._sums[split] = self._split_sum(*split)
         return self._sums[split]
 
-    def _split(self, structure, channels):
+    def _split(self, sources):
         """Smearing of the k-sum and distance of the sources."""
         smearing = split_smearing(
-            structure,
-            channels,
+            sources,
             lowest=SMALLEST_SPLIT * self._cutoff,
             start=self._cutoff,
             tol=self._how.tol,
             l_max=self._l_max,
             n_radial=len(self._powers),
         )
-        return smearing, nearest_sources(structure, channels, self._cutoff)
+        return smearing, nearest_sources(sources, self._cutoff)
 
     def _split_sum(self, smearing, nearest):
         powers, l_max, cutoff = self._powers, self._l_max, self._cutoff

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from .contents import contents_of
 from .mesh_gradients import mesh_backward
 from .mesh_sum import MeshSum
 from .plane_wave_gradients import plane_wave_backward, plane_wave_jacobian
@@ -45,30 +46,31 @@ class PeriodicExpansion:
         self._uniform = np.multiply.outer(uniform, radial)
         self._own, self.short_range = own, short_range
         self._tol, self._dtype = summation.tol, summation.dtype
-        self._direct = PlaneWaveSum(basis, self._laws, summation.dtype)
-        self._meshed = MeshSum(basis, self._laws, summation.dtype, summation.n_threads)
-        self._exact_mesh = self._meshed  # of derivatives
-        if summation.dtype != "float64":
-            self._exact_mesh = MeshSum(basis, self._laws, n_threads=summation.n_threads)
+        self._direct = PlaneWaveSum(basis, self._laws)
+        self._meshed = {
+            dtype: MeshSum(basis, self._laws, dtype, summation.n_threads)
+            for dtype in ("float64", "float32")
+        }
         self._planner = Planner(basis, self._laws, summation)
         self._last_kernels = (None, None)  # of derivatives
 
     def __call__(self, structures, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
         atoms, weights, uniform = self._inputs(structures, channels)
-        rest = self._other_parts(structures, channels, uniform)
-        sums = [part.copy() for part in rest]
-        accuracies = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        largest = np.abs(uniform).max(axis=3)
-        while accuracies:
-            plans = {
-                i: self._planner.plan(structures[i].cell, weights[i], largest[i], accuracy)
-                for i, accuracy in accuracies.items()
-            }
-            for i, parts in self._plane_waves(structures, weights, plans):
-                for total, other, part in zip(sums, rest, parts, strict=True):
-                    np.add(other[atoms[i]], part, out=total[atoms[i]])
-            accuracies = self._too_coarse(sums, atoms, plans, accuracies)
+        sums = self._other_parts(structures, channels, uniform)
+        first = {i: self._tol for i, w in enumerate(weights) if w.any()}
+        plans = self._plans(structures, weights, uniform, first)
+        self._add_plane_waves(sums, structures, atoms, weights, plans)
+        finer = self._too_coarse(sums, atoms, plans, first)
+        if finer:
+            rest = self._other_parts(structures, channels, uniform)
+        while finer:
+            for total, other in zip(sums, rest, strict=True):
+                for i in finer:
+                    total[atoms[i]] = other[atoms[i]]
+            plans = self._plans(structures, weights, uniform, finer)
+            self._add_plane_waves(sums, structures, atoms, weights, plans)
+            finer = self._too_coarse(sums, atoms, plans, finer)
         return sums
 
     def backward(self, structures, channels, cotangents, slopes=None):
@@ -98,7 +100,7 @@ class PeriodicExpansion:
         strain = np.zeros((len(structures), 3, 3))
         if self.short_range is not None:
             positions, strain = self.short_range.backward(structures, channels, cotangents, slopes)
-        for i, plan in self._plans(structures, weights, uniform):
+        for i, plan in self._first_plans(structures, weights, uniform).items():
             parts = [c[atoms[i]] for c in cotangents]
             moved, strained = self._plane_waves_backward(structures[i], plan, weights[i], parts)
             positions[atoms[i]] += moved
@@ -127,7 +129,7 @@ class PeriodicExpansion:
         strain[0][:, 0] -= uniform[0, ..., None, None] * np.eye(3)
         parts = [
             plane_wave_jacobian(self._kernels(structure.cell, plan), structure.positions, weights)
-            for _, plan in self._plans([structure], [weights], uniform)
+            for plan in self._first_plans([structure], [weights], uniform).values()
         ]
         if self.short_range is not None:
             parts.append(self.short_range.jacobian(structure, channels, slopes))
@@ -137,17 +139,30 @@ class PeriodicExpansion:
                     total += part
         return positions, strain
 
-    def _plans(self, structures, weights, uniform):
-        """Pairs of the number of a structure and its plan, for those of which any atom acts."""
+    def _first_plans(self, structures, weights, uniform):
+        """Plans of the structures of which any atom acts, by their numbers."""
+        active = {i: self._tol for i, w in enumerate(weights) if w.any()}
+        return self._plans(structures, weights, uniform, active)
+
+    def _plans(self, structures, weights, uniform, accuracies):
+        """Plans of some structures by their numbers, to the accuracy that is asked of each."""
+        if not accuracies:
+            return {}
+        cells = np.stack([structures[i].cell for i in accuracies])
+        offsets = np.cumsum([0] + [len(structures[i]) for i in accuracies])
+        contents = contents_of(cells, np.concatenate([weights[i] for i in accuracies]), offsets)
         largest = np.abs(uniform).max(axis=3)
-        for i, structure in enumerate(structures):
-            if weights[i].any():
-                yield i, self._planner.plan(structure.cell, weights[i], largest[i], self._tol)
+        return {
+            i: self._planner.plan(of_cell, largest[i], accuracy)
+            for (i, accuracy), of_cell in zip(accuracies.items(), contents, strict=True)
+        }
 
     def _plane_waves_backward(self, structure, plan, weights, cotangents):
         cell, positions = structure.cell, structure.positions
         if plan.mesh is not None:
-            return mesh_backward(self._exact_mesh, cell, plan, positions, weights, cotangents)
+            return mesh_backward(
+                self._meshed["float64"], cell, plan, positions, weights, cotangents
+            )
         return plane_wave_backward(self._kernels(cell, plan), positions, weights, cotangents)
 
     def _kernels(self, cell, plan):
@@ -188,15 +203,17 @@ class PeriodicExpansion:
             parts[0][:, 0] -= own.astype(self._dtype)
         return parts
 
-    def _plane_waves(self, structures, weights, plans):
-        """Pairs of the number of a structure and its plane-wave part."""
+    def _add_plane_waves(self, sums, structures, atoms, weights, plans):
+        """Add the plane-wave part of the structures that have plans."""
         groups = defaultdict(list)  # structures that share their kernels and are of equal size
         for i, plan in plans.items():
             cell, positions = structures[i].cell, structures[i].positions
             if plan.mesh is not None:
-                yield i, self._meshed(cell, plan, positions, weights[i])
+                parts = self._meshed[plan.dtype](cell, plan, positions, weights[i])
+                for total, part in zip(sums, parts, strict=True):
+                    total[atoms[i]] += part
             else:
-                key = cell.tobytes(), plan.k_cutoff, plan.mode_accuracy, len(positions)
+                key = cell.tobytes(), plan.k_cutoff, plan.mode_accuracy, plan.dtype, len(positions)
                 groups[key].append(i)
         leaders = [members[0] for members in groups.values()]
         kernels = self._direct.prepare(
@@ -213,8 +230,9 @@ class PeriodicExpansion:
                     np.stack([structures[i].positions for i in some]),
                     np.stack([weights[i] for i in some]),
                 )
-                for row, i in enumerate(some):
-                    yield i, [part[row] for part in parts]
+                for total, part in zip(sums, parts, strict=True):
+                    for row, i in enumerate(some):
+                        total[atoms[i]] += part[row]
 
     def _too_coarse(self, sums, atoms, plans, accuracies):
         """Structures to be summed again, with the accuracies to ask for.

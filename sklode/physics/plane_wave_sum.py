@@ -7,10 +7,11 @@ import numpy as np
 from scipy.linalg.blas import dgemm, sgemm
 
 from .harmonics import degree_slice, spherical_harmonics
-from .kspace import PhaseTables, half_sphere
+from .kspace import PhaseTables, half_spheres
 from .radial_modes import radial_modes, wave_span
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
+_ROWS = 64  # atoms of small structures summed at once
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
@@ -25,12 +26,10 @@ class PlaneWaveSum:
         What the potential is projected on: ``l_max``, ``n_max`` and ``plane_waves(k)``.
     laws : sequence of SmearedPowerLaw
         Potentials.
-    dtype : {"float64", "float32"}
-        Precision of phases, kernels and sums.
     """
 
-    def __init__(self, basis, laws, dtype="float64"):
-        self._basis, self._laws, self._dtype = basis, laws, np.dtype(dtype)
+    def __init__(self, basis, laws):
+        self._basis, self._laws = basis, laws
         self._last = {}
 
     def prepare(self, cells, plans):
@@ -45,18 +44,21 @@ class PlaneWaveSum:
             To be handed to the sums.
         """
         wanted = {_key(*pair): pair for pair in zip(cells, plans, strict=True)}
-        if list(wanted) == list(self._last):
-            return self._last
-        prepared, alike = {}, {}
-        for key, (cell, plan) in wanted.items():
-            shared = None, 0.0  # without modes kernels are alike, whatever the cell
+        last = self._last
+        if list(wanted) == list(last):
+            return last
+        alike = {}
+        spheres = _spheres(*zip(*wanted.values(), strict=True)) if wanted else []
+        for (key, (cell, plan)), sphere in zip(wanted.items(), spheres, strict=True):
+            shared = None, 0.0, plan.dtype  # without modes kernels are alike, whatever the cell
             if len(self._laws) > 1 and plan.mode_accuracy > 0:
-                shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracy
-            alike.setdefault(shared, {})[key] = cell, _sphere(cell, plan)
-        for (span, accuracy), group in alike.items():
+                shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracy, plan.dtype
+            alike.setdefault(shared, {})[key] = cell, sphere
+        prepared = {}
+        for (span, accuracy, dtype), group in alike.items():
             cells, spheres = zip(*group.values(), strict=True)
             radial = self._radial_functions(span, accuracy)
-            kernels = self._kernels(spheres, cells, radial)
+            kernels = self._kernels(spheres, cells, radial, np.dtype(dtype))
             for key, sphere, even, odd in zip(group, spheres, *kernels, strict=True):
                 prepared[key] = sphere, (even, odd), radial
         if len(prepared) == 1:
@@ -78,23 +80,24 @@ class PlaneWaveSum:
         Returns
         -------
         list of ndarray
-            For each l, shape (n_structures, n_atoms, 2 l + 1, n_laws, n_channels, n_max).
+            For each l, shape (n_structures, n_atoms, 2 l + 1, n_laws, n_channels, n_max), in the
+            precision of the plan.
         """
         sphere, kernels, radial = kernels[_key(cell, plan)]
-        sums = sum_plane_waves(positions, weights, sphere, kernels, self._dtype)
-        return self._by_degree(sums, radial, *weights.shape)
+        sums = sum_plane_waves(positions, weights, sphere, kernels)
+        return self._by_degree(sums, radial)
 
-    def _by_degree(self, sums, radial, n_structures, n_atoms, n_channels):
+    def _by_degree(self, sums, radial):
         """Sort the columns (l, m, r) of even and odd degrees into one array a degree."""
         taken, coefficients = [0, 0], []
         shape = (len(self._laws), self._basis.n_max)
         for l, functions in enumerate(radial):
             start, width = taken[l % 2], (2 * l + 1) * functions.count
             taken[l % 2] += width
-            part = sums[l % 2][:, :, start : start + width]
-            part = part.reshape(n_channels, n_structures, n_atoms, 2 * l + 1, -1)
+            part = sums[l % 2][..., start : start + width]
+            part = part.reshape(*part.shape[:3], 2 * l + 1, functions.count)
             part = functions.expand(part).reshape(*part.shape[:4], *shape)
-            coefficients.append(part.transpose(1, 2, 3, 4, 0, 5))
+            coefficients.append(part.transpose(0, 1, 3, 4, 2, 5))
         return coefficients
 
     def _radial_functions(self, span, accuracy):
@@ -104,40 +107,48 @@ class PlaneWaveSum:
             return [_Functions(len(self._laws) * self._basis.n_max) for _ in degrees]
         return [_Modes(self._basis, self._laws, l, span, accuracy) for l in degrees]
 
-    def _kernels(self, spheres, cells, radial):
-        """Radial functions times Y_lm(k) 8 pi / V, even and odd degrees, (n_k, n_columns) each."""
+    def _kernels(self, spheres, cells, radial, dtype):
+        """Radial functions times Y_lm(k) 8 pi / V, even and odd degrees, (n_columns, n_k) each."""
         sizes = [len(sphere) for sphere in spheres]
         norms = np.concatenate([sphere.norms for sphere in spheres])
         vectors = np.concatenate([sphere.vectors for sphere in spheres])
         volumes = np.abs(np.linalg.det(np.stack(cells)))
-        prefactors = np.repeat(8.0 * np.pi / volumes, sizes)[:, None]
-        shape = (len(norms), self._basis.l_max + 1, self._basis.n_max)
-        integrals = self._basis.plane_waves(norms).reshape(shape)
-        fourier = np.stack([law.fourier(norms) for law in self._laws], axis=1) * prefactors
-        harmonics = spherical_harmonics(vectors, self._basis.l_max)
+        prefactors = np.repeat(8.0 * np.pi / volumes, sizes)
+        # k runs fastest, so that products of functions are those of long rows
+        integrals = np.ascontiguousarray(self._basis.plane_waves(norms).T)
+        integrals = integrals.reshape(self._basis.l_max + 1, self._basis.n_max, len(norms))
+        fourier = np.stack([law.fourier(norms) for law in self._laws]) * prefactors
+        harmonics = np.ascontiguousarray(spherical_harmonics(vectors, self._basis.l_max).T)
         parities = []
         for parity in (0, 1):
             degrees = range(parity, self._basis.l_max + 1, 2)
             n_columns = sum((2 * l + 1) * radial[l].count for l in degrees)
-            kernel, filled = np.empty((len(norms), n_columns), self._dtype), 0
+            kernel, filled = np.empty((n_columns, len(norms)), dtype), 0
             for l in degrees:
                 sign, width = (-1.0) ** ((l + 1) // 2), (2 * l + 1) * radial[l].count
-                functions = radial[l](norms, integrals[:, l], fourier)[:, None, :]
-                angular = sign * harmonics[:, degree_slice(l), None]
-                target = kernel[:, filled : filled + width]
-                target = target.reshape(len(norms), 2 * l + 1, radial[l].count)
+                functions = sign * radial[l](integrals[l], fourier)
+                shape = 2 * l + 1, radial[l].count, len(norms)
+                target = kernel[filled : filled + width].reshape(shape)
+                angular = harmonics[degree_slice(l), None]
                 np.multiply(angular, functions, out=target, casting="same_kind")
                 filled += width
-            parities.append(np.split(kernel, np.cumsum(sizes)[:-1]))
+            parities.append(np.split(kernel, np.cumsum(sizes)[:-1], axis=1))
         return parities
 
 
 def _key(cell, plan):
-    return cell.tobytes(), plan.k_cutoff, plan.mode_accuracy
+    return cell.tobytes(), plan.k_cutoff, plan.mode_accuracy, plan.dtype
 
 
-def _sphere(cell, plan):
-    return half_sphere(cell, plan.k_cutoff) if plan.sphere is None else plan.sphere
+def _spheres(cells, plans):
+    """The k-vectors of each plan, enumerated together where they are not at hand."""
+    spheres = [plan.sphere for plan in plans]
+    missing = [i for i, sphere in enumerate(spheres) if sphere is None]
+    if missing:
+        found = half_spheres([cells[i] for i in missing], [plans[i].k_cutoff for i in missing])
+        for i, sphere in zip(missing, found, strict=True):
+            spheres[i] = sphere
+    return spheres
 
 
 class _Functions:
@@ -146,9 +157,10 @@ class _Functions:
     def __init__(self, count):
         self.count = count
 
-    def __call__(self, k, integrals, fourier):
-        products = integrals[:, None, :] * fourier[:, :, None]
-        return products.reshape(len(k), products.shape[1] * products.shape[2])
+    def __call__(self, integrals, fourier):
+        """Values (count, n_k) from I_nl, (n_max, n_k), and v_p, (n_laws, n_k)."""
+        products = fourier[:, None] * integrals
+        return products.reshape(len(fourier) * len(integrals), fourier.shape[1])
 
     def expand(self, sums):
         return sums
@@ -163,52 +175,62 @@ class _Modes(_Functions):
         super().__init__(self._compress.shape[1])
         self._expand = modes.expand.reshape(self.count, -1)
 
-    def __call__(self, k, integrals, fourier):
-        """Values of shape (len(k), count); the powers of k cancel."""
-        return super().__call__(k, integrals, fourier) @ self._compress
+    def __call__(self, integrals, fourier):
+        """Values of shape (count, n_k); the powers of k cancel."""
+        return self._compress.T @ super().__call__(integrals, fourier)
 
     def expand(self, sums):
         return sums @ self._expand.astype(sums.dtype)
 
 
-def sum_plane_waves(positions, weights, sphere, kernels, dtype):
+def sum_plane_waves(positions, weights, sphere, kernels):
     """sum_k [sum_j w_j exp(i k.(r_i - r_j))] kernel(k) for every structure, channel and atom.
 
     Even degrees see the cosines, odd ones the sines. The phases of a block of k-vectors are built
-    in cache and multiplied with the kernels as they are.
+    in cache and multiplied with the kernels as they are, in the precision of these.
 
     Returns
     -------
-    list of two ndarray of shape (n_channels, n_structures * n_atoms, n_columns)
+    list of two ndarray of shape (n_structures, n_atoms, n_channels, n_columns)
     """
     n_structures, n_atoms, n_channels = weights.shape
-    n_rows = n_structures * n_atoms
-    sums = [np.zeros((n_channels, n_rows, kernel.shape[1]), dtype) for kernel in kernels]
-    if len(sphere) == 0:
-        return sums
+    dtype, n_rows = kernels[0].dtype, n_structures * n_atoms
+    sums = [np.zeros((n_channels, n_rows, len(part)), dtype) for part in kernels]
+    if len(sphere):
+        tables = PhaseTables(positions.reshape(-1, 3), sphere, np.result_type(dtype, np.complex64))
+        at_once = max(1, _ROWS // n_atoms)
+        for first in range(0, n_structures, at_once):
+            some = slice(first, first + at_once)
+            rows = slice(first * n_atoms, (first + at_once) * n_atoms)
+            targets = [part[:, rows] for part in sums]
+            _add_plane_waves(targets, tables.of(rows), weights[some], kernels)
+    shape = (n_channels, n_structures, n_atoms)
+    return [part.reshape(*shape, part.shape[2]).transpose(1, 2, 0, 3) for part in sums]
+
+
+def _add_plane_waves(sums, tables, weights, kernels):
+    n_structures, n_atoms, _ = weights.shape
+    n_rows, n_waves, dtype = n_structures * n_atoms, kernels[0].shape[1], kernels[0].dtype
     gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
-    tables = PhaseTables(positions.reshape(-1, 3), sphere, complex_dtype)
-    acts = np.logical_or.reduce(weights, axis=(0, 1))
+    acting = np.flatnonzero(weights.any(axis=(0, 1)))
     weights = weights.astype(complex_dtype)
-    step = min(max(_FEWEST, _BLOCK // n_rows), len(sphere))
+    step = min(max(_FEWEST, _BLOCK // n_rows), n_waves)
     phases, waves = np.empty((2, step, n_rows), complex_dtype)
     part = np.empty((step, n_rows), dtype)
-    for start in range(0, len(sphere), step):
-        points = slice(start, min(start + step, len(sphere)))
+    for start in range(0, n_waves, step):
+        points = slice(start, min(start + step, n_waves))
         if points.stop - start < step:
             phases, waves, part = (array[: points.stop - start] for array in (phases, waves, part))
         tables.phases(points, phases, waves)
         by_structure = phases.reshape(-1, n_structures, n_atoms)
         factors = (by_structure.swapaxes(0, 1) @ weights).conj()
-        for channel in range(n_channels):
-            if not acts[channel]:
-                continue
+        some = [np.ascontiguousarray(kernel[:, points]) for kernel in kernels]
+        for channel in acting:
             factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
             np.multiply(by_structure, factor, out=waves.reshape(by_structure.shape))
-            for total, wave, kernel in zip(sums, (waves.real, waves.imag), kernels, strict=True):
-                if kernel.shape[1]:
+            for total, wave, kernel in zip(sums, (waves.real, waves.imag), some, strict=True):
+                if len(kernel):
                     np.copyto(part, wave)
-                    # Fortran view of total += part.T @ kernel[points], accumulated in place
+                    # Fortran view of total += part.T @ kernel.T, accumulated in place
                     target = total[channel].T
-                    gemm(1.0, kernel[points].T, part.T, 1.0, target, trans_b=1, overwrite_c=1)
-    return sums
+                    gemm(1.0, kernel.T, part.T, 1.0, target, trans_a=1, trans_b=1, overwrite_c=1)

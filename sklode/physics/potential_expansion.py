@@ -1,7 +1,6 @@
 """Coefficients <anlm|V_i> of the long-range potential, isolated and periodic structures alike."""
 
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from .exterior import (
     exterior_weight,
     nearest_sources,
     reach_of_pairs,
+    sources_of,
     split_smearing,
 )
 from .neighbors import all_pairs
@@ -18,7 +18,6 @@ from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
 from .radial import TABLE_ACCURACY, center_integrals, pair_table
 from .short_range import ShortRange, laws_first
-from .structures import atom_offsets
 
 _ROUNDING = 1e-15
 
@@ -118,11 +117,7 @@ class _PeriodicPotential:
         """For each structure what the sum of it is known by, which depends on the cell alone."""
         if self._how.k_cutoff is not None and self._exterior_width is None:
             return [None] * len(structures)
-        bounds = pairwise(atom_offsets(structures))
-        return [
-            self._split(structure, channels.of(slice(*bound)).present()[1])
-            for structure, bound in zip(structures, bounds, strict=True)
-        ]
+        return [self._split(each) for each in sources_of(structures, channels)]
 
     def sum_of(self, split):
         """The sum for a split, a PeriodicExpansion."""
@@ -130,14 +125,13 @@ class _PeriodicPotential:
             self._sums[split] = self._unsplit_sum() if split is None else self._split_sum(*split)
         return self._sums[split]
 
-    def _split(self, structure, channels):
+    def _split(self, sources):
         """Smearing of the k-sum and distance of the sources; None for the unsplit sum."""
         cutoff, smearing = self._basis.cutoff, min(law.smearing for law in self._laws)
         exterior = self._exterior_width is not None
         lowest = max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing
         split = split_smearing(
-            structure,
-            channels,
+            sources,
             lowest=lowest,
             start=self._basis.reach,
             tol=self._how.tol,
@@ -149,7 +143,7 @@ class _PeriodicPotential:
         gains = split > smearing and all(law.widened(split) is not law for law in self._laws)
         if not (exterior or gains):
             return None
-        nearest = nearest_sources(structure, channels, cutoff)
+        nearest = nearest_sources(sources, cutoff)
         if not exterior and not self._tables_resolve(nearest):
             return None
         return split, nearest

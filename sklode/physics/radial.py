@@ -104,7 +104,7 @@ def plane_wave_table(basis, k_max):
 
     Returns
     -------
-    ChebyshevSeries
+    PiecewiseTable
         With (l_max + 1) * n_max functions, l slowest.
     """
     r, measure = basis.quadrature(3.0 / k_max)
@@ -114,12 +114,14 @@ def plane_wave_table(basis, k_max):
         columns = [spherical_jn(l, kr) @ measure[l].T for l in range(basis.l_max + 1)]
         return np.concatenate(columns, axis=1)
 
-    return interpolate(integrals, 0.0, k_max, _WAVE_ACCURACY, degree=_degree(basis.reach * k_max))
+    degree = _degree(basis.reach * k_max)
+    series = interpolate(integrals, 0.0, k_max, _WAVE_ACCURACY, degree=degree)
+    return piecewise(series, 0.1 * _WAVE_ACCURACY)
 
 
 @lru_cache(maxsize=64)
 def plane_wave_slope_table(basis, k_max):
-    """dI_nl/dk as a ChebyshevSeries like ``plane_wave_table``."""
+    """dI_nl/dk as a table like ``plane_wave_table``."""
     return plane_wave_table(basis, k_max).derivative()
 
 

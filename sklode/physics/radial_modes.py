@@ -41,7 +41,11 @@ class RadialModes:
 
 def wave_span(cell, k_cutoff):
     """Interval that holds the norms of the k-vectors, rounded so that cells share modes."""
-    lowest = np.linalg.norm(reciprocal(cell), axis=1).min()
+    return span_from(np.linalg.norm(reciprocal(cell), axis=1).min(), k_cutoff)
+
+
+def span_from(lowest, k_cutoff):
+    """As ``wave_span``, if the shortest reciprocal lattice vector is known."""
     return 2.0 ** np.floor(np.log2(lowest)), 2.0 ** (np.ceil(4.0 * np.log2(k_cutoff)) / 4.0)
 
 

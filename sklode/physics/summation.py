@@ -7,15 +7,17 @@ import numpy as np
 from .costs import direct_seconds, mesh_seconds
 from .kspace import HalfSphere
 from .mesh_plan import MeshPlan, choose_mesh
-from .radial_modes import field_modes, typical_sizes, wave_span
-from .truncation import RANDOM_PHASES, KSpaceTail, WaveEnvelope
+from .radial_modes import field_modes, span_from, typical_sizes
+from .truncation import RANDOM_PHASES, DenseTails, WaveEnvelope, tail_of_cell
 
 _FEW_MODES = 7  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
 _MODE_SHARE = 0.5  # and radial modes that are left out
 _FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain
+_COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
+_SINGLE = 3.0 * 2.0**-24  # and accuracy of waves from which on it is: 1/10 of tol
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Plan:
         Accuracy of the radial modes, a half-integer power of 10; 0 for as many as functions.
     omitted : ndarray of shape (n_laws, n_channels) or float
         Estimated error of a coefficient.
+    dtype : {"float64", "float32"}
+        Precision that is enough for waves and kernels.
     """
 
     k_cutoff: float
@@ -65,6 +69,7 @@ class Plan:
     omitted: np.ndarray | float = 0.0
     sphere: HalfSphere | None = None
     mode_accuracy: float = 0.0
+    dtype: str = "float64"
 
 
 class Planner:
@@ -84,93 +89,100 @@ class Planner:
         self._n_columns = (basis.l_max + 1) ** 2 * len(laws) * basis.n_max
         self._n_radial = (basis.l_max + 1) * len(laws) * basis.n_max
         self._kept_tail = self._kept_plan = (None, None)
+        self._dense = {}
 
-    def plan(self, cell, weights, uniform, accuracy):
+    def plan(self, contents, uniform, accuracy):
         """Plan whose errors should stay below ``accuracy``.
 
         Parameters
         ----------
-        cell : ndarray of shape (3, 3)
-        weights : ndarray of shape (n_atoms, n_channels)
-            Not all zero.
+        contents : Contents
+            Not all weights may be zero.
         uniform : ndarray of shape (n_laws, n_channels)
             Largest coefficients of k = 0.
         accuracy : float
             Relative to the largest coefficient of each law and channel.
         """
         # the frames of a trajectory share their plan
-        sizes = np.abs(weights).max(axis=0), np.linalg.norm(weights, axis=0)
-        key = (accuracy, len(weights), *(a.tobytes() for a in (cell, uniform, *sizes)))
-        kept = self._kept_plan
+        key, kept = (accuracy, uniform.tobytes(), contents.key), self._kept_plan
         if kept[0] != key:
-            kept = self._kept_plan = (key, self._plan(cell, weights, uniform, accuracy))
+            kept = self._kept_plan = (key, self._plan(contents, uniform, accuracy))
         return kept[1]
 
-    def _plan(self, cell, weights, uniform, accuracy):
+    def _plan(self, contents, uniform, accuracy):
         k_cutoff, omitted, sphere = self._how.k_cutoff, 0.0, None
-        if k_cutoff is not None and self._without_modes(cell, k_cutoff, weights):
-            return Plan(k_cutoff)
-        tail = self._tail(cell, accuracy)
-        expected = np.maximum(tail.expected_scale(weights), uniform)
+        if k_cutoff is not None and self._leaves_no_choice(contents, k_cutoff):
+            return Plan(k_cutoff, dtype=self._how.dtype)
+        tail = self._tail(contents, accuracy)
+        expected = np.maximum(tail.expected_scale(contents), uniform)
         if k_cutoff is None:
-            k_cutoff = tail.cutoff(accuracy * expected, weights)
-            omitted = tail.beyond(k_cutoff, weights)
+            k_cutoff = tail.cutoff(accuracy * expected, contents)
+            omitted = tail.beyond(k_cutoff, contents)
             sphere = None if tail.sphere is None else tail.sphere.within(k_cutoff)
-        modes = self._mode_accuracy(cell, k_cutoff, weights, accuracy * expected)
-        direct = Plan(k_cutoff, None, omitted, sphere, modes)
-        if accuracy < _MESH_LIMIT or self._without_mesh(cell, k_cutoff, weights):
+        dtype, modes = self._how.dtype, 0.0
+        if contents.n_waves(k_cutoff) >= _FEW_WAVES:
+            of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)
+            modes = _rounded(max(_MODE_SHARE * _CANCELLATION * of_waves, 1e-16))
+            if self._how.tol >= _COARSE and of_waves > _SINGLE:
+                dtype = "float32"
+        direct = Plan(k_cutoff, None, omitted, sphere, modes, dtype)
+        if accuracy < _MESH_LIMIT or self._without_mesh(contents, k_cutoff):
             return direct
         mesh, seconds, aliased = choose_mesh(
-            cell,
+            contents,
             k_cutoff,
             self._envelope,
             _MESH_SHARE * accuracy * expected,
-            weights,
-            field_modes(self._basis, self._laws, cell, k_cutoff, modes).count,
+            field_modes(self._basis, self._laws, contents.cell, k_cutoff, modes).count,
         )
-        slower = self._direct_seconds(cell, k_cutoff, weights) < seconds
+        slower = self._direct_seconds(contents, k_cutoff) < seconds
         if mesh is None or (slower and self._how.method == "auto"):
             return direct
-        return Plan(k_cutoff, mesh, omitted + aliased, None, modes)
+        return Plan(k_cutoff, mesh, omitted + aliased, None, modes, dtype)
 
-    def _without_modes(self, cell, k_cutoff, weights):
-        return len(self._laws) == 1 and self._without_mesh(cell, k_cutoff, weights)
+    def _leaves_no_choice(self, contents, k_cutoff):
+        exact = len(self._laws) == 1 and self._how.tol < _COARSE
+        return exact and self._without_mesh(contents, k_cutoff)
 
-    def _mode_accuracy(self, cell, k_cutoff, weights, allowed):
-        """Accuracy of radial modes that keeps the coefficients within a share of ``allowed``.
+    def _accuracy_of_waves(self, contents, k_cutoff, allowed):
+        """Error of either sign of each wave that makes one of ``allowed`` in the coefficients.
 
-        A mode left out has errors of either sign: those of an atom's own waves add up as well.
+        Relative to the root mean square of the waves; those of an atom's own potential count too.
         """
-        volume = abs(np.linalg.det(cell))
-        n_waves = volume * k_cutoff**3 / (12.0 * np.pi**2)
-        if n_waves < _FEW_WAVES:
-            return 0.0
-        sizes = typical_sizes(self._basis, self._laws, wave_span(cell, k_cutoff))
-        amount = RANDOM_PHASES * np.linalg.norm(weights, axis=0)
-        amount += np.sqrt(n_waves) * np.abs(weights).max(axis=0)
-        errors = sizes[:, None] / np.sqrt(volume) * amount
-        active = errors > 0
-        accuracy = _MODE_SHARE * _CANCELLATION * np.min(allowed[active] / errors[active])
-        return 10.0 ** (0.5 * np.floor(2.0 * np.log10(np.maximum(accuracy, 1e-16))))
+        span = span_from(contents.first_wave, k_cutoff)
+        sizes = typical_sizes(self._basis, self._laws, span) / np.sqrt(contents.volume)
+        amount = RANDOM_PHASES * contents.norms
+        amount = amount + np.sqrt(contents.n_waves(k_cutoff)) * contents.heaviest
+        active = amount > 0
+        return np.min(allowed[:, active] / (sizes[:, None] * amount[active]))
 
-    def _without_mesh(self, cell, k_cutoff, weights):
+    def _without_mesh(self, contents, k_cutoff):
         """Whether it is plain without looking for a mesh that none is needed."""
         if self._how.method == "auto":
-            fields = np.count_nonzero(weights.any(axis=0)) * min(self._n_radial, _FEW_MODES)
-            points = abs(np.linalg.det(cell)) * (1.2 * k_cutoff / np.pi) ** 3
+            fields = contents.n_channels * min(self._n_radial, _FEW_MODES)
+            points = contents.volume * (1.2 * k_cutoff / np.pi) ** 3
             order = 5.0 - 0.7 * np.log10(self._how.tol)  # lower than any that is chosen
-            least = mesh_seconds(len(weights), points, order, fields, self._envelope.l_max)
-            return self._direct_seconds(cell, k_cutoff, weights) < least
+            least = mesh_seconds(contents.n_atoms, points, order, fields, self._envelope.l_max)
+            return self._direct_seconds(contents, k_cutoff) < least
         return self._how.method == "direct"
 
-    def _direct_seconds(self, cell, k_cutoff, weights):
-        n_vectors = abs(np.linalg.det(cell)) * k_cutoff**3 / (12.0 * np.pi**2)
-        n_channels = np.count_nonzero(weights.any(axis=0))
-        return direct_seconds(len(weights), n_vectors, n_channels, self._n_columns)
+    def _direct_seconds(self, contents, k_cutoff):
+        n_vectors = contents.n_waves(k_cutoff)
+        return direct_seconds(contents.n_atoms, n_vectors, contents.n_channels, self._n_columns)
 
-    def _tail(self, cell, accuracy):
-        key, kept = (cell.tobytes(), accuracy), self._kept_tail
+    def _tail(self, contents, accuracy):
+        finest = 10.0 ** np.floor(np.log10(accuracy))  # few tables serve all accuracies
+        if finest not in self._dense:
+            self._dense[finest] = DenseTails(self._envelope, self._smearing, finest)
+        if self._dense[finest].serve(contents):
+            return self._dense[finest].of_volume(contents.volume)
+        key, kept = (contents.cell.tobytes(), accuracy), self._kept_tail
         if kept[0] != key:
-            tail = KSpaceTail(cell, self._envelope, self._smearing, accuracy)
+            tail = tail_of_cell(contents.cell, self._envelope, self._smearing, accuracy)
             kept = self._kept_tail = (key, tail)
         return kept[1]
+
+
+def _rounded(accuracy):
+    """A half-integer power of 10, so that cells share modes."""
+    return 10.0 ** (0.5 * np.floor(2.0 * np.log10(accuracy)))

@@ -4,8 +4,9 @@ import numpy as np
 
 from .kspace import half_sphere, reciprocal
 
-_MOST_VECTORS = 20_000  # beyond, shells are as dense as their mean
-_SHELLS = 4096
+_MANY_VECTORS = 1000  # beyond, shells are as dense as their mean,
+_DENSE = 0.2  # if the k-vectors are no farther apart than this part of the sphere's radius
+_SHELLS = 1024
 _GRID = 256  # points of the envelope's table
 RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
 _ORDER = 0.3  # largest coefficients of dense, ordered matter against those of random positions
@@ -38,11 +39,65 @@ class WaveEnvelope:
 
 
 class KSpaceTail:
-    """What the terms beyond any cutoff may still add to a coefficient, for one cell.
+    """What the terms beyond any cutoff may still add to a coefficient.
 
     The tail of an atom's own potential adds up coherently, that of the other atoms with random
-    phases; both follow from the k-vectors of the cell itself, so that the estimate holds for
-    small cells and wide smearings as well, where a rule in units of the smearing fails.
+    phases.
+
+    Parameters
+    ----------
+    norms : ndarray of shape (n_shells,)
+        Wave numbers, increasing.
+    k_max : float
+        Beyond the last shell.
+    coherent, random : ndarray of shape (n_shells + 1, n_exponents)
+        From each shell on, the sum of the largest coefficients of one wave, and the root of half
+        the sum of their squares.
+    smearing : float
+    sphere : HalfSphere or None
+        The k-vectors up to ``k_max``, where they are at hand.
+    """
+
+    def __init__(self, norms, k_max, coherent, random, smearing, sphere=None):
+        self._norms, self._k_max, self._smearing = norms, k_max, smearing
+        self._coherent, self._random = coherent, random
+        self.sphere = sphere
+
+    def beyond(self, k_cutoff, contents):
+        """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels)."""
+        return self._tails(contents, np.searchsorted(self._norms, k_cutoff))
+
+    def _tails(self, contents, index=slice(None)):
+        random = RANDOM_PHASES * self._random[index][..., None] * contents.norms
+        return self._coherent[index][..., None] * contents.heaviest + random
+
+    def expected_scale(self, contents):
+        """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels).
+
+        Waves longer than the smearing do not count, since dense matter suppresses them.
+        """
+        short = np.searchsorted(self._norms[:-1], 1.0 / self._smearing)
+        own = self._coherent[short][:, None] * contents.heaviest
+        others = self._random[short][:, None] * contents.norms
+        return _ORDER * np.maximum(own, others)
+
+    def cutoff(self, allowed, contents):
+        """End of the first shell beyond which the tails are ``allowed`` (n_exponents, n_channels).
+
+        At most the largest cutoff that this object knows of.
+        """
+        allowed = np.all(self._tails(contents) <= allowed, axis=(1, 2))
+        first = int(np.argmax(allowed))  # the tails decrease
+        if not allowed.any() or first == len(self._norms):
+            return self._k_max
+        return float(self._norms[first] * (1.0 + 1e-9))
+
+
+def tail_of_cell(cell, envelope, smearing, accuracy):
+    """The tail of a cell with few k-vectors, from these themselves.
+
+    So the estimate holds for small cells and wide smearings as well, where a rule in units of the
+    smearing fails.
 
     Parameters
     ----------
@@ -53,64 +108,67 @@ class KSpaceTail:
     smearing : float
     accuracy : float
         The finest relative accuracy that will be asked for.
+
+    Returns
+    -------
+    KSpaceTail
+    """
+    first = np.linalg.norm(reciprocal(cell), axis=1).min()
+    k_max = float(np.sqrt(first**2 + _margin(accuracy) / smearing**2))
+    sphere = half_sphere(cell, k_max)
+    norms = np.sort(sphere.norms)
+    grid = np.linspace(norms[0], k_max, _GRID)
+    volume = abs(np.linalg.det(cell))
+    amplitudes = _decreasing(8.0 * np.pi / volume * envelope(grid))
+    terms = np.exp([np.interp(norms, grid, np.log(column)) for column in amplitudes.T]).T
+    # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
+    last, count = amplitudes[-1], 1.0 + volume * k_max / (4.0 * np.pi**2 * smearing**2)
+    coherent = _sums_from_the_end(terms) + count * last
+    random = np.sqrt(0.5 * (_sums_from_the_end(terms**2) + count * last**2))
+    return KSpaceTail(norms, k_max, coherent, random, smearing, sphere)
+
+
+class DenseTails:
+    """The tails of cells with so many k-vectors that their mean density counts.
+
+    The coherent sum is then the same for all cells, and the random one proportional to 1 / sqrt(V).
+
+    Parameters
+    ----------
+    envelope, smearing, accuracy
+        As for ``tail_of_cell``.
     """
 
-    def __init__(self, cell, envelope, smearing, accuracy):
-        first = np.linalg.norm(reciprocal(cell), axis=1).min()
-        margin = 2.0 * np.log(1.0 / accuracy) + 24.0
-        self._k_max = float(np.sqrt(first**2 + margin / smearing**2))
-        self._smearing = smearing
-        volume = abs(np.linalg.det(cell))
-        if volume * self._k_max**3 / (12.0 * np.pi**2) < _MOST_VECTORS:
-            self.sphere = half_sphere(cell, self._k_max)
-            norms, counts = np.sort(self.sphere.norms), 1.0
-        else:
-            self.sphere = None
-            norms, step = np.linspace(first, self._k_max, _SHELLS, retstep=True)
-            counts = (volume * norms**2 * step / (4.0 * np.pi**2))[:, None]
-        self._norms = norms
-        grid = np.linspace(norms[0], self._k_max, _GRID)
-        amplitudes = 8.0 * np.pi / volume * envelope(grid)
-        decreasing = np.maximum.accumulate(amplitudes[::-1])[::-1] + np.finfo(float).tiny
-        terms = np.exp([np.interp(norms, grid, np.log(column)) for column in decreasing.T]).T
-        # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
-        count = 1.0 + volume * self._k_max / (4.0 * np.pi**2 * smearing**2)
-        last = decreasing[-1]
-        self._coherent = _sums_from_the_end(counts * terms) + count * last
-        self._random = np.sqrt(0.5 * (_sums_from_the_end(counts * terms**2) + count * last**2))
+    def __init__(self, envelope, smearing, accuracy):
+        self._k_max, self._smearing = float(np.sqrt(_margin(accuracy)) / smearing), smearing
+        self._norms, step = np.linspace(0.0, self._k_max, _SHELLS + 1, retstep=True)
+        self._norms = self._norms[1:] - 0.5 * step
+        terms = 8.0 * np.pi * _decreasing(envelope(self._norms))
+        density = (self._norms**2 * step / (4.0 * np.pi**2))[:, None]  # k-vectors per volume
+        rest = self._k_max / (4.0 * np.pi**2 * smearing**2)
+        self._coherent = _sums_from_the_end(density * terms) + rest * terms[-1]
+        squares = _sums_from_the_end(density * terms**2) + rest * terms[-1] ** 2
+        self._random = np.sqrt(0.5 * squares)
 
-    def beyond(self, k_cutoff, weights):
-        """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels).
+    def serve(self, contents):
+        """Whether a cell has many k-vectors along all directions."""
+        many = contents.n_waves(self._k_max) > _MANY_VECTORS
+        return many and contents.last_wave < _DENSE * self._k_max
 
-        ``weights`` (n_atoms, n_channels) are those of the atoms in the channels.
-        """
-        return self._tails(weights, np.searchsorted(self._norms, k_cutoff))
+    def of_volume(self, volume):
+        """KSpaceTail of a cell."""
+        random = self._random / np.sqrt(volume)
+        return KSpaceTail(self._norms, self._k_max, self._coherent, random, self._smearing)
 
-    def _tails(self, weights, index=slice(None)):
-        heaviest = np.abs(weights).max(axis=0)
-        random = RANDOM_PHASES * self._random[index][..., None] * np.linalg.norm(weights, axis=0)
-        return self._coherent[index][..., None] * heaviest + random
 
-    def expected_scale(self, weights):
-        """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels).
+def _margin(accuracy):
+    """(k smearing)^2 at which nothing is left, of what falls off like exp(-(k smearing)^2 / 2)."""
+    return 2.0 * np.log(1.0 / accuracy) + 24.0
 
-        Waves longer than the smearing do not count, since dense matter suppresses them.
-        """
-        short = np.searchsorted(self._norms[:-1], 1.0 / self._smearing)
-        own = self._coherent[short][:, None] * np.abs(weights).max(axis=0)
-        others = self._random[short][:, None] * np.linalg.norm(weights, axis=0)
-        return _ORDER * np.maximum(own, others)
 
-    def cutoff(self, allowed, weights):
-        """End of the first shell beyond which the tails are ``allowed`` (n_exponents, n_channels).
-
-        At most the largest cutoff that this object knows of.
-        """
-        allowed = np.all(self._tails(weights) <= allowed, axis=(1, 2))
-        first = int(np.argmax(allowed))  # the tails decrease
-        if not allowed.any() or first == len(self._norms):
-            return self._k_max
-        return float(self._norms[first] * (1.0 + 1e-9))
+def _decreasing(amplitudes):
+    """The smallest decreasing functions that are nowhere below the columns."""
+    return np.maximum.accumulate(amplitudes[::-1])[::-1] + np.finfo(float).tiny
 
 
 def _sums_from_the_end(terms):
