@@ -1,23 +1,17 @@
 """The skeleton of all transformers of structures; the only importer of scikit-learn's internals."""
 
-from functools import lru_cache
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import ThreadpoolController
 
+from .parallel import chunks_by_atoms, each_chunk
 from .reading import read_container, read_structures, row_index
 
 __all__ = ["HasMethods", "Interval", "StrOptions", "StructureTransformer", "fit_context"]
-
-_ATOMS_PER_CHUNK = 1024
 
 fit_context = _fit_context
 
@@ -142,14 +136,9 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         chunks = chunks_by_atoms([len(s) for s in structures])
         n_jobs = getattr(self, "n_jobs", None)
         n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
-        with _blas_threads().limit(limits=1):
-            if len(chunks) == 1:
-                return self._rows(structures, per_atom, n_threads)
-            parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-                delayed(_single_threaded)(_rows_chunk, self, structures[chunk], per_atom, n_threads)
-                for chunk in chunks
-            )
-            return _stacked(parts, sum(map(len, structures)) if per_atom else len(structures))
+        jobs = [(structures[chunk], per_atom, n_threads) for chunk in chunks]
+        n_rows = sum(map(len, structures)) if per_atom else len(structures)
+        return _stacked(each_chunk(_rows_chunk, self, jobs, n_jobs), n_rows)
 
     def transform_gradients(self, X):
         """Derivatives of every row by the positions of its atoms.
@@ -239,11 +228,8 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         return structures
 
     def _in_parallel(self, function, jobs):
-        """Results of ``function(self, *job)`` for chunks of structures, one BLAS thread each."""
-        with _blas_threads().limit(limits=1):
-            return Parallel(n_jobs=getattr(self, "n_jobs", None))(
-                delayed(_single_threaded)(function, self, *job) for job in jobs
-            )
+        """Results of ``function(self, *job)`` for chunks of structures."""
+        return list(each_chunk(function, self, jobs, getattr(self, "n_jobs", None)))
 
     @property
     def feature_table_(self):
@@ -290,11 +276,6 @@ def _stacked(parts, n_rows):
     return rows
 
 
-def _single_threaded(function, transformer, *job):
-    with _blas_threads().limit(limits=1):
-        return function(transformer, *job)
-
-
 def _rows_chunk(transformer, structures, per_atom, n_threads):
     return transformer._rows(structures, per_atom, n_threads)
 
@@ -305,18 +286,3 @@ def _gradients_chunk(transformer, structures):
 
 def _backward_chunk(transformer, structures, cotangents):
     return transformer._row_backward(structures, cotangents)
-
-
-@lru_cache(maxsize=1)
-def _blas_threads():
-    # one thread a chunk: neither oversubscription nor sums that depend on the number of cores
-    return ThreadpoolController()
-
-
-def chunks_by_atoms(sizes, atoms_per_chunk=_ATOMS_PER_CHUNK):
-    """Consecutive slices of structures that hold about equally many atoms."""
-    ends = np.cumsum(sizes)
-    n_chunks = min(int(np.ceil(ends[-1] / atoms_per_chunk)), len(sizes))
-    targets = ends[-1] * np.arange(1, n_chunks) / n_chunks
-    cuts = np.unique(np.concatenate([[0], np.searchsorted(ends, targets) + 1, [len(sizes)]]))
-    return [slice(int(a), int(b)) for a, b in pairwise(cuts)]

@@ -17,7 +17,7 @@ from sklode import (
     MultipoleFeatures,
     PowerSpectrum,
 )
-from sklode.base import chunks_by_atoms
+from sklode.parallel import chunks_by_atoms
 
 DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
 POTENTIAL = LongRangePotential(exponent=(1, 6), cutoff=2.0, l_max=1, smearing=2.0, tol=1e-3)

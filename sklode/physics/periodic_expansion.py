@@ -242,8 +242,10 @@ class PeriodicExpansion:
         """
         if not any(np.any(plan.omitted) for plan in plans.values()):
             return {}
-        scales = _largest(sums, [a.start for a in atoms])
-        finer = {}
+        starts, finer = [a.start for a in atoms], {}
+        scales = _largest(sums[:1], starts)  # mostly enough to see that all are large
+        if not all(np.all(plan.omitted <= self._tol * scales[i]) for i, plan in plans.items()):
+            scales = _largest(sums, starts)
         for i, plan in plans.items():
             fine = plan.omitted <= self._tol * scales[i]
             if not np.all(fine) and accuracies[i] > _FINEST:

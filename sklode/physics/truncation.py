@@ -50,7 +50,7 @@ class KSpaceTail:
         Wave numbers, increasing.
     k_max : float
         Beyond the last shell.
-    coherent, random : ndarray of shape (n_shells + 1, n_exponents)
+    coherent, random : ndarray of shape (n_exponents, n_shells + 1)
         From each shell on, the sum of the largest coefficients of one wave, and the root of half
         the sum of their squares.
     smearing : float
@@ -65,11 +65,13 @@ class KSpaceTail:
 
     def beyond(self, k_cutoff, contents):
         """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels)."""
-        return self._tails(contents, np.searchsorted(self._norms, k_cutoff))
+        shell = np.searchsorted(self._norms, k_cutoff)
+        return self._tails(contents, slice(shell, shell + 1))[..., 0]
 
-    def _tails(self, contents, index=slice(None)):
-        random = RANDOM_PHASES * self._random[index][..., None] * contents.norms
-        return self._coherent[index][..., None] * contents.heaviest + random
+    def _tails(self, contents, shells=slice(None)):
+        """Shape (n_exponents, n_channels, n_shells)."""
+        heaviest, norms = contents.heaviest[:, None], RANDOM_PHASES * contents.norms[:, None]
+        return self._coherent[:, None, shells] * heaviest + self._random[:, None, shells] * norms
 
     def expected_scale(self, contents):
         """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels).
@@ -77,8 +79,8 @@ class KSpaceTail:
         Waves longer than the smearing do not count, since dense matter suppresses them.
         """
         short = np.searchsorted(self._norms[:-1], 1.0 / self._smearing)
-        own = self._coherent[short][:, None] * contents.heaviest
-        others = self._random[short][:, None] * contents.norms
+        own = self._coherent[:, [short]] * contents.heaviest
+        others = self._random[:, [short]] * contents.norms
         return _ORDER * np.maximum(own, others)
 
     def cutoff(self, allowed, contents):
@@ -86,7 +88,7 @@ class KSpaceTail:
 
         At most the largest cutoff that this object knows of.
         """
-        allowed = np.all(self._tails(contents) <= allowed, axis=(1, 2))
+        allowed = np.all(self._tails(contents) <= allowed[..., None], axis=(0, 1))
         first = int(np.argmax(allowed))  # the tails decrease
         if not allowed.any() or first == len(self._norms):
             return self._k_max
@@ -120,9 +122,9 @@ def tail_of_cell(cell, envelope, smearing, accuracy):
     grid = np.linspace(norms[0], k_max, _GRID)
     volume = abs(np.linalg.det(cell))
     amplitudes = _decreasing(8.0 * np.pi / volume * envelope(grid))
-    terms = np.exp([np.interp(norms, grid, np.log(column)) for column in amplitudes.T]).T
+    terms = np.exp([np.interp(norms, grid, np.log(row)) for row in amplitudes])
     # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
-    last, count = amplitudes[-1], 1.0 + volume * k_max / (4.0 * np.pi**2 * smearing**2)
+    last, count = amplitudes[:, -1:], 1.0 + volume * k_max / (4.0 * np.pi**2 * smearing**2)
     coherent = _sums_from_the_end(terms) + count * last
     random = np.sqrt(0.5 * (_sums_from_the_end(terms**2) + count * last**2))
     return KSpaceTail(norms, k_max, coherent, random, smearing, sphere)
@@ -144,10 +146,10 @@ class DenseTails:
         self._norms, step = np.linspace(0.0, self._k_max, _SHELLS + 1, retstep=True)
         self._norms = self._norms[1:] - 0.5 * step
         terms = 8.0 * np.pi * _decreasing(envelope(self._norms))
-        density = (self._norms**2 * step / (4.0 * np.pi**2))[:, None]  # k-vectors per volume
+        density = self._norms**2 * step / (4.0 * np.pi**2)  # k-vectors per volume
         rest = self._k_max / (4.0 * np.pi**2 * smearing**2)
-        self._coherent = _sums_from_the_end(density * terms) + rest * terms[-1]
-        squares = _sums_from_the_end(density * terms**2) + rest * terms[-1] ** 2
+        self._coherent = _sums_from_the_end(density * terms) + rest * terms[:, -1:]
+        squares = _sums_from_the_end(density * terms**2) + rest * terms[:, -1:] ** 2
         self._random = np.sqrt(0.5 * squares)
 
     def serve(self, contents):
@@ -167,11 +169,11 @@ def _margin(accuracy):
 
 
 def _decreasing(amplitudes):
-    """The smallest decreasing functions that are nowhere below the columns."""
-    return np.maximum.accumulate(amplitudes[::-1])[::-1] + np.finfo(float).tiny
+    """The smallest decreasing functions that are nowhere below the columns, as rows."""
+    return np.maximum.accumulate(amplitudes[::-1])[::-1].T + np.finfo(float).tiny
 
 
 def _sums_from_the_end(terms):
-    """Row i holds the sum of the terms i, i + 1, ...; one more row of zeros."""
-    sums = np.cumsum(terms[::-1], axis=0)[::-1]
-    return np.concatenate([sums, np.zeros((1, terms.shape[1]))])
+    """Sums of the terms i, i + 1, ... of each row; one more column of zeros."""
+    sums = np.cumsum(terms[:, ::-1], axis=1)[:, ::-1]
+    return np.concatenate([sums, np.zeros((len(terms), 1))], axis=1)

@@ -1,0 +1,84 @@
+"""Chunks of structures, and who works on them: this process, or joblib's workers."""
+
+import sys
+from functools import lru_cache
+from itertools import pairwise
+from multiprocessing import current_process
+from threading import current_thread, main_thread
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import ThreadpoolController
+from tqdm.auto import tqdm
+
+_ATOMS_PER_CHUNK = 1024
+_PATIENCE = 2.0  # seconds without a sign of progress
+
+
+def chunks_by_atoms(sizes, atoms_per_chunk=_ATOMS_PER_CHUNK):
+    """Consecutive slices of structures that hold about equally many atoms."""
+    ends = np.cumsum(sizes)
+    n_chunks = min(int(np.ceil(ends[-1] / atoms_per_chunk)), len(sizes))
+    targets = ends[-1] * np.arange(1, n_chunks) / n_chunks
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(ends, targets) + 1, [len(sizes)]]))
+    return [slice(int(a), int(b)) for a, b in pairwise(cuts)]
+
+
+def each_chunk(function, transformer, jobs, n_jobs):
+    """Results of ``function(transformer, *job)`` in order, one BLAS thread each.
+
+    One thread a chunk means neither oversubscription nor sums that depend on the number of cores.
+    Long work shows its progress.
+
+    Parameters
+    ----------
+    function : callable
+    transformer : estimator
+    jobs : list of tuple
+        The first member of each is a list of structures.
+    n_jobs : int or None
+        As in joblib.
+
+    Yields
+    ------
+    object
+        What the function returns.
+    """
+    with (
+        blas_threads().limit(limits=1),
+        tqdm(
+            desc=type(transformer).__name__,
+            total=sum(len(job[0]) for job in jobs),
+            unit="structure",
+            delay=_PATIENCE,
+            leave=False,
+            disable=not _somebody_looks(),
+        ) as progress,
+    ):
+        if len(jobs) == 1 or effective_n_jobs(n_jobs) == 1:
+            results = (function(transformer, *job) for job in jobs)
+        else:
+            results = Parallel(n_jobs=n_jobs, return_as="generator")(
+                delayed(_single_threaded)(function, transformer, *job) for job in jobs
+            )
+        for job, result in zip(jobs, results, strict=True):
+            yield result
+            progress.update(len(job[0]))
+
+
+def _somebody_looks():
+    """Whether this is neither a worker nor a program that writes to a file."""
+    mine = current_process().name == "MainProcess" and current_thread() is main_thread()
+    return mine and ("ipykernel" in sys.modules or sys.stderr.isatty())
+
+
+def _single_threaded(function, transformer, *job):
+    with blas_threads().limit(limits=1):
+        return function(transformer, *job)
+
+
+@lru_cache(maxsize=1)
+def blas_threads():
+    """The thread pools of this process."""
+    return ThreadpoolController()
