@@ -15,6 +15,7 @@ from .structures import atom_offsets
 from .summation import Planner
 
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision
+_FEW = 2  # atoms of a structure whose coefficients mostly show how large all are
 _ROWS_AT_ONCE = 4096  # atoms of structures in equal cells that are summed together
 
 
@@ -242,10 +243,9 @@ class PeriodicExpansion:
         """
         if not any(np.any(plan.omitted) for plan in plans.values()):
             return {}
-        starts, finer = [a.start for a in atoms], {}
-        scales = _largest(sums[:1], starts)  # mostly enough to see that all are large
+        scales, finer = _largest(sums, [slice(a.start, a.start + _FEW) for a in atoms]), {}
         if not all(np.all(plan.omitted <= self._tol * scales[i]) for i, plan in plans.items()):
-            scales = _largest(sums, starts)
+            scales = _largest(sums, atoms)
         for i, plan in plans.items():
             fine = plan.omitted <= self._tol * scales[i]
             if not np.all(fine) and accuracies[i] > _FINEST:
@@ -254,10 +254,10 @@ class PeriodicExpansion:
         return finer
 
 
-def _largest(coefficients, starts):
-    """Largest coefficients of each structure, shape (n_structures, n_laws, n_channels)."""
+def _largest(coefficients, atoms):
+    """Largest coefficients of some atoms each, shape (n_structures, n_laws, n_channels)."""
     largest = 0.0
     for c in coefficients:
-        of_atoms = np.maximum.reduce(np.abs(c), axis=1)
-        largest = np.maximum(largest, np.maximum.reduceat(of_atoms, starts, axis=0).max(axis=3))
+        of_structures = [np.abs(c[some]).max(axis=(0, 1)) for some in atoms]
+        largest = np.maximum(largest, np.max(of_structures, axis=3))
     return largest

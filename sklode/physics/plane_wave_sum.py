@@ -198,21 +198,21 @@ def sum_plane_waves(positions, weights, sphere, kernels):
     sums = [np.zeros((n_channels, n_rows, len(part)), dtype) for part in kernels]
     if len(sphere):
         tables = PhaseTables(positions.reshape(-1, 3), sphere, np.result_type(dtype, np.complex64))
+        acting = np.flatnonzero(weights.any(axis=(0, 1)))
         at_once = max(1, _ROWS // n_atoms)
         for first in range(0, n_structures, at_once):
             some = slice(first, first + at_once)
             rows = slice(first * n_atoms, (first + at_once) * n_atoms)
             targets = [part[:, rows] for part in sums]
-            _add_plane_waves(targets, tables.of(rows), weights[some], kernels)
+            _add_plane_waves(targets, tables.of(rows), weights[some], acting, kernels)
     shape = (n_channels, n_structures, n_atoms)
     return [part.reshape(*shape, part.shape[2]).transpose(1, 2, 0, 3) for part in sums]
 
 
-def _add_plane_waves(sums, tables, weights, kernels):
+def _add_plane_waves(sums, tables, weights, acting, kernels):
     n_structures, n_atoms, _ = weights.shape
     n_rows, n_waves, dtype = n_structures * n_atoms, kernels[0].shape[1], kernels[0].dtype
     gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
-    acting = np.flatnonzero(weights.any(axis=(0, 1)))
     weights = weights.astype(complex_dtype)
     step = min(max(_FEWEST, _BLOCK // n_rows), n_waves)
     phases, waves = np.empty((2, step, n_rows), complex_dtype)
