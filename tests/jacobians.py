@@ -33,7 +33,7 @@ def _of_degree(field, rows, l, n_rows, directions):
     factors.append(np.eye(n_atoms * (2 * l + 1)).reshape(n_atoms, 2 * l + 1, -1))
     shape = (n_rows, field.channels.count, *directions, field.n_max, n_atoms, 2 * l + 1)
     products = [
-        rows.products(law, factors)[:, -np.prod(shape[1:]) :].reshape(shape)
+        rows.products(law, factors)(slice(0, n_rows))[:, -np.prod(shape[1:]) :].reshape(shape)
         for law in range(field.n_laws)
     ]
     stacked = np.stack(products, axis=1)  # (row, law, channel, directions, n, atom, m)

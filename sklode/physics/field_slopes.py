@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-_NUMBERS = 2**19  # in the gradients of pairs and the products of a block of atoms
+_NUMBERS = 2**20  # in the gradients of pairs and the products of a block of atoms
 
 
 class FieldSlopes:
@@ -92,13 +92,16 @@ class MovedAtoms:
     n_directions = 3
 
     def __init__(self, field, block, around):
-        self._channels, self._atoms, self._around = field.channels, block.atoms, around
-        self._own = field._zeros(block, 3)  # by the atom itself, the negative
+        self._atoms, self._around = block.atoms, around
+        index = field.channels.index[block.atoms]
+        self._acting = np.where(index >= 0, field.channels.weights[block.atoms], 0.0)
+        self._channel = np.maximum(index, 0)
+        self._own = field._zeros(block, 3)  # by the atom itself
         for pairs in around:
             by_channel = pairs.by_channel(field.channels)
-            for parts, values in zip(self._own, pairs.gradients, strict=True):
-                for own, value in zip(parts, values, strict=True):
-                    pairs.add_sums(by_channel, value, own)
+            for parts, gradients in zip(self._own, pairs.gradients, strict=True):
+                for own, values in zip(parts, gradients, strict=True):
+                    own[pairs.rows] -= pairs.sums(by_channel, values)
 
     def products(self, law, factors):
         """Derivatives of products with factors, one row an atom.
@@ -112,22 +115,34 @@ class MovedAtoms:
 
         Returns
         -------
-        ndarray of shape (n_rows, sum over l of n_channels * n_directions * n_max * n_factors)
+        callable
+            Slice of rows to an array of shape
+            (n_rows, sum over l of n_channels * n_directions * n_max * n_factors).
         """
-        flat, parts = _products_of_all_degrees(self._own[law], factors, len(self._own[law][0]))
-        for own, factor, part in zip(self._own[law], factors, parts, strict=False):
-            left = own.reshape(*own.shape[:2], -1).swapaxes(1, 2)
-            np.matmul(left, -factor[self._atoms], out=part.reshape(*left.shape[:2], -1))
-            for pairs in self._around:
-                self._add_neighbors(pairs.rows, pairs.of_neighbors(law, factor), part)
-        return flat
+        from_neighbors = [self._from_neighbors(law, factor) for factor in factors]
+        mine = [factor[self._atoms] for factor in factors]
 
-    def _add_neighbors(self, rows, products, out):
-        """Add to the channel that each atom acts in, times its weight."""
-        atoms = rows + self._atoms.start
-        index, weights = self._channels.index[atoms], self._channels.weights[atoms]
-        acting = np.flatnonzero(index >= 0)
-        out[rows[acting], index[acting]] += weights[acting, None, None] * products[acting]
+        def of_rows(rows):
+            values = [own[rows] for own in self._own[law]]
+            flat, parts = _room(values, factors, len(values[0]))
+            numbers = np.arange(len(flat)), self._channel[rows]
+            each = zip(values, mine, from_neighbors, parts, strict=False)
+            for own, factor, neighbors, part in each:
+                left = own.reshape(*own.shape[:2], -1).swapaxes(1, 2)
+                np.matmul(left, factor[rows], out=part.reshape(*left.shape[:2], -1))
+                part[numbers] += neighbors[rows]
+            return flat
+
+        return of_rows
+
+    def _from_neighbors(self, law, factors):
+        """How each atom acts on its neighbours, (n_rows, 3 * n_max, n_factors)."""
+        n_max = self._own[law][0].shape[-1]
+        total = np.zeros((len(self._channel), 3 * n_max, factors.shape[2]))
+        for pairs in self._around:
+            total[pairs.rows] += pairs.of_neighbors(law, factors)
+        total *= self._acting[:, None, None]
+        return total
 
 
 class Strained:
@@ -149,16 +164,22 @@ class Strained:
     def products(self, law, factors):
         """Derivatives of products with factors, one row a structure, as of MovedAtoms."""
         values, block = self._values[law], self._block
-        flat, parts = _products_of_all_degrees(values, factors, len(block.cuts) - 1)
-        for value, factor, part in zip(values, factors, parts, strict=False):
-            for row, (start, stop) in zip(part, pairwise(block.cuts), strict=True):
-                left = value[start:stop].reshape((stop - start) * value.shape[1], -1)
-                right = factor[block.first + start : block.first + stop]
-                np.matmul(left.T, right.reshape(len(left), -1), out=row.reshape(left.shape[1], -1))
-        return flat
+        bounds = list(pairwise(block.cuts))
+
+        def of_rows(rows):
+            flat, parts = _room(values, factors, len(bounds[rows]))
+            for value, factor, part in zip(values, factors, parts, strict=False):
+                mine = factor[block.atoms]
+                for row, (start, stop) in zip(part, bounds[rows], strict=True):
+                    left = value[start:stop].reshape((stop - start) * value.shape[1], -1)
+                    right = mine[start:stop].reshape(len(left), -1)
+                    np.matmul(left.T, right, out=row.reshape(left.shape[1], -1))
+            return flat
+
+        return of_rows
 
 
-def _products_of_all_degrees(values, factors, n_rows):
+def _room(values, factors, n_rows):
     """Room for the products of all degrees, and the parts of each, rows by channels first."""
     _, _, n_channels, n_directions, n_max = values[0].shape
     shapes = [(n_channels, n_directions * n_max, factor.shape[2]) for factor in factors]

@@ -6,6 +6,8 @@ import numpy as np
 
 from .invariants import arrangement
 
+_BLOCK = 2**16  # products of a block of rows, which are still in cache when they are arranged
+
 
 def _factor(l):
     return (-1.0) ** l / np.sqrt(2 * l + 1)
@@ -55,13 +57,17 @@ class SpectrumGradients:
         """
         each = zip(fields, self._laws, self._factors, strict=True)
         products = [field.products(law, factors) for field, law, factors in each]
-        first, second = _places(*self._layout, fields[0].n_directions)
-        # "clip", with nothing to be clipped, writes to ``out`` without a copy between
-        np.take(products[0], first, axis=1, out=out, mode="clip")
-        out += np.take(products[-1], second, axis=1, mode="clip")
-        if self._layout[3]:
-            by_direction = out.reshape(len(out), fields[0].n_directions, -1)
-            by_direction *= self._weights
+        n_directions = fields[0].n_directions
+        first, second = _places(*self._layout, n_directions)
+        weights = np.tile(self._weights, n_directions)
+        step = max(1, 3 * _BLOCK // (n_directions * self.n_numbers))
+        for start in range(0, len(out), step):
+            rows = slice(start, min(start + step, len(out)))
+            found = [of_rows(rows) for of_rows in products]
+            # "clip" takes without a look at what would be out of bounds
+            total = np.take(found[0], first, axis=1, mode="clip")
+            total += np.take(found[-1], second, axis=1, mode="clip")
+            np.multiply(total, weights, out=out[rows])
 
 
 class SumGradients:
@@ -85,7 +91,7 @@ class SumGradients:
     def __call__(self, fields, out):
         """Derivatives by what the rows stand for, as of SpectrumGradients."""
         (field,) = fields
-        products = field.products(self._law, self._factors)
+        products = field.products(self._law, self._factors)(slice(0, len(out)))
         places = _places_of_sums(*self._layout, field.n_directions)
         np.take(products, places, axis=1, out=out, mode="clip")
 

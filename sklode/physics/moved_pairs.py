@@ -55,20 +55,22 @@ class MovedPairs:
         weights = channels.weights[self.neighbors[acting]]
         return csr_array((weights, acting, np.concatenate([[0], ends])), shape=shape)
 
-    def add_sums(self, by_channel, values, out):
-        """Add what ``by_channel`` makes of values of pairs.
+    def sums(self, by_channel, values):
+        """What ``by_channel`` makes of values of pairs.
 
         Parameters
         ----------
         by_channel : csr_array
         values : ndarray of shape (n_pairs, 2 l + 1, ...)
-        out : ndarray of shape (n_rows, 2 l + 1, n_channels, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, 2 l + 1, n_channels, ...)
         """
-        if len(values) == 0:
-            return
-        sums = by_channel @ values.reshape(len(values), -1)
-        sums = sums.reshape(len(self.rows), -1, *values.shape[1:])
-        out[self.rows] += sums.swapaxes(1, 2)
+        flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
+        n_channels = by_channel.shape[0] // max(len(self.rows), 1)
+        sums = (by_channel @ flat).reshape(len(self.rows), n_channels, *values.shape[1:])
+        return sums.swapaxes(1, 2)
 
     def of_neighbors(self, law, factors):
         """Derivatives, by an atom of weight 1, of products of coefficients around it and factors.
@@ -141,7 +143,7 @@ class NearPairs:
             for values, part in zip(law, parts, strict=True):
                 moments = around.vectors[:, None, :, None, None] * values[:, :, None]
                 moments = moments.reshape(*values.shape[:2], *part.shape[3:])
-                around.add_sums(by_channel, moments, part)
+                part[around.rows] += around.sums(by_channel, moments)
 
 
 def by_channel(centers, channel, n_channels):

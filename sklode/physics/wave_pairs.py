@@ -12,7 +12,7 @@ from .moved_pairs import MovedPairs, by_channel, largest_first
 from .structures import atom_offsets
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_PAIRS = 2**10  # pairs handled at once, so that their sums stay in cache, too
+_PAIRS = 2**8  # pairs handled at once, so that their sums stay in cache, too
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
@@ -30,15 +30,18 @@ def plane_wave_pairs(kernels, vectors):
     list of ndarray
         For each l, shape (n_pairs, n_laws, 2 l + 1, 3, n_max).
     """
-    widths = [3 * width for width in kernels.widths]
-    sums = [np.zeros((len(vectors), width)) for width in widths]
-    for some in _slices(len(vectors), _PAIRS):
-        tables = PhaseTables(vectors[some], kernels.sphere) if len(kernels) else None
-        n_pairs = some.stop - some.start
-        for points in _slices(len(kernels), max(_FEWEST, _BLOCK // n_pairs)):
-            phases = tables.phases(points)
-            for parity, waves in enumerate((phases.imag, -phases.real)):
-                sums[parity][some] += np.ascontiguousarray(waves).T @ kernels.moved(points, parity)
+    sums = [np.zeros((len(vectors), 3 * width)) for width in kernels.widths]
+    pairs = _slices(len(vectors) if len(kernels) else 0, _PAIRS)
+    tables = [PhaseTables(vectors[some], kernels.sphere) for some in pairs]
+    for points in _slices(len(kernels), _BLOCK // _PAIRS):
+        moved = [kernels.moved(points, parity) for parity in (0, 1)]
+        room = np.empty((points.stop - points.start, _PAIRS))
+        for some, table in zip(pairs, tables, strict=True):
+            phases, wave = table.phases(points), room[:, : some.stop - some.start]
+            for total, part, kernel in zip(sums, (phases.imag, phases.real), moved, strict=True):
+                np.copyto(wave, part)
+                total[some] += wave.T @ kernel
+    np.negative(sums[1], out=sums[1])
     return kernels.by_degree_and_law(sums, 3)
 
 
