@@ -113,3 +113,8 @@ def _powers(turns, lowest, highest):
     for power in range(1, len(table)):
         np.multiply(table[power - 1], turns, out=table[power])
     return np.concatenate([table[1 : 1 - lowest][::-1].conj(), table[: highest + 1]])
+
+
+def slices(length, step):
+    """Consecutive slices of so many k-vectors or pairs."""
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]

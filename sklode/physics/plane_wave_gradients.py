@@ -8,17 +8,22 @@ the k-vectors are made of are frozen.
 
 import numpy as np
 
-from .kspace import PhaseTables
+from .kspace import PhaseTables, slices
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_PAIR_BLOCK = 2**18  # numbers held at once for all coefficients
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
 def plane_wave_backward(kernels, positions, weights, cotangents):
     """Derivatives of L = sum of ``cotangents`` times the plane-wave part of the coefficients.
 
-    Work as of the sum itself, three times over; memory proportional to the number of atoms.
+    With the waves P_kj, the structure factors S_ka = sum_j P_kj w_ja, and what the kernels make of
+    the cotangents, G_kja = (sum over even columns) - i (sum over odd columns),
+
+        L = Re sum_ka S_ka^* R_ka,  R_ka = sum_j P_kj G_kja.
+
+    Two products of matrices, for all channels at once, give R and the slopes of L by the phases.
+    Work of two to three forward sums; memory proportional to the number of atoms.
 
     Parameters
     ----------
@@ -35,48 +40,42 @@ def plane_wave_backward(kernels, positions, weights, cotangents):
     strain : ndarray of shape (3, 3)
         Derivatives with respect to eps_ab of r_b -> r_b + sum_a r_a eps_ab.
     """
+    n_atoms = len(positions)
     forces, strain, value = np.zeros(positions.shape), np.zeros((3, 3)), 0.0
     acting = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, acting]
     columns = kernels.columns([c[:, :, :, acting] for c in cotangents])
-    for points, phases in _phases(positions, kernels, max(_FEWEST, _BLOCK // len(positions))):
+    even, odd = (part.swapaxes(0, 1) for part in columns)
+    factors = np.concatenate([part.reshape(n_atoms, -1) for part in (even, odd)] + [weights], 1)
+    cuts = np.cumsum([even[0].size, odd[0].size])
+    step = min(max(_FEWEST, _BLOCK // n_atoms), max(len(kernels), 1))
+    room = np.empty((2, 2, step, n_atoms))
+    tables = PhaseTables(positions, kernels.sphere) if len(kernels) else None
+    for points in slices(len(kernels), step):
+        waves, slopes = room[:, :, : points.stop - points.start]
+        phases = tables.phases(points)
+        waves[0], waves[1] = phases.real, phases.imag
+        shape = (*waves.shape[:2], len(acting), -1)
+        sums = np.split(waves.reshape(-1, n_atoms) @ factors, cuts, axis=1)
+        of_even, of_odd, structure = (_complex(part.reshape(shape)) for part in sums)
+        structure = structure.conj()
+        kernel = [kernels.values(points, parity)[:, None] for parity in (0, 1)]
+        received = (of_even * kernel[0]).sum(axis=2) - 1j * (of_odd * kernel[1]).sum(axis=2)
+        value += np.sum(structure[..., 0] * received).real
+        # an atom is a center of all that it receives, and a source, conjugated, for all others
+        left = [structure * kernel[0], -1j * structure * kernel[1], received.conj()]
+        left = np.concatenate([part.reshape(len(phases), -1) for part in left], axis=1)
+        left = np.concatenate([left.real, left.imag])
+        np.matmul(left, factors.T, out=slopes.reshape(-1, n_atoms))
+        slopes[0] *= waves[1]
+        slopes[1] *= waves[0]
+        slopes[0] += slopes[1]
         vectors = kernels.sphere.vectors[points]
-        kernel = [kernels.values(points, parity) for parity in (0, 1)]
-        moments = [np.zeros_like(part) for part in kernel]
-        # what multiplies the phase of an atom, as a centre and, conjugated, as a source
-        amplitudes = np.zeros_like(phases)
-        structure_factors = (phases @ weights.astype(complex)).conj().T
-        for channel, factors in enumerate(structure_factors):
-            even, odd = columns[0][channel], columns[1][channel]
-            slopes = np.empty_like(phases)
-            slopes.real = kernel[0] @ even.T
-            slopes.imag = -(kernel[1] @ odd.T)
-            received = np.einsum("kj,kj->k", phases, slopes)
-            value += np.dot(factors, received).real
-            slopes *= factors[:, None]
-            amplitudes += slopes
-            amplitudes += np.multiply.outer(received.conj(), weights[:, channel])
-            waves = phases * factors[:, None]
-            moments[0] += np.ascontiguousarray(waves.real) @ even
-            moments[1] += np.ascontiguousarray(waves.imag) @ odd
-        amplitudes *= phases
-        forces -= np.ascontiguousarray(amplitudes.imag).T @ vectors
+        forces -= slopes[0].T @ vectors
+        moments = (structure * of_even).real.sum(axis=1), (structure * of_odd).imag.sum(axis=1)
         strain -= kernels.contract_gradients(points, moments).T @ vectors
     return forces, strain - value * np.eye(3)
 
 
-def _phases(positions, kernels, step):
-    """Slices of the k-vectors with the phases of all atoms, (n_points, n_atoms)."""
-    if len(kernels):
-        tables = PhaseTables(positions, kernels.sphere)
-        for points in _blocks(len(kernels), step):
-            yield points, tables.phases(points)
-
-
-def _step(n_numbers):
-    """How many k-vectors are handled at once, each with so many numbers."""
-    return max(_FEWEST, _PAIR_BLOCK // max(n_numbers, 1))
-
-
-def _blocks(length, step):
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+def _complex(parts):
+    return parts[0] + 1j * parts[1]

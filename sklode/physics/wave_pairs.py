@@ -7,7 +7,7 @@ inside whole structures only one order is summed, as f(-r) = (-1)^l f(r).
 
 import numpy as np
 
-from .kspace import PhaseTables
+from .kspace import PhaseTables, slices
 from .moved_pairs import MovedPairs, by_channel, largest_first
 from .structures import atom_offsets
 
@@ -31,9 +31,9 @@ def plane_wave_pairs(kernels, vectors):
         For each l, shape (n_pairs, n_laws, 2 l + 1, 3, n_max).
     """
     sums = [np.zeros((len(vectors), 3 * width)) for width in kernels.widths]
-    pairs = _slices(len(vectors) if len(kernels) else 0, _PAIRS)
+    pairs = slices(len(vectors) if len(kernels) else 0, _PAIRS)
     tables = [PhaseTables(vectors[some], kernels.sphere) for some in pairs]
-    for points in _slices(len(kernels), _BLOCK // _PAIRS):
+    for points in slices(len(kernels), _BLOCK // _PAIRS):
         moved = [kernels.moved(points, parity) for parity in (0, 1)]
         room = np.empty((points.stop - points.start, _PAIRS))
         for some, table in zip(pairs, tables, strict=True):
@@ -183,7 +183,7 @@ def plane_wave_strains(kernels, positions, weights, centers):
     sums = [np.zeros((shape[0] * shape[1], 9 * width)) for width in kernels.widths]
     tables = PhaseTables(positions, kernels.sphere) if len(kernels) else None
     step = _BLOCK // max(len(positions), 9 * sum(kernels.widths))
-    for points in _slices(len(kernels), max(_FEWEST, step)):
+    for points in slices(len(kernels), max(_FEWEST, step)):
         phases = tables.phases(points)
         factors = (phases @ weights.astype(complex)).conj()
         waves = (phases[:, centers, None] * factors[:, None]).reshape(len(phases), -1)
@@ -194,7 +194,3 @@ def plane_wave_strains(kernels, positions, weights, centers):
         [np.moveaxis(part.reshape(*shape, *part.shape[1:]), 1, 2) for part in laws]
         for laws in by_degree
     ]
-
-
-def _slices(length, step):
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
