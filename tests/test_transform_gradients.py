@@ -1,5 +1,7 @@
 """Gradients of all transformers by central differences of their rows."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -175,6 +177,38 @@ def test_blocks_of_atoms_change_nothing(case, numbers, monkeypatch):
 def test_both_kinds_at_once(case):
     transformer, X = case
     assert_same(transform_all_gradients(transformer, X), all_gradients(transformer, X))
+
+
+def test_memory_of_gradients_is_that_of_the_rows():
+    """Not of the derivatives of all coefficients by all atoms, a hundred times as many numbers."""
+    n_atoms = 120
+    positions = np.random.default_rng(0).uniform(0.0, 11.0, (n_atoms, 3))
+    atoms = Atoms("CHO" * (n_atoms // 3), positions, cell=[11.0] * 3, pbc=True)
+    spectrum = PowerSpectrum(DENSITY, LongRangePotential(1, cutoff=2.0, l_max=2, k_cutoff=2.0))
+    spectrum.fit([atoms])
+    spectrum.transform_gradients([atoms])  # tables are kept
+    tracemalloc.start()
+    (gradients,) = spectrum.transform_gradients([atoms])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    n_columns = 3 * 9 * (3 + 1)  # of both fields and all m, for three elements
+    assert peak < gradients.nbytes + 30e6 < 8 * n_atoms**2 * n_columns * 3
+
+
+def test_only_what_is_asked_for_is_computed(monkeypatch):
+    wanted, original = [], PowerSpectrum._row_gradients
+
+    def counted(self, structures, positions, strain):
+        wanted.append((positions, strain))
+        return original(self, structures, positions, strain)
+
+    monkeypatch.setattr(PowerSpectrum, "_row_gradients", counted)
+    X = structures()
+    union = make_union(PowerSpectrum(DENSITY), Composition()).fit(X)
+    transform_gradients(union, X)
+    transform_strain_gradients(union, X)
+    transform_all_gradients(union, X)
+    assert wanted == [(True, False), (False, True), (True, True)]
 
 
 def test_ignored_elements_do_not_act():
