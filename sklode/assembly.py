@@ -7,12 +7,13 @@ import numpy as np
 
 from .features import Block
 from .physics.invariant_gradients import (
+    SpectrumGradients,
+    SumGradients,
     linear_backward,
-    linear_jacobian,
     power_spectrum_backward,
-    power_spectrum_jacobian,
 )
 from .physics.invariants import flatten_coefficients, pool, power_spectrum
+from .physics.row_gradients import differentiate
 from .physics.structures import atom_offsets
 
 
@@ -25,11 +26,14 @@ class Part:
     block : Block
     field : int
         0 for the first or only projector, 1 for the second.
+    number : int
+        Which block of its field it is.
     columns : slice
     """
 
     block: Block
     field: int
+    number: int
     columns: slice
 
     def of(self, fields):
@@ -41,16 +45,16 @@ def parts_of(blocks, field=0):
     """One part a block."""
     ends = np.cumsum([block.size for block in blocks])
     return [
-        Part(block, field, slice(int(end - block.size), int(end)))
-        for block, end in zip(blocks, ends, strict=True)
+        Part(block, field, number, slice(int(end - block.size), int(end)))
+        for number, (block, end) in enumerate(zip(blocks, ends, strict=True))
     ]
 
 
 class LinearFeatures:
-    """The coefficients themselves as columns, up to ``l_max``."""
+    """The coefficients themselves as columns, those of all parts, up to ``l_max``."""
 
-    def __init__(self, coefficients, l_max=None):
-        self._all = coefficients
+    def __init__(self, coefficients, parts, l_max=None):
+        self._all, self._parts = coefficients, parts
         self._n_degrees = len(coefficients) if l_max is None else l_max + 1
         self._columns = flatten_coefficients(coefficients[: self._n_degrees])
 
@@ -62,9 +66,11 @@ class LinearFeatures:
         """One row a group of atoms."""
         return pool(self._columns, groups)
 
-    def jacobian(self, groups, slopes):
-        """Derivatives of the rows of groups, from those of the field."""
-        return linear_jacobian(slopes[0][: self._n_degrees], groups)
+    def terms(self, centers):
+        """What differentiates the columns, block by block, with the fields of each."""
+        for part in self._parts:
+            shape = len(part.block.channels), part.block.n_max, self._n_degrees
+            yield SumGradients(*shape, part.number, centers), (0,)
 
     def backward(self, groups, cotangents):
         """Factors of the field, from those of the rows of groups."""
@@ -103,15 +109,12 @@ class PairInvariants:
         parts = [power_spectrum(a, b, channels, groups) for *_, a, b, channels in self._each()]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def jacobian(self, groups, slopes):
-        """Derivatives of the rows of groups, from those of the fields."""
-        rows = [
-            power_spectrum_jacobian(
-                a, b, (left.of(slopes), None if b is None else right.of(slopes)), channels, groups
-            )
-            for left, right, a, b, channels in self._each()
-        ]
-        return np.concatenate(rows, axis=1)
+    def terms(self, centers):
+        """What differentiates the columns, block by block, with the fields of each."""
+        for left, right, a, b, channels in self._each():
+            laws, fields = (left.number, right.number), (left.field, right.field)
+            used = fields[:1] if b is None else fields
+            yield SpectrumGradients(a, b, channels, laws, centers), used
 
     def backward(self, groups, cotangents):
         """Factors of the fields, from those of the rows of groups."""
@@ -144,28 +147,40 @@ def assemble_rows(transformer, species, structures, invariants, per_atom):
     return (mine[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
 
 
-def row_gradients(transformer, species, structure, invariants, slopes):
-    """Derivatives of the row of a structure by its positions and by strain.
+def row_gradients(transformer, species, structures, invariants, fields, positions, strain):
+    """Derivatives of the rows of structures by positions and by strain, as far as wanted.
 
     Parameters
     ----------
-    slopes : list of pair
-        For each field, the derivatives of its coefficients by positions, for each l of shape
-        (n_atoms, 2 l + 1, n_columns, n_atoms, 3), and by strain, (..., 3, 3).
+    fields : list of FieldSlopes
+    positions, strain : bool
+        Which are wanted.
 
     Returns
     -------
-    positions : ndarray of shape (n_atoms, 3, n_features)
-    strain : ndarray of shape (3, 3, n_features)
+    positions : list of ndarray of shape (n_atoms, 3, n_features) or None
+    strain : ndarray of shape (n_structures, 3, 3, n_features) or None
     """
-    groups, counts = _groups(transformer, species, [structure])
-    out = []
-    for kind, shape in enumerate([(len(structure), 3), (3, 3)]):
-        flat = [[c.reshape(*c.shape[:3], -1) for c in of_field[kind]] for of_field in slopes]
-        rows = invariants.jacobian(groups, flat)
-        rows = rows.reshape(-1, rows.shape[2])
-        out.append((rows if counts is None else rows / counts[0]).T.reshape(*shape, -1))
-    return tuple(out)
+    terms = [
+        term
+        for centers in _centers(transformer, species, structures)
+        for term in invariants.terms(centers)
+    ]
+    return differentiate(terms, fields, atom_offsets(structures), positions, strain)
+
+
+def _centers(transformer, species, structures):
+    """How often each atom counts as a center, for each block of columns."""
+    index = species_index(species, structures)
+    counted = _counted(transformer, index)
+    weights = counted.astype(float)
+    if transformer.pooling == "mean":
+        sizes = [len(s) for s in structures]
+        counts = np.add.reduceat(weights, atom_offsets(structures)[:-1])
+        weights /= np.repeat(np.maximum(counts, 1.0), sizes)
+    if transformer.center_species == "shared":
+        return [weights]
+    return [np.where(index == c, weights, 0.0) for c in range(len(species))]
 
 
 def row_backward(transformer, species, structures, invariants, cotangents):

@@ -76,9 +76,10 @@ class Composition(StructureTransformer):
         ends = atom_offsets(structures)
         return pool(atoms, [slice(a, b) for a, b in pairwise(ends)])
 
-    def _row_gradients(self, structure):
+    def _row_gradients(self, structures, positions, strain):
         n_features = len(self.species_)
-        return np.zeros((len(structure), 3, n_features)), np.zeros((3, 3, n_features))
+        moved = [np.zeros((len(s), 3, n_features)) for s in structures] if positions else None
+        return moved, np.zeros((len(structures), 3, 3, n_features)) if strain else None
 
     def _row_backward(self, structures, cotangents):
         n_atoms = sum(len(s) for s in structures)

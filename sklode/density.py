@@ -5,7 +5,7 @@ from numbers import Real
 from .base import Interval
 from .features import Block
 from .physics.density_expansion import density_expansion
-from .physics.density_gradients import density_backward, density_gradients
+from .physics.density_gradients import density_backward, density_slopes
 from .projector import Projector
 
 
@@ -139,9 +139,10 @@ class DensityProjector(Projector):
             structures, channels, self._basis, **self._settings(), n_threads=n_threads
         )
 
-    def _coefficient_gradients(self, structure):
-        channels = self._channels([structure])
-        return density_gradients(structure, channels, self._basis, **self._settings())
+    def _coefficient_slopes(self, structures):
+        return density_slopes(
+            structures, self._channels(structures), self._basis, **self._settings()
+        )
 
     def _coefficient_backward(self, structures, cotangents):
         channels = self._channels(structures)

@@ -108,45 +108,20 @@ class InteractionFeatures(StructureTransformer):
         np.subtract.at(whole, owners, parts)
         return whole
 
-    def transform_gradients(self, X):
-        """Derivatives of every row by the positions of its atoms.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        list of ndarray of shape (n_atoms, 3, n_features)
-        """
+    def _gradients(self, X, positions, strain):
         atoms_list, members, parts = self._complexes(X)
-        whole = gradients.transform_gradients(self.transformer_, atoms_list)
-        inside = iter(gradients.transform_gradients(self.transformer_, parts))
-        for total, of_structure in zip(whole, members, strict=True):
-            for atoms in of_structure:
-                total[atoms] -= next(inside)
-        return whole
-
-    def transform_strain_gradients(self, X):
-        """Derivatives of every row by a strain of positions and cell.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_structures, 3, 3, n_features)
-        """
-        atoms_list, members, parts = self._complexes(X)
-        whole = gradients.transform_strain_gradients(self.transformer_, atoms_list)
-        owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
-        np.subtract.at(
-            whole, owners, gradients.transform_strain_gradients(self.transformer_, parts)
-        )
-        return whole
+        wanted = positions, strain
+        moved, strained = gradients.some_gradients(self.transformer_, atoms_list, *wanted)
+        inside, inner_strains = gradients.some_gradients(self.transformer_, parts, *wanted)
+        if positions:
+            inside = iter(inside)
+            for total, of_structure in zip(moved, members, strict=True):
+                for atoms in of_structure:
+                    total[atoms] -= next(inside)
+        if strain:
+            owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
+            np.subtract.at(strained, owners, inner_strains)
+        return moved, strained
 
     def backpropagate(self, X, cotangents):
         """Gradients of one combination of the columns of each structure.

@@ -6,7 +6,7 @@ from .base import HasMethods, Interval, StrOptions
 from .far_field import FarFieldProjector, check_cutoff_width, read_laws
 from .features import Block
 from .physics.potential_expansion import potential_expansion
-from .physics.potential_gradients import potential_backward, potential_gradients
+from .physics.potential_gradients import potential_backward, potential_slopes
 from .physics.summation import Summation
 
 
@@ -219,9 +219,9 @@ class LongRangePotential(FarFieldProjector):
         settings = self._settings(self.dtype, n_threads)
         return potential_expansion(structures, self._channels(structures), **settings)
 
-    def _coefficient_gradients(self, structure):
+    def _coefficient_slopes(self, structures):
         settings = self._settings("float64")
-        return potential_gradients(structure, self._channels([structure]), **settings)
+        return potential_slopes(structures, self._channels(structures), **settings)
 
     def _coefficient_backward(self, structures, cotangents):
         settings = self._settings("float64")

@@ -13,7 +13,7 @@ from .physics.multipole_expansion import (
     far_field_potential,
     multipole_expansion,
 )
-from .physics.multipole_gradients import multipole_backward, multipole_gradients
+from .physics.multipole_gradients import multipole_backward, multipole_slopes
 from .physics.structures import atom_offsets
 from .physics.summation import Summation
 from .potentials import InversePowerLaw
@@ -180,9 +180,9 @@ class MultipoleFeatures(FarFieldProjector):
         settings = self._settings(self.dtype, n_threads)
         return multipole_expansion(structures, self._channels(structures), **settings)
 
-    def _coefficient_gradients(self, structure):
+    def _coefficient_slopes(self, structures):
         settings = self._settings("float64")
-        return multipole_gradients(structure, self._channels([structure]), **settings)
+        return multipole_slopes(structures, self._channels(structures), **settings)
 
     def _coefficient_backward(self, structures, cotangents):
         settings = self._settings("float64")

@@ -128,10 +128,10 @@ class PowerSpectrum(StructureTransformer):
         rows = assemble_rows(self, self.species_, structures, invariants, per_atom)
         return rows.astype(self.left_.dtype, copy=False)
 
-    def _row_gradients(self, structure):
-        invariants = self._invariants([structure])
-        slopes = [p._coefficient_gradients(structure) for p in self._projectors()]
-        return row_gradients(self, self.species_, structure, invariants, slopes)
+    def _row_gradients(self, structures, positions, strain):
+        invariants = self._invariants(structures)
+        fields = [p._coefficient_slopes(structures) for p in self._projectors()]
+        return row_gradients(self, self.species_, structures, invariants, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents):
         invariants = self._invariants(structures)

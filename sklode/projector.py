@@ -105,18 +105,18 @@ class Projector(StructureTransformer):
             parts = parts_of(self._blocks())
             return PairInvariants([coefficients], [(part, part) for part in parts])
         if self.invariants == "radial_spectrum":
-            return LinearFeatures(coefficients, l_max=0)
-        return LinearFeatures(coefficients)
+            return LinearFeatures(coefficients, parts_of(self._blocks()), l_max=0)
+        return LinearFeatures(coefficients, parts_of(self._blocks()))
 
     def _rows(self, structures, per_atom, n_threads):
         invariants = self._invariants(self._coefficients(structures, n_threads))
         rows = assemble_rows(self, self.species_, structures, invariants, per_atom)
         return rows.astype(self.dtype, copy=False)
 
-    def _row_gradients(self, structure):
-        invariants = self._invariants(self._coefficients([structure]))
-        slopes = self._coefficient_gradients(structure)
-        return row_gradients(self, self.species_, structure, invariants, [slopes])
+    def _row_gradients(self, structures, positions, strain):
+        invariants = self._invariants(self._coefficients(structures))
+        fields = [self._coefficient_slopes(structures)]
+        return row_gradients(self, self.species_, structures, invariants, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents):
         invariants = self._invariants(self._coefficients(structures))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .gradients import transform_gradients, transform_strain_gradients
+from .gradients import some_gradients
 from .physics.ridge import Rows, stack
 
 KINDS = ENERGY, FORCES, STRESS = range(3)
@@ -147,16 +147,19 @@ class GradientRows:
 
     def _compute(self, structures):
         """Rows of each structure."""
-        forces = [i for i in structures if self._forces[i] is not None]
-        stresses = [i for i in structures if self._stresses[i] is not None]
-        gradients, strains = {}, {}
-        if forces:
-            found = transform_gradients(self._features, [self._atoms[i] for i in forces])
-            gradients = dict(zip(forces, found, strict=True))
-        if stresses:
-            found = transform_strain_gradients(self._features, [self._atoms[i] for i in stresses])
-            strains = dict(zip(stresses, to_voigt(found), strict=True))
-        return [self._rows_of(i, gradients.get(i), strains.get(i)) for i in structures]
+        known = {
+            i: (self._forces[i] is not None, self._stresses[i] is not None) for i in structures
+        }
+        found = {}
+        for wanted in dict.fromkeys(known.values()):
+            some = [i for i in structures if known[i] == wanted]
+            moved, strained = some_gradients(
+                self._features, [self._atoms[i] for i in some], *wanted
+            )
+            moved = moved if wanted[0] else [None] * len(some)
+            strained = to_voigt(strained) if wanted[1] else [None] * len(some)
+            found.update(zip(some, zip(moved, strained, strict=True), strict=True))
+        return [self._rows_of(i, *found[i]) for i in structures]
 
     def _rows_of(self, index, gradients, strains):
         matrices, targets, kinds, weights = [], [], [], []

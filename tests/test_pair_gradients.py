@@ -4,16 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from jacobians import of_columns, of_one
 
 from sklode.physics.density_expansion import cutoff_function, density_expansion
-from sklode.physics.density_gradients import density_backward, density_gradients
+from sklode.physics.density_gradients import density_backward, density_slopes
 from sklode.physics.exterior import exterior_weight
+from sklode.physics.field_slopes import FieldSlopes
 from sklode.physics.isolated_gradients import (
     isolated_backward,
-    isolated_gradients,
+    isolated_source,
     multipole_isolated_backward,
-    multipole_isolated_gradients,
+    multipole_isolated_source,
 )
+from sklode.physics.moved_pairs import NearPairs
 from sklode.physics.multipole_expansion import (
     _bare,
     _smeared_table,
@@ -22,7 +25,7 @@ from sklode.physics.multipole_expansion import (
 )
 from sklode.physics.neighbors import Pairs, all_pairs, pairs_within
 from sklode.physics.pair_expansion import expand_pairs
-from sklode.physics.pair_gradients import pair_backward, pair_jacobian
+from sklode.physics.pair_gradients import pair_backward
 from sklode.physics.pair_slopes import (
     correction_slopes,
     cutoff_slope,
@@ -145,6 +148,20 @@ def assert_close(ours, expected, accuracy):
         assert np.abs(mine - part).max() <= accuracy * max(np.abs(part).max(), 1e-3)
 
 
+def gradients_of(source, structure, channels, l_max, n_laws, n_max):
+    """Dense derivatives of the coefficients, (n_atoms, 2 l + 1, n_laws, n_channels, n_max, ...)."""
+    return of_one(FieldSlopes([source], channels, l_max, n_laws, n_max), structure)
+
+
+def pair_gradients(pairs, structure, channels, radial, slopes, l_max):
+    """The same of sums over pairs, with one law, which has no axis."""
+    atoms = np.arange(len(structure))
+    source = NearPairs(pairs, atoms, channels, (radial, slopes), l_max, 1)
+    n_max = radial(np.ones(1)).shape[1] // (l_max + 1)
+    both = gradients_of(source, structure, channels, l_max, 1, n_max)
+    return tuple([part[:, :, 0] for part in parts] for parts in both)
+
+
 def assert_gradients(ours, structure, expand, accuracy=1e-7):
     expected = finite_gradients(structure, expand)
     assert_close(ours[0], expected[0], accuracy)
@@ -178,7 +195,8 @@ def test_density(structure, kind, channels_of, width):
     def expand(changed):
         return density_expansion([changed], channels, basis, **how)
 
-    gradients = density_gradients(structure, channels, basis, **how)
+    field = density_slopes([structure], channels, basis, **how)
+    gradients = [of_columns(parts) for parts in of_one(field, structure)]
     assert_gradients(gradients, structure, expand)
     assert_backward(
         lambda c: density_backward([structure], channels, basis, **how, cotangents=c), gradients
@@ -208,7 +226,9 @@ def test_potential_of_isolated_structures(laws, kind, channels_of, width):
         shape = (len(laws), channels.count, basis.n_max)
         return [part.reshape(*part.shape[:2], *shape) for part in parts]
 
-    gradients = isolated_gradients(structure, channels, basis, laws, width)
+    atoms = np.arange(len(structure))
+    source = isolated_source([structure], channels, atoms, basis, laws, width)
+    gradients = gradients_of(source, structure, channels, basis.l_max, len(laws), basis.n_max)
     assert_gradients(gradients, structure, expand)
     assert_backward(
         lambda c: isolated_backward([structure], channels, basis, laws, width, c), gradients
@@ -229,7 +249,10 @@ def test_multipoles_of_isolated_structures(channels_of, width, powers):
         return [part.reshape(*part.shape[:2], *shape) for part in parts]
 
     arguments = channels, powers, l_max, 2.0, width
-    gradients = multipole_isolated_gradients(structure, *arguments)
+    how = powers, 1, l_max, 2.0, width
+    source = multipole_isolated_source([structure], channels, np.arange(6), *how)
+    both = gradients_of(source, structure, channels, l_max, len(powers), 1)
+    gradients = [[part[:, :, :, :, 0] for part in parts] for parts in both]
     assert_gradients(gradients, structure, expand)
     assert_backward(lambda c: multipole_isolated_backward([structure], *arguments, c), gradients)
 
@@ -301,9 +324,7 @@ def test_blocks_of_pairs_change_nothing(monkeypatch):
     functions = polynomials, polynomial_slopes, 2
 
     def results():
-        both = pair_backward(pairs, channels, n_atoms, *functions, cotangents, owners, 3)
-        parts = pair_jacobian(pairs, channels, n_atoms, *functions)
-        return [*both, *parts[0], *parts[1]]
+        return pair_backward(pairs, channels, n_atoms, *functions, cotangents, owners, 3)
 
     whole = results()
     monkeypatch.setattr("sklode.physics.pair_gradients._PAIRS", 1)
@@ -320,8 +341,8 @@ def test_atoms_at_the_same_place():
     def expand(changed):
         return expand_pairs(all_pairs([changed]), channels, 3, polynomials, 2)
 
-    gradients = pair_jacobian(
-        all_pairs([structure]), channels, 3, polynomials, polynomial_slopes, 2
+    gradients = pair_gradients(
+        all_pairs([structure]), structure, channels, polynomials, polynomial_slopes, 2
     )
     assert_gradients(gradients, structure, expand)
     assert_backward(
@@ -345,7 +366,7 @@ def test_atoms_without_neighbours():
     pairs = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3)))
     functions = polynomials, polynomial_slopes, 2
     channels = species(structure)
-    for parts in pair_jacobian(pairs, channels, 1, *functions):
+    for parts in pair_gradients(pairs, structure, channels, *functions):
         assert all(not part.any() for part in parts)
     cotangents = [np.ones((1, 2 * l + 1, 2, 2)) for l in range(3)]
     positions, strain = pair_backward(

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from jacobians import of_one
 from systems import cluster, rattled_salt, triclinic
 
-from sklode.physics.density_gradients import density_gradients
+from sklode.physics.density_gradients import density_slopes
 from sklode.physics.radial import RadialBasis
 from sklode.physics.structures import Channels, Structure
 
@@ -20,7 +21,7 @@ STRUCTURES = {
 
 
 def their_gradients(atoms, species):
-    """Derivatives by positions and strain for each l, as those of ``density_gradients``."""
+    """Derivatives by positions and strain for each l, as those of ``of_one``."""
     calculator = featomic.SphericalExpansion(
         cutoff={"radius": CUTOFF, "smoothing": {"type": "ShiftedCosine", "width": WIDTH}},
         density={"type": "Gaussian", "width": SMEARING, "center_atom_weight": 1.0},
@@ -57,15 +58,15 @@ def test_gradients_of_the_density(atoms):
     species = np.unique(atoms.numbers).tolist()
     index = np.searchsorted(species, atoms.numbers)
     channels = Channels(index, np.ones(len(atoms)), len(species))
-    ours = density_gradients(
-        structure,
+    field = density_slopes(
+        [structure],
         channels,
         RadialBasis("gto", N_MAX, L_MAX, CUTOFF),
         smearing=SMEARING,
         cutoff_width=WIDTH,
         include_center=True,
     )
-    theirs = their_gradients(atoms, species)
+    ours, theirs = of_one(field, structure), their_gradients(atoms, species)
     for mine, parts in zip(ours, theirs if atoms.pbc.any() else theirs[:1], strict=False):
         scale = max(np.abs(part).max() for part in parts)
         for values, part in zip(mine, parts, strict=True):

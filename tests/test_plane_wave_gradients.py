@@ -2,23 +2,27 @@
 
 import numpy as np
 import pytest
+from jacobians import jacobian as all_derivatives
+from jacobians import of_columns, of_one
 from systems import cluster, triclinic
 
 from sklode.physics import potential_expansion as module
+from sklode.physics.field_slopes import FieldSlopes
 from sklode.physics.kspace import HalfSphere, half_sphere, reciprocal
 from sklode.physics.multipole_expansion import SolidHarmonicBasis, multipole_expansion
-from sklode.physics.multipole_gradients import multipole_backward, multipole_gradients
+from sklode.physics.multipole_gradients import multipole_backward, multipole_slopes
 from sklode.physics.periodic_expansion import PeriodicExpansion
-from sklode.physics.plane_wave_gradients import plane_wave_backward, plane_wave_jacobian
+from sklode.physics.plane_wave_gradients import plane_wave_backward
 from sklode.physics.plane_wave_kernels import WaveKernels
 from sklode.physics.plane_wave_sum import PlaneWaveSum
 from sklode.physics.potential_expansion import potential_expansion
-from sklode.physics.potential_gradients import potential_backward, potential_gradients
+from sklode.physics.potential_gradients import potential_backward, potential_slopes
 from sklode.physics.potentials import SmearedPowerLaw
 from sklode.physics.radial import RadialBasis
 from sklode.physics.screened import SmearedTable, SmearedYukawa
 from sklode.physics.structures import Channels, Structure
 from sklode.physics.summation import Plan, Summation
+from sklode.physics.wave_pairs import WavePairs
 
 STEP = 1e-3
 ACCURACY = 2e-8
@@ -125,8 +129,20 @@ class WaveSum:
         kernels = direct.prepare([cell], [plan])
         return [c[0] for c in direct(kernels, cell, plan, positions[None], self.weights[None])]
 
+    def jacobian(self):
+        """All derivatives, by position and by strain, from those of pairs."""
+        n_atoms, n_channels = self.weights.shape
+        structure = Structure(np.ones(n_atoms, int), self.positions, self.cell, np.ones(3, bool))
+        index = np.argmax(self.weights != 0, axis=1)
+        channels = Channels(index, self.weights.sum(axis=1), n_channels)
+        l_max, n_laws, n_max = self.basis.l_max, len(self.laws), self.basis.n_max
+        uniform = np.zeros((1, n_laws, n_channels, n_max))
+        how = {0: Plan(self.k_cutoff)}, lambda *_: self.kernels(), uniform, l_max
+        waves = WavePairs([structure], np.arange(n_atoms), channels, *how)
+        return of_one(FieldSlopes([waves], channels, l_max, n_laws, n_max), structure)
+
     def assert_derivatives(self):
-        jacobian, strain = plane_wave_jacobian(self.kernels(), self.positions, self.weights)
+        jacobian, strain = self.jacobian()
         coefficients = self.at()
         differences = by_position(self.at, self.positions)
         strained = by_strain(lambda eps: self.at(strain=eps))
@@ -180,7 +196,7 @@ def test_degree_zero_alone_and_no_waves_at_all():
     some.assert_derivatives()
     none = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2, k_cutoff=0.5)
     assert len(none.sphere) == 0
-    jacobian, strain = plane_wave_jacobian(none.kernels(), none.positions, none.weights)
+    jacobian, strain = none.jacobian()
     forces, virial = plane_wave_backward(
         none.kernels(), none.positions, none.weights, random_like(some.at())
     )
@@ -189,7 +205,7 @@ def test_degree_zero_alone_and_no_waves_at_all():
 
 def test_an_atom_alone_feels_no_force():
     alone = WaveSum(GTO, [SmearedPowerLaw(1, 0.7)], 1, 1)
-    jacobian, _ = plane_wave_jacobian(alone.kernels(), alone.positions, alone.weights)
+    jacobian, _ = alone.jacobian()
     assert not any(np.any(part) for part in jacobian)
 
 
@@ -259,7 +275,8 @@ def test_uniform_and_own_terms_of_a_periodic_expansion(charges):
     def coefficients(positions=None, strain=None):
         return expansion([as_structure(atoms, strain, positions)], channels)
 
-    jacobian, strain = expansion.jacobian(structure, channels)
+    sources = expansion.sources([structure], channels, np.arange(len(atoms)))
+    jacobian, strain = of_one(FieldSlopes(sources, channels, 2, 2, 3), structure)
     assert_close(jacobian, by_position(coefficients, atoms.positions), ACCURACY)
     assert_close(strain, by_strain(lambda eps: coefficients(strain=eps)), ACCURACY)
     cotangents = random_like(coefficients())
@@ -274,7 +291,8 @@ def test_structures_without_atoms_that_act():
     expansion = PeriodicExpansion(
         GTO, [SmearedPowerLaw(6, 1.0)], uniform=[1.0], summation=Summation()
     )
-    jacobian, strain = expansion.jacobian(structure, channels)
+    sources = expansion.sources([structure], channels, np.arange(2))
+    jacobian, strain = of_one(FieldSlopes(sources, channels, 2, 1, 3), structure)
     cotangents = random_like(expansion([structure], channels))
     derivatives = expansion.backward([structure], channels, cotangents)
     assert not any(np.any(part) for part in (*jacobian, *strain, *derivatives))
@@ -293,8 +311,12 @@ class Potential:
         structure = as_structure(self.atoms, strain, positions)
         return potential_expansion([structure], self.channels, **self.parameters)
 
+    def jacobian(self):
+        field = potential_slopes([self.structure], self.channels, **self.parameters)
+        return [of_columns(parts) for parts in of_one(field, self.structure)]
+
     def assert_derivatives(self, accuracy, strain_accuracy=None):
-        jacobian, strain = potential_gradients(self.structure, self.channels, **self.parameters)
+        jacobian, strain = self.jacobian()
         assert_close(jacobian, by_position(self.at, self.atoms.positions), accuracy)
         differences = by_strain(lambda eps: self.at(strain=eps))
         assert_close(strain, differences, strain_accuracy or accuracy)
@@ -336,9 +358,7 @@ def test_potential_of_a_crystal_on_a_mesh():
     potential = Potential(
         atoms, RadialBasis("gto", 2, 1, 2.0), (SmearedPowerLaw(1, 1.0),), summation=how
     )
-    jacobian, _ = potential_gradients(
-        potential.structure, potential.channels, **potential.parameters
-    )
+    jacobian, _ = potential.jacobian()
     (expected,) = [
         central_difference(lambda size: potential.at(moved(atoms.positions, 2, 1, size)), 2e-2)
     ]
@@ -360,6 +380,7 @@ def test_batches_are_their_structures_one_by_one():
     }
     for width in (None, 0.5):
         parameters["exterior_width"] = width
+        whole = all_derivatives(potential_slopes(structures, channels, **parameters), structures)
         cotangents = random_like(potential_expansion(structures, channels, **parameters))
         forces, virial = potential_backward(
             structures, channels, **parameters, cotangents=cotangents
@@ -368,7 +389,14 @@ def test_batches_are_their_structures_one_by_one():
         for number, structure in enumerate(structures):
             own = slice(start, start + len(structure))
             start = own.stop
-            jacobian, strain = potential_gradients(structure, channels.of(own), **parameters)
+            field = potential_slopes([structure], channels.of(own), **parameters)
+            jacobian, strain = (of_columns(parts) for parts in of_one(field, structure))
+            for together, alone in zip(whole[0], jacobian, strict=True):
+                mine = of_columns([together])[0][own][..., own, :]
+                assert np.abs(mine - alone).max() <= 1e-12 * np.abs(alone).max() + 1e-15
+            for together, alone in zip(whole[1], strain, strict=True):
+                mine = of_columns([together])[0][own][..., number, :, :]
+                assert np.abs(mine - alone).max() <= 1e-12 * np.abs(alone).max() + 1e-15
             parts = [g[own] for g in cotangents]
             assert relative_difference(forces[own], contracted(parts, jacobian)) <= 1e-11
             assert relative_difference(virial[number], contracted(parts, strain)) <= 1e-11
@@ -391,7 +419,8 @@ def test_multipoles(repeats):
         moved = [as_structure(atoms, strain, positions)]
         return multipole_expansion(moved, channels, *sizes, **parameters)
 
-    jacobian, strain = multipole_gradients(structure, channels, *sizes, **parameters)
+    field = multipole_slopes([structure], channels, *sizes, **parameters)
+    jacobian, strain = (of_columns(parts) for parts in of_one(field, structure))
     differences = (
         by_position(multipoles, atoms.positions),
         by_strain(lambda eps: multipoles(strain=eps)),

@@ -1,5 +1,7 @@
 """Gradients of all transformers by central differences of their rows."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -15,7 +17,12 @@ from sklode import (
     MultipoleFeatures,
     PowerSpectrum,
 )
-from sklode.gradients import backpropagate, transform_gradients, transform_strain_gradients
+from sklode.gradients import (
+    backpropagate,
+    transform_all_gradients,
+    transform_gradients,
+    transform_strain_gradients,
+)
 
 STEP = 2e-4
 DENSITY = DensityProjector(cutoff=3.5, n_max=3, l_max=2)
@@ -134,6 +141,74 @@ def test_reverse_pass(case):
         np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(expected).max() + 1e-12)
     expected = np.einsum("sabf,sf->sab", full_strain, factors)
     np.testing.assert_allclose(strain, expected, atol=1e-9 * np.abs(expected).max() + 1e-12)
+
+
+def all_gradients(transformer, X):
+    return transform_gradients(transformer, X), transform_strain_gradients(transformer, X)
+
+
+def assert_same(found, expected):
+    for mine, theirs in zip(found, expected, strict=True):
+        for ours, alone in zip(mine, theirs, strict=True):
+            np.testing.assert_allclose(ours, alone, atol=1e-11 * np.abs(alone).max() + 1e-13)
+
+
+def test_batches_are_their_structures_one_by_one(case):
+    """Periodic and isolated ones in turn, equal cells and others, some of a single atom."""
+    transformer, (isolated, periodic) = case
+    shaken = periodic.copy()
+    shaken.rattle(0.1, seed=1)
+    X = [isolated, periodic, isolated[:1], shaken, periodic[:3], isolated[2:]]
+    alone = [all_gradients(transformer, [atoms]) for atoms in X]
+    assert_same(
+        all_gradients(transformer, X),
+        [[part[0] for part in kind] for kind in zip(*alone, strict=True)],
+    )
+
+
+@pytest.mark.parametrize("numbers", [1, 3000, 10**9])
+def test_blocks_of_atoms_change_nothing(case, numbers, monkeypatch):
+    transformer, X = case
+    expected = all_gradients(transformer, X)
+    monkeypatch.setattr("sklode.physics.field_slopes._NUMBERS", numbers)
+    assert_same(all_gradients(transformer, X), expected)
+
+
+def test_both_kinds_at_once(case):
+    transformer, X = case
+    assert_same(transform_all_gradients(transformer, X), all_gradients(transformer, X))
+
+
+def test_memory_of_gradients_is_that_of_the_rows():
+    """Not of the derivatives of all coefficients by all atoms, a hundred times as many numbers."""
+    n_atoms = 120
+    positions = np.random.default_rng(0).uniform(0.0, 11.0, (n_atoms, 3))
+    atoms = Atoms("CHO" * (n_atoms // 3), positions, cell=[11.0] * 3, pbc=True)
+    spectrum = PowerSpectrum(DENSITY, LongRangePotential(1, cutoff=2.0, l_max=2, k_cutoff=2.0))
+    spectrum.fit([atoms])
+    spectrum.transform_gradients([atoms])  # tables are kept
+    tracemalloc.start()
+    (gradients,) = spectrum.transform_gradients([atoms])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    n_columns = 3 * 9 * (3 + 1)  # of both fields and all m, for three elements
+    assert peak < gradients.nbytes + 30e6 < 8 * n_atoms**2 * n_columns * 3
+
+
+def test_only_what_is_asked_for_is_computed(monkeypatch):
+    wanted, original = [], PowerSpectrum._row_gradients
+
+    def counted(self, structures, positions, strain):
+        wanted.append((positions, strain))
+        return original(self, structures, positions, strain)
+
+    monkeypatch.setattr(PowerSpectrum, "_row_gradients", counted)
+    X = structures()
+    union = make_union(PowerSpectrum(DENSITY), Composition()).fit(X)
+    transform_gradients(union, X)
+    transform_strain_gradients(union, X)
+    transform_all_gradients(union, X)
+    assert wanted == [(True, False), (False, True), (True, True)]
 
 
 def test_ignored_elements_do_not_act():

@@ -107,3 +107,32 @@ def backward_in_groups(structures, channels, cotangents, keys, backward):
         group, parts = [structures[i] for i in chosen], [c[atoms] for c in cotangents]
         positions[atoms], strain[chosen] = backward(key, group, channels.of(atoms), parts)
     return positions, strain
+
+
+def each_group(structures, channels, keys):
+    """Structures with equal keys together.
+
+    Parameters
+    ----------
+    structures : list of Structure
+    channels : Channels
+        Of all atoms of the structures.
+    keys : list
+        Hashable, one a structure.
+
+    Yields
+    ------
+    key
+    atoms : ndarray of int
+        Which atoms are theirs, ascending.
+    group : list of Structure
+    channels : Channels
+        Of these atoms.
+    """
+    distinct = list(dict.fromkeys(keys))
+    numbers = np.array([distinct.index(key) for key in keys])
+    owner = np.repeat(numbers, [len(s) for s in structures])
+    for number, key in enumerate(distinct):
+        atoms = np.flatnonzero(owner == number)
+        group = [structures[i] for i in np.flatnonzero(numbers == number)]
+        yield key, atoms, group, channels.of(atoms)

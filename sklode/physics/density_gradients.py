@@ -3,33 +3,24 @@
 import numpy as np
 
 from .density_expansion import _batches
+from .field_slopes import FieldSlopes
+from .moved_pairs import NearPairs
 from .neighbors import pairs_within
-from .pair_gradients import pair_backward, pair_jacobian
+from .pair_gradients import pair_backward
 from .pair_slopes import density_functions
 from .structures import atom_offsets
 
 
-def density_gradients(structure, channels, basis, *, smearing, cutoff_width, include_center=True):
-    """Derivatives of the coefficients of one structure.
+def density_slopes(structures, channels, basis, *, smearing, cutoff_width, include_center=True):
+    """Derivatives of the coefficients of ``density_expansion``, as FieldSlopes.
 
     The parameters are those of ``density_expansion``; the center itself is a constant.
-
-    Returns
-    -------
-    positions : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_channels * n_max, n_atoms, 3).
-    strain : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_channels * n_max, 3, 3).
     """
-    pairs = pairs_within([structure], basis.cutoff)
+    pairs = pairs_within(structures, basis.cutoff)
     functions = density_functions(basis, smearing, cutoff_width)
-    both = pair_jacobian(pairs, channels, len(structure), *functions, basis.l_max)
-    return tuple([_merged(part) for part in parts] for parts in both)
-
-
-def _merged(part):
-    """Channels and radial functions as one axis."""
-    return part.reshape(*part.shape[:2], -1, *part.shape[4:])
+    atoms = np.arange(len(channels.index))
+    source = NearPairs(pairs, atoms, channels, functions, basis.l_max, 1)
+    return FieldSlopes([source], channels, basis.l_max, 1, basis.n_max)
 
 
 def density_backward(

@@ -1,54 +1,125 @@
 """Derivatives of rotational invariants and of sums over atoms, by the product rule (eq. 7.2)."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from .invariants import arrangement
+
+_BLOCK = 2**16  # products of a block of rows, which are still in cache when they are arranged
 
 
 def _factor(l):
     return (-1.0) ** l / np.sqrt(2 * l + 1)
 
 
-def power_spectrum_jacobian(left, right, slopes, n_channels, groups):
-    """Derivatives of the power spectrum of groups of atoms.
+class SpectrumGradients:
+    """Derivatives of the power spectrum of two blocks of coefficients, summed over centers.
 
     Parameters
     ----------
     left, right : list of ndarray
         As for ``power_spectrum``; ``right`` is None for the spectrum of a field with itself.
-    slopes : tuple of list of ndarray
-        Derivatives of both fields for each l, (n_atoms, 2 l + 1, n_channels * n_max, n_directions);
-        the second is None if ``right`` is.
     n_channels : tuple of int
-    groups : list of slice or ndarray
-        Atoms of each row.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns, n_directions)
+    laws : tuple of int
+        Which law of its field each block belongs to.
+    centers : ndarray of shape (n_atoms,)
+        How often each atom counts as a center.
     """
-    fields, widths, n_degrees, (source, weights) = _layout(left, right, n_channels)
-    n_directions = slopes[0][0].shape[3]
-    rows = []
-    for atoms in groups:
-        products = np.empty((n_degrees, *widths, n_directions))
-        for l in range(n_degrees):
-            first, second = (field[l][atoms].reshape(-1, field[l].shape[2]) for field in fields)
-            total = _sum_products(second, slopes[0][l][atoms], widths[0]).swapaxes(0, 1)
-            if right is None:
-                total = total + total.swapaxes(0, 1)
-            else:
-                total = total + _sum_products(first, slopes[1][l][atoms], widths[1])
-            np.multiply(total, _factor(l), out=products[l])
-        rows.append(products.reshape(-1, n_directions)[source] * weights[:, None])
-    return np.stack(rows)
+
+    def __init__(self, left, right, n_channels, laws, centers):
+        both = (left, left if right is None else right)
+        n_degrees = min(map(len, both))
+        widths = [field[0].shape[2] for field in both]
+        n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
+        self._layout = (tuple(n_channels), n_radial, n_degrees, right is None)
+        self._weights = arrangement(*self._layout)[1]
+        self._laws = laws[:1] if right is None else laws
+        # what the derivatives of either field are multiplied by is the other field
+        others = (both[1],) if right is None else both[::-1]
+        self._factors = [
+            [_factor(l) * centers[:, None, None] * c for l, c in enumerate(other[:n_degrees])]
+            for other in others
+        ]
+        self.n_columns = len(self._weights)
+        # of the products, an atom
+        self.n_numbers = 3 * n_degrees * widths[0] * widths[1] * len(self._factors)
+
+    def __call__(self, fields, out):
+        """Derivatives by what the rows stand for.
+
+        Parameters
+        ----------
+        fields : list of MovedAtoms or Strained
+            Derivatives of one field or two.
+        out : ndarray of shape (n_rows, n_directions * n_columns)
+            To be filled.
+        """
+        each = zip(fields, self._laws, self._factors, strict=True)
+        products = [field.products(law, factors) for field, law, factors in each]
+        n_directions = fields[0].n_directions
+        first, second = _places(*self._layout, n_directions)
+        weights = np.tile(self._weights, n_directions)
+        step = max(1, 3 * _BLOCK // (n_directions * self.n_numbers))
+        for start in range(0, len(out), step):
+            rows = slice(start, min(start + step, len(out)))
+            found = [of_rows(rows) for of_rows in products]
+            # "clip" takes without a look at what would be out of bounds
+            total = np.take(found[0], first, axis=1, mode="clip")
+            total += np.take(found[-1], second, axis=1, mode="clip")
+            np.multiply(total, weights, out=out[rows])
 
 
-def _sum_products(values, slopes, width):
-    """Sum over atoms and m of values (n_left) times slopes, (n_left, width, n_directions)."""
-    n_directions = slopes.shape[3]
-    flat = slopes.reshape(len(values), width * n_directions)  # sizes in full: groups may be empty
-    return (values.T @ flat).reshape(values.shape[1], width, n_directions)
+class SumGradients:
+    """Derivatives of the coefficients of one law, summed over centers.
+
+    Parameters
+    ----------
+    n_channels, n_max, n_degrees : int
+    law : int
+    centers : ndarray of shape (n_atoms,)
+        How often each atom counts as a center.
+    """
+
+    def __init__(self, n_channels, n_max, n_degrees, law, centers):
+        self._layout, self._law = (n_channels, n_max, n_degrees), law
+        self._factors = [
+            centers[:, None, None] * np.eye(2 * l + 1) for l in range(n_degrees)
+        ]  # each m is a factor of its own
+        self.n_columns = self.n_numbers = n_channels * n_max * n_degrees**2
+
+    def __call__(self, fields, out):
+        """Derivatives by what the rows stand for, as of SpectrumGradients."""
+        (field,) = fields
+        products = field.products(self._law, self._factors)(slice(0, len(out)))
+        places = _places_of_sums(*self._layout, field.n_directions)
+        np.take(products, places, axis=1, out=out, mode="clip")
+
+
+@lru_cache(maxsize=64)
+def _places(n_channels, n_radial, n_degrees, itself, n_directions):
+    """Where the derivative of each column, by the first field and by the second, is found.
+
+    Among products (l, channel, direction, n, columns of the other field); both of shape
+    (n_directions * n_columns,).
+    """
+    (c1, c2), (n1, n2) = n_channels, n_radial
+    count = np.arange(n_degrees * c1 * n1 * c2 * n2 * n_directions)
+    first = count.reshape(n_degrees, c1, n_directions, n1, c2, n2).transpose(1, 4, 2, 3, 5, 0)
+    second = count.reshape(n_degrees, c2, n_directions, n2, c1, n1).transpose(4, 1, 2, 5, 3, 0)
+    pairs = np.triu_indices(c1) if itself else np.indices(n_channels).reshape(2, -1)
+    return [np.moveaxis(part[tuple(pairs)], 1, 0).ravel() for part in (first, second)]
+
+
+@lru_cache(maxsize=64)
+def _places_of_sums(n_channels, n_max, n_degrees, n_directions):
+    """As ``_places``, columns (channel, n, l, m) among products (l, channel, direction, n, m)."""
+    parts, first = [], 0
+    for l in range(n_degrees):
+        shape = (n_channels, n_directions, n_max, 2 * l + 1)
+        parts.append(first + np.arange(np.prod(shape)).reshape(shape))
+        first += np.prod(shape)
+    return np.concatenate(parts, axis=3).swapaxes(0, 1).ravel()
 
 
 def power_spectrum_backward(left, right, n_channels, groups, cotangents):
@@ -57,7 +128,7 @@ def power_spectrum_backward(left, right, n_channels, groups, cotangents):
     Parameters
     ----------
     left, right, n_channels, groups
-        As for ``power_spectrum_jacobian``.
+        As for ``power_spectrum``.
     cotangents : ndarray of shape (n_rows, n_columns)
 
     Returns
@@ -92,28 +163,6 @@ def _layout(left, right, n_channels):
         n_degrees,
         arrangement(tuple(n_channels), n_radial, n_degrees, right is None),
     )
-
-
-def linear_jacobian(slopes, groups):
-    """Derivatives of the sums of coefficients over groups of atoms.
-
-    Parameters
-    ----------
-    slopes : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_columns, n_directions).
-    groups : list of slice or ndarray
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns * (l_max + 1)^2, n_directions)
-        Columns (q, l, m) with m fastest, as from ``flatten_coefficients``.
-    """
-    n_directions = slopes[0].shape[3]
-    rows = []
-    for atoms in groups:
-        sums = np.concatenate([slope[atoms].sum(axis=0) for slope in slopes])
-        rows.append(sums.swapaxes(0, 1).reshape(-1, n_directions))
-    return np.stack(rows)
 
 
 def linear_backward(shapes, groups, cotangents):

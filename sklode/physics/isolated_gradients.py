@@ -2,25 +2,29 @@
 
 import numpy as np
 
+from .moved_pairs import NearPairs
 from .neighbors import all_pairs
-from .pair_gradients import pair_backward, pair_jacobian
+from .pair_gradients import pair_backward
 from .pair_slopes import multipole_functions, potential_functions
 
 
-def isolated_gradients(structure, channels, basis, laws, exterior_width=None):
-    """Derivatives of the coefficients of the potential of one isolated structure.
+def isolated_source(structures, channels, atoms, basis, laws, exterior_width=None):
+    """The pairs of isolated structures, differentiated, for FieldSlopes.
 
-    The parameters are those of ``potential_expansion``; the center itself is a constant.
+    Parameters
+    ----------
+    structures, channels, basis, laws, exterior_width
+        As for ``potential_expansion``; the center itself is a constant.
+    atoms : ndarray of shape (n_atoms,)
+        What the atoms of the structures are in a batch, ascending.
 
     Returns
     -------
-    positions : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, n_atoms, 3).
-    strain : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, 3, 3).
+    NearPairs
     """
     functions = potential_functions(basis, laws, exterior_width)
-    return _gradients(structure, channels, functions, basis.l_max, len(laws))
+    pairs = all_pairs(structures)
+    return NearPairs(pairs, atoms, channels, functions, basis.l_max, len(laws))
 
 
 def isolated_backward(structures, channels, basis, laws, exterior_width, cotangents):
@@ -42,15 +46,19 @@ def isolated_backward(structures, channels, basis, laws, exterior_width, cotange
     return _backward(structures, channels, functions, cotangents)
 
 
-def multipole_isolated_gradients(structure, channels, powers, l_max, cutoff, width):
-    """Derivatives of the multipoles of one isolated structure.
+def multipole_isolated_source(structures, channels, atoms, powers, n_max, l_max, cutoff, width):
+    """The pairs of isolated structures that make multipoles, differentiated, for FieldSlopes.
 
     Parameters
     ----------
-    structure : Structure
+    structures : list of Structure
     channels : Channels
+    atoms : ndarray of shape (n_atoms,)
+        What the atoms of the structures are in a batch, ascending.
     powers : list of float
         As from ``powers_and_orders``.
+    n_max : int
+        Number of orders.
     l_max : int
         Largest degree.
     cutoff, width : float
@@ -58,14 +66,11 @@ def multipole_isolated_gradients(structure, channels, powers, l_max, cutoff, wid
 
     Returns
     -------
-    positions : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_powers, n_channels, n_atoms, 3).
-    strain : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_powers, n_channels, 3, 3).
+    NearPairs
     """
     functions = multipole_functions(powers, l_max, cutoff, width)
-    both = _gradients(structure, channels, functions, l_max, len(powers))
-    return tuple([part[:, :, :, :, 0] for part in parts] for parts in both)
+    pairs = all_pairs(structures)
+    return NearPairs(pairs, atoms, channels, functions, l_max, len(powers) // n_max)
 
 
 def multipole_isolated_backward(structures, channels, powers, l_max, cutoff, width, cotangents):
@@ -75,7 +80,7 @@ def multipole_isolated_backward(structures, channels, powers, l_max, cutoff, wid
     ----------
     structures : list of Structure
     channels, powers, l_max, cutoff, width
-        As for ``multipole_isolated_gradients``.
+        As for ``multipole_isolated_source``.
     cotangents : list of ndarray
         For each l, shape (n_atoms, 2 l + 1, n_powers, n_channels).
 
@@ -86,18 +91,6 @@ def multipole_isolated_backward(structures, channels, powers, l_max, cutoff, wid
     """
     functions = multipole_functions(powers, l_max, cutoff, width)
     return _backward(structures, channels, functions, [c[..., None] for c in cotangents])
-
-
-def _gradients(structure, channels, functions, l_max, n_laws):
-    pairs = all_pairs([structure])
-    both = pair_jacobian(pairs, channels, len(structure), *functions, l_max)
-    return tuple([_laws_first(part, n_laws) for part in parts] for parts in both)
-
-
-def _laws_first(part, n_laws):
-    """From (n_atoms, m, n_channels, n_laws * n_max, ...) to n_laws before n_channels."""
-    shape = part.shape
-    return part.reshape(*shape[:3], n_laws, shape[3] // n_laws, *shape[4:]).swapaxes(2, 3)
 
 
 def _backward(structures, channels, functions, cotangents):

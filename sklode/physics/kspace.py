@@ -171,3 +171,8 @@ def _powers(turns, highest):
         np.multiply(table[:, power - 1], turns, out=table[:, power])
     np.conjugate(table[:, :highest:-1], out=table[:, :highest])
     return table
+
+
+def slices(length, step):
+    """Consecutive slices of so many k-vectors or pairs."""
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]

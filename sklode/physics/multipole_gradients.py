@@ -1,9 +1,12 @@
 """Derivatives of exterior multipoles, isolated and periodic structures alike (section 6)."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from .batch import backward_in_groups
-from .isolated_gradients import multipole_isolated_backward, multipole_isolated_gradients
+from .batch import backward_in_groups, each_group
+from .field_slopes import FieldSlopes
+from .isolated_gradients import multipole_isolated_backward, multipole_isolated_source
 from .multipole_expansion import _taylor_scales, periodic_multipoles, powers_and_orders
 from .pair_slopes import multipole_correction_slopes
 
@@ -60,38 +63,27 @@ def multipole_backward(
     return backward_in_groups(structures, channels, by_power, repeats, of_kind)
 
 
-def multipole_gradients(structure, channels, exponents, n_max, l_max, *, cutoff, width, summation):
-    """Derivatives of the multipoles of one structure.
+def multipole_slopes(structures, channels, exponents, n_max, l_max, *, cutoff, width, summation):
+    """Derivatives of the multipoles of ``multipole_expansion``, as FieldSlopes.
 
-    Parameters
-    ----------
-    structure : Structure
-    channels, exponents, n_max, l_max, cutoff, width, summation
-        As of ``multipole_expansion``.
-
-    Returns
-    -------
-    positions : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_exponents * n_channels * n_max, n_atoms, 3), of the
-        multipoles with respect to the atoms.
-    strain : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_exponents * n_channels * n_max, 3, 3).
+    The parameters are those of ``multipole_expansion``.
     """
     powers = powers_and_orders(exponents, n_max)
-    if structure.periodic.any():
-        sums = periodic_multipoles(tuple(powers), l_max, cutoff, width, summation)
-        (split,) = sums.splits([structure], channels)
-        expansion = sums.sum_of(split)
-        slopes = _slopes(powers, l_max, cutoff, width, split, expansion)
-        scales = _taylor_scales(powers, l_max, cutoff)
-        parts = [
-            [part[:, :, :, :, 0] / scales[l][:, None, None, None] for l, part in enumerate(kind)]
-            for kind in expansion.jacobian(structure, channels, slopes)
-        ]
-    else:
-        how = (powers, l_max, cutoff, width)
-        parts = multipole_isolated_gradients(structure, channels, *how)
-    return tuple([_orders_last(part, n_max) for part in kind] for kind in parts)
+    sums = periodic_multipoles(tuple(powers), l_max, cutoff, width, summation)
+    scales = _taylor_scales(powers, l_max, cutoff)
+    sources = []
+    repeats = [bool(s.periodic.any()) for s in structures]
+    for kind, atoms, chosen, theirs in each_group(structures, channels, repeats):
+        if not kind:
+            how = (powers, n_max, l_max, cutoff, width)
+            sources.append(multipole_isolated_source(chosen, theirs, atoms, *how))
+            continue
+        for split, some, group, acting in each_group(chosen, theirs, sums.splits(chosen, theirs)):
+            expansion = sums.sum_of(split)
+            slopes = _slopes(powers, l_max, cutoff, width, split, expansion)
+            found = expansion.sources(group, acting, atoms[some], slopes)
+            sources += [_OrdersLast(source, 1.0 / scales, n_max) for source in found]
+    return FieldSlopes(sources, channels, l_max, len(exponents), n_max)
 
 
 def _slopes(powers, l_max, cutoff, width, split, expansion):
@@ -100,8 +92,46 @@ def _slopes(powers, l_max, cutoff, width, split, expansion):
     return multipole_correction_slopes(tuple(powers), l_max, cutoff, width, split[0], reach)
 
 
-def _orders_last(derivatives, n_max):
-    """From (n_atoms, m, n_powers, n_channels, ...) to columns (exponent, channel, order)."""
-    n_atoms, m, n_powers, n_channels, *rest = derivatives.shape
-    apart = derivatives.reshape(n_atoms, m, n_powers // n_max, n_max, n_channels, *rest)
-    return apart.swapaxes(3, 4).reshape(n_atoms, m, n_powers * n_channels, *rest)
+class _OrdersLast:
+    """Multipoles of exponents and orders from Taylor coefficients of powers.
+
+    Parameters
+    ----------
+    source : NearPairs or WavePairs
+        One law a power.
+    factors : ndarray of shape (l_max + 1, n_powers)
+    n_max : int
+        Number of orders.
+    """
+
+    def __init__(self, source, factors, n_max):
+        self._source, self._factors, self._n_max = source, factors, n_max
+        self.atoms, self.sizes = source.atoms, source.sizes
+
+    def around(self, some, rows):
+        """As of NearPairs."""
+        pairs = self._source.around(some, rows)
+        return replace(pairs, gradients=self._by_exponent(pairs.gradients))
+
+    def add_strained(self, some, rows, channels, _, out):
+        """As of NearPairs."""
+        powers = [
+            [np.zeros((*p.shape[:-1], 1)) for p in law] for law in out for _ in self._orders()
+        ]
+        self._source.add_strained(some, rows, channels, None, powers)
+        for totals, parts in zip(out, self._by_exponent(powers), strict=True):
+            for total, part in zip(totals, parts, strict=True):
+                total += part
+
+    def _orders(self):
+        return range(self._n_max)
+
+    def _by_exponent(self, powers):
+        scaled = [
+            [factor * part for factor, part in zip(factors, parts, strict=True)]
+            for factors, parts in zip(self._factors.T, powers, strict=True)
+        ]
+        return [
+            [np.concatenate(orders, axis=-1) for orders in zip(*some, strict=True)]
+            for some in (scaled[p : p + self._n_max] for p in range(0, len(scaled), self._n_max))
+        ]

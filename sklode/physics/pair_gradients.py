@@ -13,9 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from .harmonics import _calculator, degree_slice
-from .neighbors import Pairs
 from .pair_expansion import _BLOCK, _PAIRS, _group
-from .structures import Channels
 from .threads import in_threads
 
 
@@ -74,7 +72,7 @@ def pair_backward(
         atoms, channel = np.divmod(groups.labels[block], channels.count)
         parts = [c[atoms, :, channel] for c in cotangents]
         both = _contract(rows, parts, groups.sizes[block])
-        units, harmonics, changes = _harmonics_and_gradients(vectors[own], l_max)
+        units, harmonics, changes = harmonics_and_gradients(vectors[own], l_max)
         np.einsum("pk,pxk->px", both[:, 1], changes, out=gradients[own])
         gradients[own] += np.einsum("pk,pk->p", both[:, 0], harmonics)[:, None] * units
 
@@ -84,67 +82,6 @@ def pair_backward(
     of_pairs = owners[centers]
     strain = [_scatter(of_pairs, vectors[:, [a]] * gradients, n_structures) for a in range(3)]
     return positions, np.stack(strain, axis=1)
-
-
-def pair_jacobian(pairs, channels, n_atoms, radial, slopes, l_max):
-    """Derivatives of all coefficients of one structure by all its atoms and by the strain.
-
-    The parameters are those of ``pair_backward``.
-
-    Returns
-    -------
-    positions : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_channels, n_radial, n_atoms, 3).
-    strain : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_channels, n_radial, 3, 3).
-    """
-    n_radial = radial(np.ones(1)).shape[1] // (l_max + 1)
-    shapes = [(n_atoms, 2 * l + 1, channels.count, n_radial) for l in range(l_max + 1)]
-    positions = [np.zeros((*shape, n_atoms, 3)) for shape in shapes]
-    strain = [np.zeros((*shape, 3, 3)) for shape in shapes]
-    everything = (n_atoms, radial, slopes, l_max)
-
-    for atoms, channel, sums in _sums_of_gradients(pairs, channels, *everything, _with_strain):
-        for by_position, by_strain, part in zip(positions, strain, sums, strict=True):
-            parts = np.moveaxis(part.reshape(len(part), 4, 3, *part.shape[2:]), (1, 2), (3, 4))
-            by_position[atoms, :, channel, :, atoms] = -parts[..., 0, :]
-            by_strain[atoms, :, channel] = parts[..., 1:, :]
-
-    # a channel for every atom: the sums over the images of each neighbour
-    own = Channels(np.where(channels.index >= 0, np.arange(n_atoms), -1), channels.weights, n_atoms)
-    others = _between_atoms(pairs)
-    for atoms, moved, sums in _sums_of_gradients(others, own, *everything, _left_factors):
-        for by_position, part in zip(positions, sums, strict=True):
-            by_position[atoms, :, channels.index[moved], :, moved] = np.moveaxis(part, 1, 3)
-    return positions, strain
-
-
-def _between_atoms(pairs):
-    """The pairs but those of an atom with its own images, whose vectors no motion changes."""
-    chosen = pairs.centers != pairs.neighbors
-    if chosen.all():
-        return pairs
-    return Pairs(pairs.centers[chosen], pairs.neighbors[chosen], pairs.vectors[chosen])
-
-
-def _sums_of_gradients(pairs, channels, n_atoms, radial, slopes, l_max, factors):
-    """Sums over the pairs of each center and channel of gradients, as products of matrices.
-
-    Yields
-    ------
-    centers, channel : ndarray of shape (n_groups,)
-    sums : list of ndarray
-        For each l, shape (n_groups, n_factors, 2 l + 1, n_radial).
-    """
-    groups = _group(pairs, channels, n_atoms)
-    centers, neighbors = pairs.centers[groups.order], pairs.neighbors[groups.order]
-    vectors, weights = pairs.vectors[groups.order], channels.weights[neighbors]
-    for block in groups.blocks(_pairs_per_block(24 * (l_max + 1) ** 2)):
-        own = slice(groups.starts[block.start], groups.starts[block.stop])
-        rows = _radial_rows(vectors[own], weights[own], radial, slopes)
-        parts = factors(vectors[own], centers[own] != neighbors[own], l_max)
-        sums = _sum_groups(parts, rows, groups.sizes[block])
-        yield *np.divmod(groups.labels[block], channels.count), sums
 
 
 def _pairs_per_block(n_columns):
@@ -163,7 +100,7 @@ def _radial_rows(vectors, weights, radial, slopes):
     return rows
 
 
-def _harmonics_and_gradients(vectors, l_max):
+def harmonics_and_gradients(vectors, l_max):
     """Unit vectors (n, 3), Y_lm (n, (l_max + 1)^2) and their gradients (n, 3, (l_max + 1)^2).
 
     A zero vector is read as the unit vector along z, as ``spherical_harmonics`` does.
@@ -176,25 +113,6 @@ def _harmonics_and_gradients(vectors, l_max):
     vectors = np.ascontiguousarray(vectors)
     harmonics, gradients = _calculator(l_max).compute_with_gradients(vectors)
     return vectors / np.sqrt(squares)[:, None], harmonics, gradients
-
-
-def _left_factors(vectors, _, l_max):
-    """For each l what slopes and functions multiply, shape (n_pairs, 2, 3, 2 l + 1)."""
-    units, harmonics, gradients = _harmonics_and_gradients(vectors, l_max)
-    factors = []
-    for l in range(l_max + 1):
-        part = np.empty((len(vectors), 2, 3, 2 * l + 1))
-        np.multiply(units[:, :, None], harmonics[:, None, degree_slice(l)], out=part[:, 0])
-        part[:, 1] = gradients[:, :, degree_slice(l)]
-        factors.append(part)
-    return factors
-
-
-def _with_strain(vectors, distinct, l_max):
-    """As ``_left_factors``, times 1 for distinct atoms and times x, y, z; (..., 12, 2 l + 1)."""
-    lengths = np.concatenate([distinct[:, None], vectors], axis=1)[:, None, :, None, None]
-    factors = [lengths * part[:, :, None] for part in _left_factors(vectors, distinct, l_max)]
-    return [part.reshape(len(part), 2, 12, -1) for part in factors]
 
 
 def _contract(rows, parts, sizes):
@@ -214,7 +132,7 @@ def _contract(rows, parts, sizes):
     """
     n_radial = parts[0].shape[2]
     products = np.empty((len(rows), 2, len(parts) ** 2))
-    for groups, pairs in _equal_groups(sizes):
+    for groups, pairs in equal_groups(sizes):
         shape = (groups.stop - groups.start, 2 * sizes[groups.start], -1)
         left, out = rows[pairs].reshape(shape), products[pairs].reshape(shape)
         for l, part in enumerate(parts):
@@ -224,41 +142,14 @@ def _contract(rows, parts, sizes):
     return products
 
 
-def _sum_groups(factors, rows, sizes):
-    """Products of factors and rows, summed over the pairs of each group.
-
-    Parameters
-    ----------
-    factors : list of ndarray
-        For each l, shape (n_pairs, 2, n_factors, 2 l + 1).
-    rows : ndarray of shape (n_pairs, 2, (l_max + 1) * n_radial)
-        Ordered by group, and groups by decreasing size.
-    sizes : ndarray of shape (n_groups,)
-
-    Returns
-    -------
-    list of ndarray
-        For each l, shape (n_groups, n_factors, 2 l + 1, n_radial).
-    """
-    n_radial = rows.shape[2] // len(factors)
-    sums = [np.empty((len(sizes), *part.shape[2:], n_radial)) for part in factors]
-    for groups, pairs in _equal_groups(sizes):
-        shape = (groups.stop - groups.start, 2 * sizes[groups.start], -1)
-        right = rows[pairs].reshape(shape)
-        for l, part in enumerate(factors):
-            left = part[pairs].reshape(shape).swapaxes(1, 2)
-            functions = right[:, :, l * n_radial : (l + 1) * n_radial]
-            np.matmul(left, functions, out=sums[l][groups].reshape(shape[0], -1, n_radial))
-    return sums
-
-
-def _equal_groups(sizes):
-    """Slices of groups of equal size, and of their pairs."""
+def equal_groups(sizes):
+    """Slices of groups of equal size, and of their pairs; empty groups are left out."""
     changes = np.flatnonzero(sizes[1:] != sizes[:-1]) + 1
     first_pair = 0
     for first, last in pairwise([0, *changes.tolist(), len(sizes)]):
-        end_pair = first_pair + (last - first) * sizes[first]
-        yield slice(first, last), slice(first_pair, end_pair)
+        end_pair = first_pair + int(sizes[first:last].sum())
+        if end_pair > first_pair:
+            yield slice(first, last), slice(first_pair, end_pair)
         first_pair = end_pair
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from .contents import contents_of
 from .mesh_gradients import mesh_backward
 from .mesh_sum import MeshSum
-from .plane_wave_gradients import plane_wave_backward, plane_wave_jacobian
+from .plane_wave_gradients import plane_wave_backward
 from .plane_wave_kernels import WaveKernels
 from .plane_wave_sum import PlaneWaveSum
 from .structures import atom_offsets
 from .summation import Planner
+from .wave_pairs import WavePairs
 
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision
 _FEW = 2  # atoms of a structure whose coefficients mostly show how large all are
@@ -110,35 +111,29 @@ class PeriodicExpansion:
             strain[i] -= np.sum(parts[0].sum(axis=(0, 1)) * uniform[i]) * np.eye(3)
         return positions, strain
 
-    def jacobian(self, structure, channels, slopes=None):
-        """Derivatives of the coefficients of one structure, as of ``backward``.
+    def sources(self, structures, channels, atoms, slopes=None):
+        """What adds to the coefficients, differentiated, for FieldSlopes; as of ``backward``.
+
+        Parameters
+        ----------
+        structures : list of Structure
+        channels : Channels
+        atoms : ndarray of shape (n_atoms,)
+            What their atoms are in the batch, ascending.
+        slopes : callable, default=None
+            Derivatives of the functions of pairs, where these add to the sum.
 
         Returns
         -------
-        positions : list of ndarray
-            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, n_atoms, 3).
-        strain : list of ndarray
-            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, 3, 3).
+        list of WavePairs and NearPairs
         """
-        _, (weights,), uniform = self._inputs([structure], channels)
-        shapes = [
-            (len(weights), 2 * l + 1, len(self._laws), weights.shape[1], self._basis.n_max)
-            for l in range(self._basis.l_max + 1)
-        ]
-        positions = [np.zeros((*shape, len(weights), 3)) for shape in shapes]
-        strain = [np.zeros((*shape, 3, 3)) for shape in shapes]
-        strain[0][:, 0] -= uniform[0, ..., None, None] * np.eye(3)
-        parts = [
-            plane_wave_jacobian(self._kernels(structure.cell, plan), structure.positions, weights)
-            for plan in self._first_plans([structure], [weights], uniform).values()
-        ]
+        _, weights, uniform = self._inputs(structures, channels)
+        plans = self._first_plans(structures, weights, uniform)
+        how = (plans, self._kernels, uniform, self._basis.l_max)
+        found = [WavePairs(structures, atoms, channels, *how)]
         if self.short_range is not None:
-            parts.append(self.short_range.jacobian(structure, channels, slopes))
-        for moved, strained in parts:
-            for totals, those in ((positions, moved), (strain, strained)):
-                for total, part in zip(totals, those, strict=True):
-                    total += part
-        return positions, strain
+            found.append(self.short_range.source(structures, channels, atoms, slopes))
+        return found
 
     def _first_plans(self, structures, weights, uniform):
         """Plans of the structures of which any atom acts, by their numbers."""

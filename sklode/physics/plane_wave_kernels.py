@@ -64,17 +64,39 @@ class WaveKernels:
         ]
         return _joined(columns, points.stop - points.start)
 
-    def gradients(self, points, parity):
-        """Their derivatives with respect to k at fixed V, shape (n_points, 3, n_columns)."""
+    def moved(self, points, parity):
+        """Kernels times the components of k, columns (l, law, m, component, n)."""
+        vectors = self.sphere.vectors[points]
         columns = []
         for l in self.degrees(parity):
-            part = degree_slice(l)
-            slopes = _outer(self._harmonics[points, part], self._radial_slopes[points, l])
-            columns.append(
-                self._directions[points, :, None] * slopes[:, None]
-                + _outer(self._gradients[points, :, part], self._radial[points, l, None])
+            part = _outer(self._harmonics[points, degree_slice(l)], vectors)
+            columns.append(self._by_law(part.reshape(len(part), -1, 3), self._radial[points, l]))
+        return _joined(columns, points.stop - points.start)
+
+    def strained(self, points, parity):
+        """Derivatives by k_a times k_b, plus the kernels where a = b; as ``moved``."""
+        vectors, directions = self.sphere.vectors[points], self._directions[points]
+        columns = []
+        for l in self.degrees(parity):
+            harmonics = self._harmonics[points, degree_slice(l)]
+            gradients = self._gradients[points, :, degree_slice(l)].swapaxes(1, 2)
+            along = harmonics[:, :, None, None] * (
+                directions[:, None, :, None] * vectors[:, None, None]
             )
-        return _joined(columns, points.stop - points.start, 3)
+            across = gradients[..., None] * vectors[:, None, None]
+            across += harmonics[:, :, None, None] * np.eye(3)
+            shape = (*harmonics.shape, 9)
+            columns.append(
+                self._by_law(along.reshape(shape), self._radial_slopes[points, l])
+                + self._by_law(across.reshape(shape), self._radial[points, l])
+            )
+        return _joined(columns, points.stop - points.start)
+
+    def _by_law(self, angular, radial):
+        """Products, columns (law, m, direction, n), of (n_points, 2 l + 1, n_directions) and r."""
+        radial = radial.reshape(len(radial), self.shape[0], 1, 1, self.shape[1])
+        products = angular[:, None, :, :, None] * radial
+        return products.reshape(len(products), -1)
 
     def contract_gradients(self, points, moments):
         """Sums over all columns of these derivatives times ``moments``, shape (n_points, 3).
@@ -124,17 +146,20 @@ class WaveKernels:
             parities.append(_joined(parts, n_channels, n_atoms))
         return parities
 
-    def by_degree(self, columns):
-        """Undo the order of columns: for each l, shape (..., 2 l + 1, n_laws, n_max).
+    def by_degree_and_law(self, columns, n_directions):
+        """Arrays for each l and law, shape (n_rows, 2 l + 1, n_directions, n_max).
 
-        ``columns`` are a list of two ndarray of shape (..., n_columns).
+        ``columns`` are a list of two ndarray of shape (n_rows, n_columns), in the order of
+        ``moved`` or ``strained``.
         """
         filled, parts = [0, 0], []
+        n_laws, n_max = self.shape
         for l in range(self.l_max + 1):
-            of_parity, start = columns[l % 2], filled[l % 2]
-            filled[l % 2] += self.width(l)
-            part = of_parity[..., start : filled[l % 2]]
-            parts.append(part.reshape(*part.shape[:-1], 2 * l + 1, *self.shape))
+            start = filled[l % 2]
+            filled[l % 2] += n_directions * self.width(l)
+            part = columns[l % 2][:, start : filled[l % 2]]
+            part = part.reshape(len(part), n_laws, 2 * l + 1, n_directions, n_max)
+            parts.append(list(part.swapaxes(0, 1)))
         return parts
 
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .batch import backward_in_groups
-from .isolated_gradients import isolated_backward, isolated_gradients
+from .batch import backward_in_groups, each_group
+from .field_slopes import FieldSlopes
+from .isolated_gradients import isolated_backward, isolated_source
 from .pair_slopes import correction_slopes
 from .potential_expansion import periodic_potential
 
@@ -54,41 +55,27 @@ def potential_backward(
     return backward_in_groups(structures, channels, cotangents, repeats, of_kind)
 
 
-def potential_gradients(
-    structure,
-    channels,
-    basis,
-    laws,
-    *,
-    include_center,
-    summation,
-    exterior_width=None,
+def potential_slopes(
+    structures, channels, basis, laws, *, include_center, summation, exterior_width=None
 ):
-    """Derivatives of the coefficients of one structure.
+    """Derivatives of the coefficients of ``potential_expansion``, as FieldSlopes.
 
-    Parameters
-    ----------
-    structure : Structure
-    channels, basis, laws, include_center, summation, exterior_width
-        As of ``potential_expansion``.
-
-    Returns
-    -------
-    positions : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max, n_atoms, 3), of the
-        coefficients with respect to the atoms.
-    strain : list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max, 3, 3).
+    The parameters are those of ``potential_expansion``.
     """
     laws = tuple(laws)
-    if structure.periodic.any():
-        periodic = periodic_potential(basis, laws, include_center, exterior_width, summation)
-        (split,) = periodic.splits([structure], channels)
-        slopes = _slopes(split, basis, laws, exterior_width)
-        parts = periodic.sum_of(split).jacobian(structure, channels, slopes)
-    else:
-        parts = isolated_gradients(structure, channels, basis, laws, exterior_width)
-    return tuple([_one_column_axis(part) for part in kind] for kind in parts)
+    periodic = periodic_potential(basis, laws, include_center, exterior_width, summation)
+    sources = []
+    repeats = [bool(s.periodic.any()) for s in structures]
+    for kind, atoms, chosen, theirs in each_group(structures, channels, repeats):
+        if not kind:
+            sources.append(isolated_source(chosen, theirs, atoms, basis, laws, exterior_width))
+            continue
+        for split, some, group, acting in each_group(
+            chosen, theirs, periodic.splits(chosen, theirs)
+        ):
+            slopes = _slopes(split, basis, laws, exterior_width)
+            sources += periodic.sum_of(split).sources(group, acting, atoms[some], slopes)
+    return FieldSlopes(sources, channels, basis.l_max, len(laws), basis.n_max)
 
 
 def _slopes(split, basis, laws, exterior_width):
@@ -97,9 +84,3 @@ def _slopes(split, basis, laws, exterior_width):
         return None
     wide = [law.widened(split[0]) for law in laws]
     return correction_slopes(basis, laws, wide, exterior_width)
-
-
-def _one_column_axis(derivatives):
-    """Laws, channels and radial functions as one axis."""
-    shape = derivatives.shape
-    return derivatives.reshape(*shape[:2], -1, *shape[5:])

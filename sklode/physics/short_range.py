@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .moved_pairs import NearPairs
 from .neighbors import pairs_within
 from .pair_expansion import expand_pairs
-from .pair_gradients import pair_backward, pair_jacobian
+from .pair_gradients import pair_backward
 
 
 @dataclass(frozen=True)
@@ -67,29 +68,20 @@ class ShortRange:
             n_threads=self.n_threads,
         )
 
-    def jacobian(self, structure, channels, slopes):
-        """Derivatives of the coefficients of one structure, ``slopes`` as for ``backward``.
+    def source(self, structures, channels, atoms, slopes):
+        """The pairs, differentiated, for FieldSlopes; ``slopes`` as for ``backward``.
 
-        Returns
-        -------
-        positions : list of ndarray
-            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, n_atoms, 3).
-        strain : list of ndarray
-            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max, 3, 3).
+        ``atoms`` (n_atoms,) says what the atoms of the structures are in a batch.
         """
-        pairs = pairs_within([structure], self.reach)
-        parts = pair_jacobian(pairs, channels, len(structure), self.radial, slopes, self.l_max)
-        return tuple([laws_first(part, self.n_laws) for part in kind] for kind in parts)
+        pairs = pairs_within(structures, self.reach)
+        functions = self.radial, slopes
+        return NearPairs(pairs, atoms, channels, functions, self.l_max, self.n_laws)
 
 
 def laws_first(coefficients, n_laws):
-    """From (n_atoms, m, n_channels, n_laws * n_max) to (n_atoms, m, n_laws, n_channels, n_max).
-
-    Further axes stay behind.
-    """
+    """From (n_atoms, m, n_channels, n_laws * n_max) to (n_atoms, m, n_laws, n_channels, n_max)."""
     shape = coefficients.shape
-    split = coefficients.reshape(*shape[:3], n_laws, shape[3] // n_laws, *shape[4:])
-    return split.swapaxes(2, 3)
+    return coefficients.reshape(*shape[:3], n_laws, shape[3] // n_laws).swapaxes(2, 3)
 
 
 def laws_inside(coefficients):

@@ -1,0 +1,180 @@
+"""Sums over pairs, c_i = sum_j w_j f(r_ij), differentiated by the atoms, pair by pair.
+
+The coefficients of an atom change with a neighbour j by w_j grad f(r_ij), in the channel of j
+alone, and with the atom itself by minus the sum of these. As f(-r) = (-1)^l f(r), the pairs around
+an atom tell how it acts on its neighbours, too: all that changes when an atom moves follows from
+its own pairs, so that atoms are handled few at a time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from .harmonics import degree_slice
+from .pair_gradients import equal_groups, harmonics_and_gradients
+
+
+@dataclass(frozen=True, slots=True)
+class MovedPairs:
+    """Pairs around some atoms of a batch, atoms of equal numbers of pairs after each other.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows,)
+        Where each atom is among those that are asked for.
+    sizes : ndarray of shape (n_rows,)
+        Numbers of pairs of each.
+    neighbors : ndarray of shape (n_pairs,)
+        Atoms of the batch, those of one channel together.
+    vectors : ndarray of shape (n_pairs, 3) or None
+        From the atom to its neighbor, in angstrom; None if there is no nearest one.
+    gradients : list of list of ndarray
+        grad f(r_ij) for each law and each l, shape (n_pairs, 2 l + 1, 3, n_max).
+    """
+
+    rows: np.ndarray
+    sizes: np.ndarray
+    neighbors: np.ndarray
+    vectors: np.ndarray
+    gradients: list
+
+    def by_channel(self, channels):
+        """The matrix that sums over the pairs of each atom and channel, times their weights.
+
+        Returns
+        -------
+        csr_array of shape (n_rows * n_channels, n_pairs)
+        """
+        channel = channels.index[self.neighbors]
+        acting = np.flatnonzero(channel >= 0)
+        rows = np.repeat(np.arange(len(self.rows)), self.sizes)
+        labels = (rows * channels.count + channel)[acting]
+        shape = len(self.rows) * channels.count, len(self.neighbors)
+        ends = np.cumsum(np.bincount(labels, minlength=shape[0]))
+        weights = channels.weights[self.neighbors[acting]]
+        return csr_array((weights, acting, np.concatenate([[0], ends])), shape=shape)
+
+    def sums(self, by_channel, values):
+        """What ``by_channel`` makes of values of pairs.
+
+        Parameters
+        ----------
+        by_channel : csr_array
+        values : ndarray of shape (n_pairs, 2 l + 1, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, 2 l + 1, n_channels, ...)
+        """
+        flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
+        n_channels = by_channel.shape[0] // max(len(self.rows), 1)
+        sums = (by_channel @ flat).reshape(len(self.rows), n_channels, *values.shape[1:])
+        return sums.swapaxes(1, 2)
+
+    def of_neighbors(self, law, factors):
+        """Derivatives, by an atom of weight 1, of products of coefficients around it and factors.
+
+        Parameters
+        ----------
+        law : int
+        factors : ndarray of shape (n_atoms, 2 l + 1, n_factors)
+            Of all atoms of the batch.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, 3 * n_max, n_factors)
+        """
+        values = self.gradients[law][factors.shape[1] // 2]
+        around = np.take(factors, self.neighbors, axis=0)
+        out = np.zeros((len(self.rows), 3 * values.shape[3], factors.shape[2]))
+        for some, pairs in equal_groups(self.sizes):
+            shape = some.stop - some.start, self.sizes[some.start] * values.shape[1], -1
+            left, right = values[pairs].reshape(shape), around[pairs].reshape(shape)
+            np.matmul(left.swapaxes(1, 2), right, out=out[some])
+        if factors.shape[1] % 4 == 1:  # f(-r) = f(r), whose gradient changes sign
+            np.negative(out, out=out)
+        return out
+
+
+class NearPairs:
+    """Pairs of atoms at hand as a list, handled few atoms at a time.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Ordered pairs, each both ways.
+    atoms : ndarray of shape (n_atoms,)
+        What the atoms of the pairs are in the batch, ascending.
+    channels : Channels
+        Of these atoms.
+    functions : tuple of callable
+        Functions of the distance and their slopes, (n, (l_max + 1) * n_laws * n_max), l slowest.
+    l_max, n_laws : int
+    """
+
+    def __init__(self, pairs, atoms, channels, functions, l_max, n_laws):
+        self.atoms, self._functions = atoms, functions
+        self._l_max, self._n_laws = l_max, n_laws
+        order = by_channel(pairs.centers, channels.index[pairs.neighbors], channels.count)
+        self._neighbors, self._vectors = pairs.neighbors[order], pairs.vectors[order]
+        self.sizes = np.bincount(pairs.centers, minlength=len(atoms))
+        self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
+
+    def around(self, some, rows):
+        """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
+        by_size, chosen = largest_first(self.sizes[some])
+        chosen += self._starts[some.start]
+        vectors = self._vectors[chosen]
+        gradients = _gradients(vectors, *self._functions, self._l_max, self._n_laws)
+        neighbors = self.atoms[self._neighbors[chosen]]
+        sizes = self.sizes[some][by_size]
+        return MovedPairs(rows[by_size], sizes, neighbors, vectors, gradients)
+
+    def add_strained(self, some, rows, channels, around, out):
+        """Add derivatives by the strain [a, b], sums of r_a d/dr_b.
+
+        ``out`` holds for each law and l an array of shape (n_rows, 2 l + 1, n_channels, 9, n_max).
+        """
+        if around is None:
+            around = self.around(some, rows)
+        by_channel = around.by_channel(channels)
+        for law, parts in zip(around.gradients, out, strict=True):
+            for values, part in zip(law, parts, strict=True):
+                moments = around.vectors[:, None, :, None, None] * values[:, :, None]
+                moments = moments.reshape(*values.shape[:2], *part.shape[3:])
+                part[around.rows] += around.sums(by_channel, moments)
+
+
+def by_channel(centers, channel, n_channels):
+    """Order of pairs by center and, among those of one, by the channel of the neighbour."""
+    return np.argsort(centers * (n_channels + 1) + channel, kind="stable")
+
+
+def largest_first(sizes):
+    """Atoms ordered by their numbers of pairs, and the pairs ordered like them."""
+    rows = np.argsort(-sizes, kind="stable")
+    starts, sorted_sizes = np.cumsum(sizes) - sizes, sizes[rows]
+    shifts = starts[rows] - np.cumsum(sorted_sizes) + sorted_sizes
+    return rows, np.repeat(shifts, sorted_sizes) + np.arange(sizes.sum())
+
+
+def _gradients(vectors, radial, slopes, l_max, n_laws):
+    """Gradients u F' Y_lm + F grad Y_lm for each law and l, shape (n_pairs, 2 l + 1, 3, n_max)."""
+    distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
+    functions = np.stack([slopes(distances), radial(distances)], axis=1)
+    # gradients of harmonics are those at distance 1 there, and F / d becomes F'
+    null = np.flatnonzero(distances == 0)
+    functions[null, 1] = functions[null, 0]
+    n_pairs, n_max = len(vectors), functions.shape[2] // ((l_max + 1) * n_laws)
+    functions = functions.reshape(n_pairs, 2, l_max + 1, n_laws, n_max)
+    units, harmonics, gradients = harmonics_and_gradients(vectors, l_max)
+    found = [[] for _ in range(n_laws)]
+    for l in range(l_max + 1):
+        angular = np.empty((n_pairs, 2 * l + 1, 3, 2))
+        np.multiply(harmonics[:, degree_slice(l), None], units[:, None], out=angular[..., 0])
+        angular[..., 1] = gradients[:, :, degree_slice(l)].swapaxes(1, 2)
+        for law, parts in enumerate(found):
+            products = angular.reshape(n_pairs, 6 * l + 3, 2) @ functions[:, :, l, law]
+            parts.append(products.reshape(n_pairs, 2 * l + 1, 3, n_max))
+    return found
