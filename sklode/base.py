@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .parallel import chunks_by_atoms, each_chunk
 from .reading import read_container, read_structures, row_index
+from .shared_rows import shared_rows
 
 __all__ = ["HasMethods", "Interval", "StrOptions", "StructureTransformer", "fit_context"]
 
@@ -138,8 +139,29 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         n_jobs = getattr(self, "n_jobs", None)
         n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
         jobs = [(structures[chunk], per_atom, n_threads) for chunk in chunks]
-        n_rows = sum(map(len, structures)) if per_atom else len(structures)
-        return _stacked(each_chunk(_rows_chunk, self, jobs, n_jobs), n_rows)
+        sizes = [sum(map(len, job[0])) if per_atom else len(job[0]) for job in jobs]
+        if len(jobs) > 1:
+            shape = sum(sizes), self._n_features_out
+            shared = shared_rows(shape, self._row_dtype, n_jobs)
+            if shared is not None:
+                return self._write(shared, jobs, sizes, n_jobs)
+        return _stacked(each_chunk(_rows_chunk, self, jobs, n_jobs), sum(sizes))
+
+    def _write(self, shared, jobs, sizes, n_jobs):
+        """Rows that the workers write themselves."""
+        try:
+            rows, starts = shared.open(), np.cumsum([0, *sizes[:-1]]).tolist()
+            jobs = [(*job, shared, start) for job, start in zip(jobs, starts, strict=True)]
+            for _ in each_chunk(_written_chunk, self, jobs, n_jobs):
+                pass
+        finally:
+            shared.remove()
+        return rows
+
+    @property
+    def _row_dtype(self):
+        """Precision of the rows."""
+        return np.dtype(getattr(self, "dtype", "float64"))
 
     def transform_gradients(self, X):
         """Derivatives of every row by the positions of its atoms.
@@ -303,6 +325,11 @@ def _stacked(parts, n_rows):
 
 def _rows_chunk(transformer, structures, per_atom, n_threads):
     return transformer._rows(structures, per_atom, n_threads)
+
+
+def _written_chunk(transformer, structures, per_atom, n_threads, shared, start):
+    rows = transformer._rows(structures, per_atom, n_threads)
+    shared.open()[start : start + len(rows)] = rows
 
 
 def _gradients_chunk(transformer, structures, positions, strain):

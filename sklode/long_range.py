@@ -50,7 +50,8 @@ class LongRangePotential(FarFieldProjector):
         ``exterior``.
     tol : float, default=1e-6
         Largest error of a coefficient of a periodic structure, relative to the largest one of the
-        same exponent and channel. Chooses the k-vectors, meshes and radial modes (section 4.5).
+        same exponent and channel. Chooses the k-vectors, meshes and radial modes (section 4.5),
+        and from 1e-5 on single precision for the waves where it is enough (section 2.4).
     k_cutoff : float or None, default=None
         Radius of the sphere of k-vectors in 1/angstrom; overrides what ``tol`` would choose.
     method : {"auto", "direct", "nufft"}, default="auto"

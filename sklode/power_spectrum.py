@@ -100,6 +100,10 @@ class PowerSpectrum(StructureTransformer):
             p._elements_matter() for p in self._projectors()
         )
 
+    @property
+    def _row_dtype(self):
+        return self.left_._row_dtype
+
     def _check_structures(self, atoms_list):
         for projector in self._projectors():
             projector._check_structures(atoms_list)

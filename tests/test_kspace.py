@@ -8,7 +8,7 @@ from systems import FCC, FIXED_EXAMPLES, cells, is_solid, triclinic
 
 from sklode import LongRangePotential
 from sklode.physics.contents import contents_of
-from sklode.physics.kspace import PhaseTables, half_sphere, reciprocal
+from sklode.physics.kspace import PhaseTables, half_sphere, half_spheres, reciprocal
 from sklode.physics.potentials import SmearedPowerLaw
 from sklode.physics.truncation import DenseTails, tail_of_cell
 
@@ -41,6 +41,17 @@ def test_half_sphere_has_one_of_each_pair(cell, k_cutoff):
     assert not mirrored & set(found)
     assert mirrored | set(found) == expected
     np.testing.assert_allclose(half.norms, np.linalg.norm(half.vectors, axis=1), rtol=1e-15)
+
+
+@settings(FIXED_EXAMPLES, max_examples=30)
+@given(st.lists(st.tuples(cells(), st.floats(0.2, 6.0)), min_size=1, max_size=6))
+def test_spheres_of_many_cells_are_those_of_each(pairs):
+    assume(all(is_solid(cell) for cell, _ in pairs))
+    found = half_spheres(*zip(*pairs, strict=True))
+    for sphere, (cell, k_cutoff) in zip(found, pairs, strict=True):
+        alone = half_sphere(cell, k_cutoff)
+        np.testing.assert_array_equal(sphere.integers, alone.integers)
+        np.testing.assert_array_equal(sphere.norms, alone.norms)
 
 
 @settings(FIXED_EXAMPLES, max_examples=30)

@@ -1,12 +1,14 @@
 """Parallel results are those of serial runs to the last bit, whoever does the work."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
-from joblib import parallel_config
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 
 from sklode import (
@@ -16,6 +18,8 @@ from sklode import (
     LongRangePotential,
     MultipoleFeatures,
     PowerSpectrum,
+    parallel,
+    shared_rows,
 )
 from sklode.parallel import chunks_by_atoms
 
@@ -133,6 +137,71 @@ def test_interaction_passes_the_workers_on(s22x5_small):
 def test_composition_is_chunked_too(cells):
     with parallel_config(backend="loky", n_jobs=2):
         assert (Composition().fit_transform(cells) == 32).all()
+
+
+class TestSharedRows:
+    """Many rows are written by the workers, through memory that both sides see."""
+
+    @pytest.fixture
+    def files(self, monkeypatch):
+        """Every file that was made, by its path."""
+        made, original = [], shared_rows.SharedRows.__init__
+
+        def noted(self, *how):
+            original(self, *how)
+            made.append(Path(self._path))
+
+        monkeypatch.setattr(shared_rows, "_WORTH", 1)
+        monkeypatch.setattr(shared_rows.SharedRows, "__init__", noted)
+        return made
+
+    @pytest.mark.skipif(not shared_rows._MEMORY.is_dir(), reason="no memory file system")
+    @pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name)
+    def test_they_are_those_of_one_process(self, cells, estimator, files):
+        assert_parallel_is_serial(estimator, cells, "loky")
+        assert len(files) == 2  # transform and transform_atoms
+        assert not any(path.exists() for path in files)
+
+    @pytest.mark.skipif(not shared_rows._MEMORY.is_dir(), reason="no memory file system")
+    def test_a_failure_leaves_no_file(self, cells, files):
+        failing = Failing(n_jobs=2).fit(cells)
+        with parallel_config(backend="loky"), pytest.raises(RuntimeError, match="on purpose"):
+            failing.transform(cells)
+        assert len(files) == 1
+        assert not files[0].exists()
+
+    @pytest.mark.parametrize("backend", ["threading", "loky"])
+    def test_without_them_rows_are_sent(self, cells, files, backend, monkeypatch):
+        if backend == "loky":
+            monkeypatch.setattr(shared_rows, "_MEMORY", Path("/nowhere"))
+        assert_parallel_is_serial(DENSITY, cells, backend)
+        assert not files
+
+
+class Failing(DensityProjector):
+    """Has no rows."""
+
+    def __init__(self, *, n_jobs=None):
+        super().__init__(cutoff=2.0, n_max=1, l_max=0, n_jobs=n_jobs)
+
+    def _rows(self, structures, per_atom, n_threads):
+        raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize("somebody_looks", [True, False])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_long_work_shows_progress_to_who_looks(cells, n_jobs, somebody_looks, monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
+    monkeypatch.setattr(parallel, "_somebody_looks", lambda: somebody_looks)
+    clone(DENSITY).set_params(n_jobs=n_jobs).fit(cells).transform(cells)
+    shown = capsys.readouterr().err
+    assert ("DensityProjector" in shown and "/60" in shown) == somebody_looks
+
+
+def test_nobody_looks_at_a_file_or_a_worker():
+    assert not parallel._somebody_looks()  # pytest captures the output
+    looks = Parallel(n_jobs=2)(delayed(parallel._somebody_looks)() for _ in range(2))
+    assert looks == [False, False]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5])

@@ -11,6 +11,7 @@ from systems import FIXED_EXAMPLES, cells, cluster, expand, is_solid, triclinic
 
 from sklode.physics.kspace import reciprocal
 from sklode.physics.radial import RadialBasis
+from sklode.physics.summation import Planner
 
 TOLERANCES = [1e-3, 1e-6, 1e-9]
 
@@ -90,6 +91,33 @@ def test_tolerance_holds_for_charges_and_several_exponents(atoms, charges, smear
     atoms.set_initial_charges(charges[: len(atoms)])
     options = {"exponent": [1, 2.5, 6], "charges": "initial_charges", "n_max": 2, "l_max": 2}
     assert (errors(atoms, tol, smearing=smearing, **options) <= tol).all()
+
+
+@pytest.mark.parametrize("method", ["direct", "nufft"])
+@pytest.mark.parametrize("exponent", [0.5, 1, 3, 6, (1, 2.5, 6)])
+@pytest.mark.parametrize(
+    ("tol", "single"), [(1e-2, True), (1e-3, True), (1e-5, None), (1e-6, False)]
+)
+def test_single_precision_stays_within_tol(method, exponent, tol, single, monkeypatch):
+    precisions, original = [], Planner._plan
+
+    def planned(self, *task):
+        plan = original(self, *task)
+        precisions.append(plan.dtype)
+        return plan
+
+    monkeypatch.setattr(Planner, "_plan", planned)
+    rng = np.random.default_rng(round(-np.log10(tol)))
+    scaled = (np.indices([4] * 3).reshape(3, -1).T + 0.5 + rng.normal(0.0, 0.1, (64, 3))) / 4
+    cell = 8.6 * np.eye(3) + rng.uniform(-0.3, 0.3, (3, 3))
+    atoms = Atoms("NaCl" * 32, scaled_positions=scaled, cell=cell, pbc=True)
+    options = {"exponent": exponent, "smearing": 0.7, "n_max": 3, "radial_basis": "gto"}
+    options |= {"cutoff": 4.0, "include_center": True, "method": method}
+    found = expand(atoms, tol=tol, **options)
+    assert single is None or ("float32" in precisions) == single
+    exact = converged(atoms, **{**options, "method": "direct"})
+    scale = np.abs(exact).max(axis=(0, 2, 3))
+    assert (np.abs(found - exact).max(axis=(0, 2, 3)) <= tol * scale).all()
 
 
 @pytest.mark.parametrize("smearing", [0.7, 1.5, 3.0])
