@@ -20,11 +20,14 @@ class Pairs:
         Atoms of each pair.
     vectors : ndarray of shape (n_pairs, 3)
         From center to neighbor, in angstrom.
+    mirrored : bool
+        Whether the second half is the first with the ends of each pair exchanged.
     """
 
     centers: np.ndarray
     neighbors: np.ndarray
     vectors: np.ndarray
+    mirrored: bool = False
 
     def __len__(self):
         return len(self.centers)
@@ -103,4 +106,4 @@ def _both_ways(parts):
     there, back = np.concatenate(centers), np.concatenate(neighbors)
     vectors = np.concatenate([*vectors, *vectors])
     np.negative(vectors[len(there) :], out=vectors[len(there) :])
-    return Pairs(np.concatenate([there, back]), np.concatenate([back, there]), vectors)
+    return Pairs(np.concatenate([there, back]), np.concatenate([back, there]), vectors, True)
