@@ -47,10 +47,11 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     list of ndarray
         For each l, shape (n_atoms, 2 l + 1, n_channels, n_radial).
     """
-    sample = radial(np.ones(1))
-    n_functions, dtype = sample.shape[1], sample.dtype
     if out is None:
-        out = zeros(n_atoms, channels.count, n_functions // (l_max + 1), l_max, dtype)
+        sample = radial(np.ones(1))
+        n_radial = sample.shape[1] // (l_max + 1)
+        out = zeros(n_atoms, channels.count, n_radial, l_max, sample.dtype)
+    n_functions, dtype = (l_max + 1) * out[0].shape[3], out[0].dtype
     groups = _group(pairs, channels, n_atoms)
     vectors = np.take(pairs.vectors, groups.order, axis=0)
     weights = np.take(channels.weights, np.take(pairs.neighbors, groups.order))
@@ -61,20 +62,23 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         table, place = _tabulate(radial, pairs.vectors[:n_distinct])
         place = np.take(place, groups.order % n_distinct)
 
+    sums = np.zeros((n_atoms, channels.count, (l_max + 1) ** 2, n_functions // (l_max + 1)), dtype)
+    rows = sums.reshape(n_atoms * channels.count, -1)
+
     def fill(block):
         own = slice(groups.starts[block.start], groups.starts[block.stop])
-        rows = (table, place[own]) if shared else _tabulate(radial, vectors[own])
-        values = np.take(*rows, axis=0)
+        where = (table, place[own]) if shared else _tabulate(radial, vectors[own])
+        values = np.take(*where, axis=0)
         if weighted:
             values *= weights[own, None]
         harmonics = spherical_harmonics(vectors[own].astype(dtype, copy=False), l_max)
-        block_sums = _sum_groups(harmonics, values, groups.sizes[block], l_max)
-        centers, channel = np.divmod(groups.labels[block], channels.count)
-        for whole, part in zip(out, block_sums, strict=True):
-            whole[centers, :, channel] = part
+        of_groups = _sum_groups(harmonics, values, groups.sizes[block], l_max)
+        rows[groups.labels[block]] = of_groups.reshape(len(of_groups), -1)
 
     pairs_per_block = min(_PAIRS, _BLOCK // (n_functions + (l_max + 1) ** 2))
     in_threads(fill, groups.blocks(pairs_per_block), n_threads)
+    for l, part in enumerate(out):
+        part[:] = sums[:, :, degree_slice(l)].swapaxes(1, 2)
     return out
 
 
@@ -144,13 +148,12 @@ def _stable_order(keys):
 
 
 def _sum_groups(harmonics, values, sizes, l_max):
-    """Products of harmonics and values, for each l of shape (n_groups, 2 l + 1, n_radial).
+    """Products of harmonics and values of equal l, shape (n_groups, (l_max + 1)^2, n_radial).
 
     Pairs are ordered by group, and groups by decreasing size.
     """
     n_radial = values.shape[1] // (l_max + 1)
-    shapes = [(len(sizes), 2 * l + 1, n_radial) for l in range(l_max + 1)]
-    sums = [np.empty(shape, values.dtype) for shape in shapes]
+    sums = np.empty((len(sizes), (l_max + 1) ** 2, n_radial), values.dtype)
     changes = np.flatnonzero(sizes[1:] != sizes[:-1]) + 1
     first_pair = 0
     for first, last in zip([0, *changes], [*changes, len(sizes)], strict=True):
@@ -161,7 +164,7 @@ def _sum_groups(harmonics, values, sizes, l_max):
         first_pair = end_pair
         for l in range(l_max + 1):
             functions = right[:, :, l * n_radial : (l + 1) * n_radial]
-            np.matmul(left[:, degree_slice(l)], functions, out=sums[l][first:last])
+            np.matmul(left[:, degree_slice(l)], functions, out=sums[first:last, degree_slice(l)])
     return sums
 
 
