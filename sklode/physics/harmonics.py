@@ -17,9 +17,10 @@ def spherical_harmonics(vectors, l_max):
     A zero vector, which has no direction, is read as the z axis: whatever multiplies its l > 0
     harmonics vanishes at distance zero.
     """
-    null = (vectors[:, 0] == 0) & (vectors[:, 1] == 0) & (vectors[:, 2] == 0)
-    if null.any():
-        vectors = np.where(null[:, None], [0.0, 0.0, 1.0], vectors)
+    squares = np.einsum("px,px->p", vectors, vectors)
+    if not squares.all():
+        z_axis = np.array([0.0, 0.0, 1.0], vectors.dtype)
+        vectors = np.where(squares[:, None] == 0, z_axis, vectors)
     return _calculator(l_max).compute(np.ascontiguousarray(vectors))
 
 

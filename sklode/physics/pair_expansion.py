@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .harmonics import degree_slice, spherical_harmonics
+from .piecewise import inverse
 from .threads import in_threads
 
 _PAIRS = 2**12  # handled at once at most: larger arrays come fresh from the system each time
 _BLOCK = 2**18  # numbers in the tables of a block of pairs, so that they stay in cache
+_SHARED = 2**20  # numbers in the radial functions of all pairs, up to which both ends share them
 
 
 def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1):
@@ -31,7 +33,8 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     n_atoms : int
         Number of atoms of the batch.
     radial : callable
-        Distances (n,) to a new array of functions (n, (l_max + 1) * n_radial), l slowest.
+        Ascending distances (n,) to functions (n, (l_max + 1) * n_radial), l slowest, in the
+        precision of the sums.
     l_max : int
         Largest degree.
     out : list of ndarray, default=None
@@ -45,33 +48,51 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         For each l, shape (n_atoms, 2 l + 1, n_channels, n_radial).
     """
     if out is None:
-        n_radial = radial(np.ones(1)).shape[1] // (l_max + 1)
-        out = zeros(n_atoms, channels.count, n_radial, l_max)
+        sample = radial(np.ones(1))
+        n_radial = sample.shape[1] // (l_max + 1)
+        out = zeros(n_atoms, channels.count, n_radial, l_max, sample.dtype)
+    n_functions, dtype = (l_max + 1) * out[0].shape[3], out[0].dtype
     groups = _group(pairs, channels, n_atoms)
     vectors = np.take(pairs.vectors, groups.order, axis=0)
     weights = np.take(channels.weights, np.take(pairs.neighbors, groups.order))
     weighted = np.any(weights != 1.0)
-    pairs_per_block = min(_PAIRS, _BLOCK // ((l_max + 1) * (out[0].shape[3] + l_max + 1)))
+    n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
+    shared = n_distinct * n_functions <= _SHARED
+    if shared:
+        table, place = _tabulate(radial, pairs.vectors[:n_distinct])
+        place = np.take(place, groups.order % n_distinct)
+
+    sums = np.zeros((n_atoms, channels.count, (l_max + 1) ** 2, n_functions // (l_max + 1)), dtype)
+    rows = sums.reshape(n_atoms * channels.count, -1)
 
     def fill(block):
         own = slice(groups.starts[block.start], groups.starts[block.stop])
-        values = radial(np.sqrt(np.einsum("px,px->p", vectors[own], vectors[own])))
+        where = (table, place[own]) if shared else _tabulate(radial, vectors[own])
+        values = np.take(*where, axis=0)
         if weighted:
             values *= weights[own, None]
-        harmonics = spherical_harmonics(vectors[own], l_max)
-        block_sums = _sum_groups(harmonics, values, groups.sizes[block], l_max)
-        centers, channel = np.divmod(groups.labels[block], channels.count)
-        for whole, part in zip(out, block_sums, strict=True):
-            whole[centers, :, channel] = part
+        harmonics = spherical_harmonics(vectors[own].astype(dtype, copy=False), l_max)
+        of_groups = _sum_groups(harmonics, values, groups.sizes[block], l_max)
+        rows[groups.labels[block]] = of_groups.reshape(len(of_groups), -1)
 
+    pairs_per_block = min(_PAIRS, _BLOCK // (n_functions + (l_max + 1) ** 2))
     in_threads(fill, groups.blocks(pairs_per_block), n_threads)
+    for l, part in enumerate(out):
+        part[:] = sums[:, :, degree_slice(l)].swapaxes(1, 2)
     return out
 
 
-def zeros(n_atoms, n_channels, n_radial, l_max):
+def _tabulate(radial, vectors):
+    """Radial functions at the lengths of vectors, in ascending order, and the row of each."""
+    distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
+    order = np.argsort(distances)
+    return radial(distances[order]), inverse(order)
+
+
+def zeros(n_atoms, n_channels, n_radial, l_max, dtype=float):
     """One array a degree, all in one piece of memory, which the system provides much faster."""
     sizes = n_atoms * n_channels * n_radial * (2 * np.arange(l_max + 1) + 1)
-    parts = np.split(np.zeros(sizes.sum()), np.cumsum(sizes)[:-1])
+    parts = np.split(np.zeros(sizes.sum(), dtype), np.cumsum(sizes)[:-1])
     return [part.reshape(n_atoms, 2 * l + 1, n_channels, n_radial) for l, part in enumerate(parts)]
 
 
@@ -127,12 +148,12 @@ def _stable_order(keys):
 
 
 def _sum_groups(harmonics, values, sizes, l_max):
-    """Products of harmonics and values, for each l of shape (n_groups, 2 l + 1, n_radial).
+    """Products of harmonics and values of equal l, shape (n_groups, (l_max + 1)^2, n_radial).
 
     Pairs are ordered by group, and groups by decreasing size.
     """
     n_radial = values.shape[1] // (l_max + 1)
-    sums = [np.empty((len(sizes), 2 * l + 1, n_radial)) for l in range(l_max + 1)]
+    sums = np.empty((len(sizes), (l_max + 1) ** 2, n_radial), values.dtype)
     changes = np.flatnonzero(sizes[1:] != sizes[:-1]) + 1
     first_pair = 0
     for first, last in zip([0, *changes], [*changes, len(sizes)], strict=True):
@@ -143,7 +164,7 @@ def _sum_groups(harmonics, values, sizes, l_max):
         first_pair = end_pair
         for l in range(l_max + 1):
             functions = right[:, :, l * n_radial : (l + 1) * n_radial]
-            np.matmul(left[:, degree_slice(l)], functions, out=sums[l][first:last])
+            np.matmul(left[:, degree_slice(l)], functions, out=sums[first:last, degree_slice(l)])
     return sums
 
 

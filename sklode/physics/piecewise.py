@@ -15,8 +15,7 @@ _TERMS_PER_INTERVAL = 2  # of the whole series; leaves about ten terms on each i
 class PiecewiseTable:
     """Vector-valued function on [lower, upper], a Chebyshev series on each interval.
 
-    Few terms an interval make evaluation cheap: the points are sorted by interval, and those of
-    one interval share a matrix product.
+    Few terms an interval make evaluation cheap: the points of one interval share a matrix product.
 
     Attributes
     ----------
@@ -30,22 +29,36 @@ class PiecewiseTable:
     coefficients: np.ndarray
 
     def __call__(self, x, weights=None):
-        """Values of shape (len(x), n_functions), times ``weights`` (len(x),) if given."""
-        n_intervals, n_terms, n_functions = self.coefficients.shape
+        """Values of shape (len(x), n_functions), times ``weights`` (len(x),) if given.
+
+        Points in ascending order are the fastest.
+        """
+        n_intervals = len(self.coefficients)
         steps = (x - self.lower) * (n_intervals / (self.upper - self.lower))
         interval = np.minimum(steps.astype(np.uint16), n_intervals - 1)
+        local = 2.0 * (steps - interval) - 1.0
+        if (interval[1:] >= interval[:-1]).all():
+            return self._by_interval(interval, local, weights)
         order = np.argsort(interval, kind="stable")  # a radix sort, for integers this short
-        ends = np.cumsum(np.bincount(interval, minlength=n_intervals)).tolist()
-        local = np.take(2.0 * (steps - interval) - 1.0, order)
-        basis = chebyshev_basis(local, n_terms, None if weights is None else weights[order])
-        by_interval = np.empty((len(x), n_functions))
-        for number, (start, end) in enumerate(pairwise([0, *ends])):
+        weights = None if weights is None else weights[order]
+        values = self._by_interval(interval[order], local[order], weights)
+        return np.take(values, inverse(order), axis=0)
+
+    def _by_interval(self, interval, local, weights):
+        """Values at points in [-1, 1] of intervals in ascending order."""
+        n_intervals, n_terms, n_functions = self.coefficients.shape
+        ends = np.searchsorted(interval, np.arange(n_intervals, dtype=np.uint16), side="right")
+        basis = chebyshev_basis(local, n_terms, weights, self.coefficients.dtype)
+        values = np.empty((len(local), n_functions), self.coefficients.dtype)
+        for coefficients, (start, end) in zip(self.coefficients, pairwise([0, *ends.tolist()])):
             if end > start:
-                terms = basis[:, start:end].T
-                np.matmul(terms, self.coefficients[number], out=by_interval[start:end])
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        return np.take(by_interval, place, axis=0)
+                np.matmul(basis[:, start:end].T, coefficients, out=values[start:end])
+        return values
+
+    def astype(self, dtype):
+        """The table in another precision, that of its values; of the points the full one counts."""
+        coefficients = self.coefficients.astype(dtype, copy=False)
+        return PiecewiseTable(self.lower, self.upper, coefficients)
 
     def derivative(self):
         """The table of the first derivatives, exact for this one."""
@@ -54,17 +67,24 @@ class PiecewiseTable:
         return PiecewiseTable(self.lower, self.upper, slopes)
 
 
-def chebyshev_basis(x, n_terms, weights=None):
+def chebyshev_basis(x, n_terms, weights=None, dtype=float):
     """Chebyshev polynomials T_b at ``x`` in [-1, 1], times ``weights``; shape (n_terms, len(x))."""
-    rows = np.empty((n_terms, len(x)))
+    rows = np.empty((n_terms, len(x)), dtype)
     rows[0] = 1.0 if weights is None else weights
     if n_terms > 1:
-        np.multiply(x, rows[0], out=rows[1])
-    twice = 2.0 * x
+        np.multiply(x, rows[0], out=rows[1], casting="same_kind")
+    twice = (2.0 * x).astype(dtype, copy=False)
     for b in range(2, n_terms):
         np.multiply(twice, rows[b - 1], out=rows[b])
         rows[b] -= rows[b - 2]
     return rows
+
+
+def inverse(order):
+    """The permutation that undoes another one."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return place
 
 
 def piecewise(series, accuracy):
