@@ -5,6 +5,7 @@ import numpy as np
 
 from .physics.structures import Structure
 
+_SMALLEST_VOLUME = 1e-9  # of a cell, against the product of its lengths
 _ALLOWED = (
     "X must be a list, tuple, pandas Series, one-column DataFrame or object array of ase.Atoms"
 )
@@ -85,32 +86,56 @@ def read_structures(atoms_list, charges=()):
         For an empty structure, non-finite numbers, a periodic cell without volume, or a missing
         charges array; the message names the structure.
     """
-    return [_read_one(index, atoms, charges) for index, atoms in enumerate(atoms_list)]
-
-
-def _read_one(index, atoms, charges):
-    if len(atoms) == 0:
-        raise ValueError(f"{describe(index, atoms)}: has no atoms. Remove it, or add atoms to it.")
-    positions = np.array(atoms.arrays["positions"], dtype=float)
-    if not np.isfinite(positions).all():
-        atom = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
-        raise ValueError(
-            f"{describe(index, atoms)}: position of atom {atom} is {positions[atom]}; positions "
-            "must be finite. Repair or remove the structure."
+    positions = [np.array(atoms.arrays["positions"], dtype=float) for atoms in atoms_list]
+    _check_positions(atoms_list, positions)
+    periodic = np.array([atoms.pbc for atoms in atoms_list], dtype=bool)
+    cells = _read_cells(atoms_list, periodic)
+    return [
+        Structure(
+            numbers=np.array(atoms.arrays["numbers"]),
+            positions=positions[index],
+            cell=cells[index],
+            periodic=periodic[index],
+            charges={name: _read_charges(index, atoms, name) for name in charges},
         )
-    periodic = np.array(atoms.pbc, dtype=bool)
-    return Structure(
-        numbers=np.array(atoms.numbers),
-        positions=positions,
-        cell=_read_cell(index, atoms, periodic),
-        periodic=periodic,
-        charges={name: _read_charges(index, atoms, name) for name in charges},
-    )
+        for index, atoms in enumerate(atoms_list)
+    ]
+
+
+def _check_positions(atoms_list, positions):
+    """Refuse structures without atoms or with positions that are not finite."""
+    for index, atoms in enumerate(atoms_list):
+        if len(positions[index]) == 0:
+            raise ValueError(
+                f"{describe(index, atoms)}: has no atoms. Remove it, or add atoms to it."
+            )
+    if np.isfinite(np.concatenate(positions)).all():
+        return
+    for index, atoms in enumerate(atoms_list):
+        finite = np.isfinite(positions[index]).all(axis=1)
+        if not finite.all():
+            atom = int(np.flatnonzero(~finite)[0])
+            raise ValueError(
+                f"{describe(index, atoms)}: position of atom {atom} is {positions[index][atom]}; "
+                "positions must be finite. Repair or remove the structure."
+            )
+
+
+def _read_cells(atoms_list, periodic):
+    """Cells of all structures, (n_structures, 3, 3); those without periodicity mean nothing."""
+    cells = np.array([atoms.cell.array for atoms in atoms_list], dtype=float)
+    cells[~periodic.any(axis=1)] = 0.0
+    whole = periodic.all(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        lengths = np.linalg.norm(cells, axis=2).prod(axis=1)
+        fine = np.abs(np.linalg.det(cells)) > _SMALLEST_VOLUME * lengths
+    for index in np.flatnonzero(periodic.any(axis=1) & ~(whole & fine)):
+        cells[index] = _read_cell(index, atoms_list[index], periodic[index])
+    return cells
 
 
 def _read_cell(index, atoms, periodic):
-    if not periodic.any():
-        return np.zeros((3, 3))  # a cell without periodicity means nothing
+    """The cell of one structure that is not plainly fine."""
     cell = np.array(atoms.cell.array, dtype=float)
     if not np.isfinite(cell).all():
         raise ValueError(
@@ -119,7 +144,7 @@ def _read_cell(index, atoms, periodic):
     vectors = cell[periodic]
     lengths = np.linalg.norm(vectors, axis=1)
     spanned = np.sqrt(max(np.linalg.det(vectors @ vectors.T), 0.0))
-    if not spanned > 1e-9 * np.prod(lengths) or not lengths.all():
+    if not spanned > _SMALLEST_VOLUME * np.prod(lengths) or not lengths.all():
         raise ValueError(
             f"{describe(index, atoms)}: is periodic (pbc = {periodic.tolist()}) but its cell "
             f"{cell.tolist()} has no volume. Set a cell with atoms.set_cell, or pbc = False."

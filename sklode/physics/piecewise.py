@@ -50,7 +50,8 @@ class PiecewiseTable:
         ends = np.searchsorted(interval, np.arange(n_intervals, dtype=np.uint16), side="right")
         basis = chebyshev_basis(local, n_terms, weights, self.coefficients.dtype)
         values = np.empty((len(local), n_functions), self.coefficients.dtype)
-        for coefficients, (start, end) in zip(self.coefficients, pairwise([0, *ends.tolist()])):
+        bounds = pairwise([0, *ends.tolist()])
+        for coefficients, (start, end) in zip(self.coefficients, bounds, strict=True):
             if end > start:
                 np.matmul(basis[:, start:end].T, coefficients, out=values[start:end])
         return values
