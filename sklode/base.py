@@ -166,6 +166,9 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     def transform_gradients(self, X):
         """Derivatives of every row by the positions of its atoms.
 
+        The result takes 24 bytes for each atom and feature; derivatives of single atoms' features
+        are never held for more than a block of atoms.
+
         Parameters
         ----------
         X : sequence of ase.Atoms
@@ -174,7 +177,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         Returns
         -------
         list of ndarray of shape (n_atoms, 3, n_features)
-            In 1/angstrom, times the units of the features.
+            In 1/angstrom, times the units of the features. Neighbours in the list may share memory.
 
         Raises
         ------
