@@ -136,7 +136,7 @@ def assemble_rows(transformer, species, structures, invariants, per_atom, n_thre
     if not per_atom:
         groups, counts = _groups(transformer, species, structures)
         rows = invariants.of_groups(groups, n_threads).reshape(len(structures), -1)
-        return rows if counts is None else rows / counts[:, None]
+        return rows if counts is None else rows / counts[:, None].astype(rows.dtype)
     index = species_index(species, structures)
     rows = invariants.of_atoms(n_threads)
     rows[~_counted(transformer, index)] = 0.0

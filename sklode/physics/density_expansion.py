@@ -23,9 +23,17 @@ def cutoff_function(distances, cutoff, width):
 
 
 def density_expansion(
-    structures, channels, basis, *, smearing, cutoff_width, include_center, n_threads=1
+    structures,
+    channels,
+    basis,
+    *,
+    smearing,
+    cutoff_width,
+    include_center,
+    dtype=float,
+    n_threads=1,
 ):
-    """Coefficients of the density inside ``basis.cutoff``.
+    """Coefficients of the density inside ``basis.cutoff``, summed in the precision ``dtype``.
 
     Returns
     -------
@@ -33,14 +41,14 @@ def density_expansion(
         For each l, shape (n_atoms, 2 l + 1, n_channels * n_max).
     """
     law = SmearedPowerLaw(0.0, smearing)
-    table = pair_table(basis, law, upper=basis.cutoff).near
+    table = pair_table(basis, law, upper=basis.cutoff).near.astype(dtype)
     n_atoms = len(channels.index)
 
     def radial(distances):
         weights = cutoff_function(distances, basis.cutoff, cutoff_width)
         return table(np.minimum(distances, basis.cutoff), weights)
 
-    sums = np.zeros((n_atoms, channels.count, basis.n_max, (basis.l_max + 1) ** 2))
+    sums = np.zeros((n_atoms, channels.count, basis.n_max, (basis.l_max + 1) ** 2), dtype)
     offsets = atom_offsets(structures)
     for batch in _batches(structures, basis.cutoff):
         atoms = slice(offsets[batch.start], offsets[batch.stop])
