@@ -58,11 +58,11 @@ class LinearFeatures:
         self._n_degrees = len(coefficients) if l_max is None else l_max + 1
         self._columns = flatten_coefficients(coefficients[: self._n_degrees])
 
-    def of_atoms(self):
+    def of_atoms(self, n_threads=1):
         """One row an atom."""
         return self._columns
 
-    def of_groups(self, groups):
+    def of_groups(self, groups, n_threads=1):
         """One row a group of atoms."""
         return pool(self._columns, groups)
 
@@ -100,13 +100,15 @@ class PairInvariants:
             channels = (len(left.block.channels), len(right.block.channels))
             yield left, right, left.of(self._fields), second, channels
 
-    def of_atoms(self):
+    def of_atoms(self, n_threads=1):
         """One row an atom."""
-        return self.of_groups(None)
+        return self.of_groups(None, n_threads)
 
-    def of_groups(self, groups):
-        """One row a group of atoms."""
-        parts = [power_spectrum(a, b, channels, groups) for *_, a, b, channels in self._each()]
+    def of_groups(self, groups, n_threads=1):
+        """One row a group of atoms; threads share them."""
+        parts = [
+            power_spectrum(a, b, channels, groups, n_threads) for *_, a, b, channels in self._each()
+        ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def terms(self, centers):
@@ -132,14 +134,14 @@ class PairInvariants:
         return out
 
 
-def assemble_rows(transformer, species, structures, invariants, per_atom):
+def assemble_rows(transformer, species, structures, invariants, per_atom, n_threads=1):
     """Rows of atoms or structures, with a block of columns per central element if asked for."""
     if not per_atom:
         groups, counts = _groups(transformer, species, structures)
-        rows = invariants.of_groups(groups).reshape(len(structures), -1)
-        return rows if counts is None else rows / counts[:, None]
+        rows = invariants.of_groups(groups, n_threads).reshape(len(structures), -1)
+        return rows if counts is None else rows / counts[:, None].astype(rows.dtype)
     index = species_index(species, structures)
-    rows = invariants.of_atoms()
+    rows = invariants.of_atoms(n_threads)
     rows[~_counted(transformer, index)] = 0.0
     if transformer.center_species == "shared":
         return rows

@@ -47,7 +47,7 @@ class DensityProjector(Projector):
     pooling : {"sum", "mean"}, default="sum"
         How atoms make a structure: "sum" for energies, "mean" for energies per atom.
     dtype : {"float64", "float32"}, default="float64"
-        Type of the features. The sums are done in float64.
+        Precision of the features and of the sums; distances are always in float64.
     n_jobs : int or None, default=None
         Number of workers for chunks of structures, as in joblib.
 
@@ -136,7 +136,12 @@ class DensityProjector(Projector):
     def _coefficients(self, structures, n_threads=1):
         channels = self._channels(structures)
         return density_expansion(
-            structures, channels, self._basis, **self._settings(), n_threads=n_threads
+            structures,
+            channels,
+            self._basis,
+            **self._settings(),
+            dtype=self.dtype,
+            n_threads=n_threads,
         )
 
     def _coefficient_slopes(self, structures):

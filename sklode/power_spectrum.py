@@ -129,7 +129,7 @@ class PowerSpectrum(StructureTransformer):
 
     def _rows(self, structures, per_atom, n_threads):
         invariants = self._invariants(structures, n_threads)
-        rows = assemble_rows(self, self.species_, structures, invariants, per_atom)
+        rows = assemble_rows(self, self.species_, structures, invariants, per_atom, n_threads)
         return rows.astype(self.left_.dtype, copy=False)
 
     def _row_gradients(self, structures, positions, strain):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .neighbors import pairs_within
-from .pair_expansion import add_centers, expand_pairs, zeros
+from .pair_expansion import add_centers, by_degree, expand_pairs
 from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
 from .structures import atom_offsets
@@ -23,9 +23,17 @@ def cutoff_function(distances, cutoff, width):
 
 
 def density_expansion(
-    structures, channels, basis, *, smearing, cutoff_width, include_center, n_threads=1
+    structures,
+    channels,
+    basis,
+    *,
+    smearing,
+    cutoff_width,
+    include_center,
+    dtype=float,
+    n_threads=1,
 ):
-    """Coefficients of the density inside ``basis.cutoff``.
+    """Coefficients of the density inside ``basis.cutoff``, summed in the precision ``dtype``.
 
     Returns
     -------
@@ -33,21 +41,21 @@ def density_expansion(
         For each l, shape (n_atoms, 2 l + 1, n_channels * n_max).
     """
     law = SmearedPowerLaw(0.0, smearing)
-    table = pair_table(basis, law, upper=basis.cutoff).near
+    table = pair_table(basis, law, upper=basis.cutoff).near.astype(dtype)
     n_atoms = len(channels.index)
 
     def radial(distances):
         weights = cutoff_function(distances, basis.cutoff, cutoff_width)
         return table(np.minimum(distances, basis.cutoff), weights)
 
-    coefficients = zeros(n_atoms, channels.count, basis.n_max, basis.l_max)
+    sums = np.zeros((n_atoms, channels.count, basis.n_max, (basis.l_max + 1) ** 2), dtype)
     offsets = atom_offsets(structures)
     for batch in _batches(structures, basis.cutoff):
         atoms = slice(offsets[batch.start], offsets[batch.stop])
         pairs = pairs_within(structures[batch], basis.cutoff)
-        out = [c[atoms] for c in coefficients]
-        acting, size = channels.of(atoms), len(out[0])
-        expand_pairs(pairs, acting, size, radial, basis.l_max, out, n_threads)
+        out, acting = sums[atoms], channels.of(atoms)
+        expand_pairs(pairs, acting, len(out), radial, basis.l_max, out, n_threads)
+    coefficients = by_degree(sums)
     if include_center:
         add_centers(coefficients, channels, center_integrals(basis, law))
     return [c.reshape(n_atoms, c.shape[1], -1) for c in coefficients]

@@ -4,14 +4,18 @@ A row of the result belongs to a group of atoms: one atom, or all atoms that are
 over the atoms of a group and the sum over m are one matrix product.
 """
 
+import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+
+from .threads import in_threads
 
 _BLOCK = 2**16  # products of a block of rows, which are still in cache when they are arranged
 
 
-def power_spectrum(left, right, n_channels, groups=None):
+def power_spectrum(left, right, n_channels, groups=None, n_threads=1):
     r"""P = (-1)^l / sqrt(2 l + 1) sum_i sum_m c_i,a1n1,lm c_i,a2n2,lm of each group of atoms.
 
     Parameters
@@ -24,6 +28,8 @@ def power_spectrum(left, right, n_channels, groups=None):
         Number of channels of both.
     groups : list of slice or ndarray, default=None
         Atoms of each row; None is one row an atom.
+    n_threads : int, default=1
+        Threads that share the rows; the result does not depend on it.
 
     Returns
     -------
@@ -36,20 +42,24 @@ def power_spectrum(left, right, n_channels, groups=None):
     n_rows = len(left[0]) if groups is None else len(groups)
     widths = left[0].shape[2], right[0].shape[2]
     n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
-    source, weights = arrangement(tuple(n_channels), n_radial, n_degrees, itself)
-    out = np.empty((n_rows, len(source)))
+    source, _ = arrangement(tuple(n_channels), n_radial, n_degrees, itself)
+    unlike = _unlike(n_channels[0], len(source)) if itself else []
+    dtype = np.result_type(left[0], right[0])
+    out = np.empty((n_rows, len(source)), dtype)
     step = max(1, _BLOCK // (n_degrees * widths[0] * widths[1]))
-    buffer = np.empty((min(step, n_rows), n_degrees, *widths))
-    for first in range(0, n_rows, step):
+
+    def fill(first):
         rows = slice(first, min(first + step, n_rows))
-        products = buffer[: rows.stop - first]
+        products = np.empty((rows.stop - first, n_degrees, *widths), dtype)
         for l in range(n_degrees):
-            factor = (-1.0) ** l / np.sqrt(2 * l + 1)
+            factor = (-1.0) ** l / math.sqrt(2 * l + 1)
             _contract(left[l], right[l], factor, rows, groups, products[:, l])
         # "clip", with nothing to be clipped, writes to ``out`` without a copy between
         np.take(products.reshape(len(products), -1), source, axis=1, out=out[rows], mode="clip")
-        if itself:
-            out[rows] *= weights
+        for columns in unlike:
+            out[rows, columns] *= math.sqrt(2.0)
+
+    in_threads(fill, range(0, n_rows, step), n_threads)
     return out
 
 
@@ -66,11 +76,21 @@ def arrangement(n_channels, n_radial, n_degrees, itself):
     return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
 
 
+def _unlike(n_channels, n_columns):
+    """Slices of the columns of pairs of unlike channels, in the spectrum of a field with itself."""
+    first, second = np.triu_indices(n_channels)
+    size = n_columns // len(first)
+    like = np.flatnonzero(first == second).tolist()
+    return [slice(size * (a + 1), size * b) for a, b in pairwise(like)]
+
+
 def _contract(left, right, factor, rows, groups, out):
     """Factor times the sum over m, and over atoms, into ``out`` (n_rows, n_left, n_right)."""
     if groups is None:
-        # scaled first: the product of an array with itself would be slower for so few numbers
-        np.matmul((factor * left[rows]).swapaxes(1, 2), right[rows], out=out)
+        # scaled first, and laid out by m: other products of so few numbers are slower
+        scaled = np.multiply(left[rows], factor, order="C").swapaxes(1, 2)
+        product = np.multiply if scaled.shape[2] == 1 else np.matmul
+        product(scaled, right[rows], out=out)
         return
     for atoms, product in zip(groups[rows], out, strict=True):
         a = left[atoms].reshape(-1, left.shape[2])

@@ -5,6 +5,7 @@ are of this form. Coefficients are kept as one array per degree l, of shape
 (n_atoms, 2 l + 1, n_channels * n_radial), which invariants contract without copying.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,8 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         precision of the sums.
     l_max : int
         Largest degree.
-    out : list of ndarray, default=None
-        Zeros of the shape of the result, to be filled.
+    out : ndarray of shape (n_atoms, n_channels, n_radial, (l_max + 1)^2), default=None
+        Zeros, to be filled; the result is views of it.
     n_threads : int, default=1
         Threads that share the pairs; the result does not depend on it.
 
@@ -50,8 +51,10 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     if out is None:
         sample = radial(np.ones(1))
         n_radial = sample.shape[1] // (l_max + 1)
-        out = zeros(n_atoms, channels.count, n_radial, l_max, sample.dtype)
-    n_functions, dtype = (l_max + 1) * out[0].shape[3], out[0].dtype
+        shape = (n_atoms, channels.count, n_radial, (l_max + 1) ** 2)
+        out = np.zeros(shape, sample.dtype)
+    n_functions, dtype = (l_max + 1) * out.shape[2], out.dtype
+    sums = out.reshape(n_atoms * channels.count, out.shape[2], out.shape[3])
     groups = _group(pairs, channels, n_atoms)
     vectors = np.take(pairs.vectors, groups.order, axis=0)
     weights = np.take(channels.weights, np.take(pairs.neighbors, groups.order))
@@ -62,9 +65,6 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         table, place = _tabulate(radial, pairs.vectors[:n_distinct])
         place = np.take(place, groups.order % n_distinct)
 
-    sums = np.zeros((n_atoms, channels.count, (l_max + 1) ** 2, n_functions // (l_max + 1)), dtype)
-    rows = sums.reshape(n_atoms * channels.count, -1)
-
     def fill(block):
         own = slice(groups.starts[block.start], groups.starts[block.stop])
         where = (table, place[own]) if shared else _tabulate(radial, vectors[own])
@@ -72,14 +72,11 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         if weighted:
             values *= weights[own, None]
         harmonics = spherical_harmonics(vectors[own].astype(dtype, copy=False), l_max)
-        of_groups = _sum_groups(harmonics, values, groups.sizes[block], l_max)
-        rows[groups.labels[block]] = of_groups.reshape(len(of_groups), -1)
+        sums[groups.labels[block]] = _sum_groups(harmonics, values, groups.sizes[block], l_max)
 
     pairs_per_block = min(_PAIRS, _BLOCK // (n_functions + (l_max + 1) ** 2))
     in_threads(fill, groups.blocks(pairs_per_block), n_threads)
-    for l, part in enumerate(out):
-        part[:] = sums[:, :, degree_slice(l)].swapaxes(1, 2)
-    return out
+    return by_degree(out)
 
 
 def _tabulate(radial, vectors):
@@ -89,11 +86,10 @@ def _tabulate(radial, vectors):
     return radial(distances[order]), inverse(order)
 
 
-def zeros(n_atoms, n_channels, n_radial, l_max, dtype=float):
-    """One array a degree, all in one piece of memory, which the system provides much faster."""
-    sizes = n_atoms * n_channels * n_radial * (2 * np.arange(l_max + 1) + 1)
-    parts = np.split(np.zeros(sizes.sum(), dtype), np.cumsum(sizes)[:-1])
-    return [part.reshape(n_atoms, 2 * l + 1, n_channels, n_radial) for l, part in enumerate(parts)]
+def by_degree(sums):
+    """The view (n_atoms, 2 l + 1, n_channels, n_radial) of each l of sums with l and m fastest."""
+    degrees = range(math.isqrt(sums.shape[3]))
+    return [np.moveaxis(sums[..., degree_slice(l)], 3, 1) for l in degrees]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +144,23 @@ def _stable_order(keys):
 
 
 def _sum_groups(harmonics, values, sizes, l_max):
-    """Products of harmonics and values of equal l, shape (n_groups, (l_max + 1)^2, n_radial).
+    """Products of values and harmonics of equal l, shape (n_groups, n_radial, (l_max + 1)^2).
 
     Pairs are ordered by group, and groups by decreasing size.
     """
     n_radial = values.shape[1] // (l_max + 1)
-    sums = np.empty((len(sizes), (l_max + 1) ** 2, n_radial), values.dtype)
+    sums = np.empty((len(sizes), n_radial, (l_max + 1) ** 2), values.dtype)
     changes = np.flatnonzero(sizes[1:] != sizes[:-1]) + 1
     first_pair = 0
     for first, last in zip([0, *changes], [*changes, len(sizes)], strict=True):
         shape = (last - first, sizes[first], -1)
         end_pair = first_pair + shape[0] * shape[1]
-        left = harmonics[first_pair:end_pair].reshape(shape).swapaxes(1, 2)
-        right = values[first_pair:end_pair].reshape(shape)
+        left = values[first_pair:end_pair].reshape(shape).swapaxes(1, 2)
+        right = harmonics[first_pair:end_pair].reshape(shape)
         first_pair = end_pair
         for l in range(l_max + 1):
-            functions = right[:, :, l * n_radial : (l + 1) * n_radial]
-            np.matmul(left[:, degree_slice(l)], functions, out=sums[first:last, degree_slice(l)])
+            functions, degree = left[:, l * n_radial : (l + 1) * n_radial], degree_slice(l)
+            np.matmul(functions, right[:, :, degree], out=sums[first:last, :, degree])
     return sums
 
 

@@ -57,8 +57,11 @@ class PiecewiseTable:
         return values
 
     def astype(self, dtype):
-        """The table in another precision, that of its values; of the points the full one counts."""
-        coefficients = self.coefficients.astype(dtype, copy=False)
+        """The table in another precision, without the terms that are below it."""
+        sizes = np.abs(self.coefficients).max(axis=0)
+        seen = (sizes > np.finfo(dtype).eps * sizes.max(axis=0)).any(axis=1)
+        kept = int(np.flatnonzero(seen).max(initial=0)) + 1
+        coefficients = self.coefficients[:, :kept].astype(dtype, copy=False)
         return PiecewiseTable(self.lower, self.upper, coefficients)
 
     def derivative(self):
@@ -73,7 +76,7 @@ def chebyshev_basis(x, n_terms, weights=None, dtype=float):
     rows = np.empty((n_terms, len(x)), dtype)
     rows[0] = 1.0 if weights is None else weights
     if n_terms > 1:
-        np.multiply(x, rows[0], out=rows[1], casting="same_kind")
+        np.multiply(x, rows[0], out=rows[1])
     twice = (2.0 * x).astype(dtype, copy=False)
     for b in range(2, n_terms):
         np.multiply(twice, rows[b - 1], out=rows[b])
