@@ -122,7 +122,7 @@ def _reciprocal_part(positions, cell, charges, law):
 def _real_part(positions, cell, charges, law):
     """Sum of Q(p/2, r^2 / 2 eta^2) / r^p over the pairs."""
     n_atoms, p, two_eta2 = len(positions), law.exponent, 2.0 * law.smearing**2
-    structure = Structure(np.zeros(n_atoms, int), positions, cell, True)
+    structure = Structure(np.zeros(n_atoms, int), positions, cell, np.ones(3, bool))
     pairs = pairs_within([structure], _REACH * law.smearing)
     squared = np.einsum("pa,pa->p", pairs.vectors, pairs.vectors)
     if not squared.all():
