@@ -8,7 +8,7 @@ from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
 from .structures import atom_offsets
 
-_PAIRS = 2**13  # pairs listed at once, so that their arrays stay in cache
+_PAIRS = 2**14  # pairs listed at once, so that their arrays stay in cache
 
 
 def cutoff_function(distances, cutoff, width):
