@@ -118,8 +118,8 @@ def test_pairs_are_those_within_the_cutoff_and_nothing_is_padded(monkeypatch):
     listed, products = [], []
     search, sums = density_expansion.pairs_within, pair_expansion._sum_groups
 
-    def searched(structures, cutoff):
-        pairs = search(structures, cutoff)
+    def searched(structures, cutoff, n_threads):
+        pairs = search(structures, cutoff, n_threads)
         listed.append(len(pairs))
         return pairs
 

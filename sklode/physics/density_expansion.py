@@ -52,7 +52,7 @@ def density_expansion(
     offsets = atom_offsets(structures)
     for batch in _batches(structures, basis.cutoff):
         atoms = slice(offsets[batch.start], offsets[batch.stop])
-        pairs = pairs_within(structures[batch], basis.cutoff)
+        pairs = pairs_within(structures[batch], basis.cutoff, n_threads)
         out, acting = sums[atoms], channels.of(atoms)
         expand_pairs(pairs, acting, len(out), radial, basis.l_max, out, n_threads)
     coefficients = by_degree(sums)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .threads import in_threads
 
-_BLOCK = 2**16  # products of a block of rows, which are still in cache when they are arranged
+_BLOCK = 2**18  # products of a block of rows, which are still in cache when they are arranged
 
 
 def power_spectrum(left, right, n_channels, groups=None, n_threads=1):

@@ -34,8 +34,11 @@ class Pairs:
         return len(self.centers)
 
 
-def pairs_within(structures, cutoff):
-    """All pairs closer than ``cutoff`` angstrom, periodic images included."""
+def pairs_within(structures, cutoff, n_threads=1):
+    """All pairs closer than ``cutoff`` angstrom, periodic images included.
+
+    Their order does not depend on the number of threads, which share the search in a structure.
+    """
     offsets = atom_offsets(structures)
     repeats, wide = _periodicity(structures, cutoff)
     few = wide & (np.diff(offsets) <= _FEW_ATOMS)
@@ -44,7 +47,7 @@ def pairs_within(structures, cutoff):
         if chosen.any():
             those = [structures[number] for number in np.flatnonzero(chosen)]
             parts.append(_each_once(those, offsets[:-1][chosen], cutoff, wrapped))
-    search = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
+    search = NeighborList(cutoff=cutoff, full_list=False, n_threads=n_threads)
     for number in np.flatnonzero(~few):
         s = structures[number]
         i, j, vectors = search.compute(s.positions, s.cell, s.periodic, quantities="ijD")

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import memory  # noqa: F401, arrays of every block in the same memory
 from .harmonics import degree_slice, spherical_harmonics
 from .piecewise import inverse
 from .threads import in_threads
 
-_PAIRS = 2**12  # handled at once at most: larger arrays come fresh from the system each time
-_BLOCK = 2**18  # numbers in the tables of a block of pairs, so that they stay in cache
+_PAIRS = 2**13  # handled at once at most
+_BLOCK = 2**20  # numbers in the tables of a block: few enough for the cache, many for threads
 _SHARED = 2**20  # numbers in the radial functions of all pairs, up to which both ends share them
 
 
@@ -56,22 +57,20 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     n_functions, dtype = (l_max + 1) * out.shape[2], out.dtype
     sums = out.reshape(n_atoms * channels.count, out.shape[2], out.shape[3])
     groups = _group(pairs, channels, n_atoms)
-    vectors = np.take(pairs.vectors, groups.order, axis=0)
-    weights = np.take(channels.weights, np.take(pairs.neighbors, groups.order))
-    weighted = np.any(weights != 1.0)
+    weighted = np.any(channels.weights != 1.0)
     n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
     shared = n_distinct * n_functions <= _SHARED
     if shared:
         table, place = _tabulate(radial, pairs.vectors[:n_distinct])
-        place = np.take(place, groups.order % n_distinct)
 
     def fill(block):
-        own = slice(groups.starts[block.start], groups.starts[block.stop])
-        where = (table, place[own]) if shared else _tabulate(radial, vectors[own])
+        own = groups.order[groups.starts[block.start] : groups.starts[block.stop]]
+        vectors = np.take(pairs.vectors, own, axis=0)
+        where = (table, place[own % n_distinct]) if shared else _tabulate(radial, vectors)
         values = np.take(*where, axis=0)
         if weighted:
-            values *= weights[own, None]
-        harmonics = spherical_harmonics(vectors[own].astype(dtype, copy=False), l_max)
+            values *= channels.weights[pairs.neighbors[own], None]
+        harmonics = spherical_harmonics(vectors.astype(dtype, copy=False), l_max)
         sums[groups.labels[block]] = _sum_groups(harmonics, values, groups.sizes[block], l_max)
 
     pairs_per_block = min(_PAIRS, _BLOCK // (n_functions + (l_max + 1) ** 2))
