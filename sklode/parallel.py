@@ -12,6 +12,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
+from .physics.memory import keep_freed_memory
+
 _ATOMS_PER_CHUNK = 1024
 _PATIENCE = 2.0  # seconds without a sign of progress
 
@@ -45,6 +47,7 @@ def each_chunk(function, transformer, jobs, n_jobs):
     object
         What the function returns.
     """
+    keep_freed_memory()
     with (
         blas_threads().limit(limits=1),
         tqdm(
@@ -74,6 +77,7 @@ def _somebody_looks():
 
 
 def _single_threaded(function, transformer, *job):
+    keep_freed_memory()
     with blas_threads().limit(limits=1):
         return function(transformer, *job)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import memory  # noqa: F401, arrays of every block in the same memory
 from .harmonics import degree_slice, spherical_harmonics
 from .piecewise import inverse
 from .threads import in_threads
