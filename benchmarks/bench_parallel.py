@@ -2,7 +2,8 @@
 
 BLAS and OpenMP have one thread in every process, so that n_jobs is the number of processes that
 work. joblib starts them in the call that warms up; data go to them and results come back within the
-timing. Structures are handed out, never parts of one: a single structure gains nothing.
+timing. Structures are handed out in chunks; inside a single large one, threads of one process share
+its pairs, its mesh and its rows instead.
 """
 
 import harness  # before numpy

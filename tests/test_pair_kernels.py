@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from systems import FIXED_EXAMPLES, cells, is_solid
 
+from sklode.physics import pair_expansion
 from sklode.physics.chebyshev import interpolate
 from sklode.physics.density_expansion import cutoff_function, density_expansion
 from sklode.physics.harmonics import degree_slice, spherical_harmonics
@@ -109,6 +110,22 @@ class TestTables:
         x, weights = np.random.default_rng(0).uniform(0.0, 5.0, (2, 90))
         np.testing.assert_allclose(table(x, weights), weights[:, None] * table(x), atol=1e-13)
 
+    def test_the_order_of_points_does_not_matter(self):
+        table = piecewise(interpolate(waves, 0.0, 5.0, 1e-12), 1e-12)
+        x, weights = np.random.default_rng(0).uniform(0.0, 5.0, (2, 90))
+        order = np.argsort(x)
+        ascending = table(x[order], weights[order])
+        np.testing.assert_allclose(table(x, weights)[order], ascending, rtol=0, atol=1e-15)
+
+    def test_single_precision_has_fewer_terms(self):
+        table = piecewise(interpolate(waves, 0.0, 5.0, 1e-12), 1e-12)
+        single = table.astype(np.float32)
+        x = np.linspace(0.0, 5.0, 701)
+        assert single(x, x).dtype == single.coefficients.dtype == np.float32
+        np.testing.assert_allclose(single(x), waves(x), atol=1e-6)
+        assert single.coefficients.shape[1] < table.coefficients.shape[1]
+        assert np.array_equal(table.astype(float).coefficients, table.coefficients)
+
     def test_derivatives(self):
         table = piecewise(interpolate(waves, 0.0, 5.0, 1e-12), 1e-12)
         x, k = np.linspace(0.0, 5.0, 201), np.array([0.0, 1.0, 4.0, 9.0])
@@ -195,6 +212,63 @@ def test_sums_over_pairs(seed, weighted, l_max):
     expected = plain_sum(pairs, channels, n_atoms, waves, l_max)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-13 * max(1, np.abs(b).max()))
+
+
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_both_ends_of_a_pair_may_share_its_functions(limit, monkeypatch):
+    monkeypatch.setattr("sklode.physics.pair_expansion._SHARED", limit)
+    structures = [random_structure(9, 0), random_structure(20, 1, 4.0 * np.eye(3), periodic=True)]
+    channels, seen = channels_of(structures), []
+
+    def counted(distances):
+        assert np.all(np.diff(distances) >= 0)
+        seen.append(len(distances))
+        return waves(distances)
+
+    def expanded(pairs):
+        seen.clear()
+        return expand_pairs(pairs, channels, 29, counted, 3)
+
+    pairs = pairs_within(structures, 3.0)
+    unaware = Pairs(pairs.centers, pairs.neighbors, pairs.vectors)
+    assert pairs.mirrored
+    assert np.array_equal(np.split(pairs.vectors, 2)[0], -np.split(pairs.vectors, 2)[1])
+    expected = plain_sum(pairs, channels, 29, waves, 3)
+    for listed, n_distinct in ((unaware, len(pairs)), (pairs, len(pairs) // 2 if limit else None)):
+        for a, b in zip(expanded(listed), expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-13 * np.abs(b).max())
+        assert sum(seen) == 1 + (n_distinct or len(pairs))  # and one sample
+
+
+def test_single_precision_reaches_the_sums(monkeypatch):
+    structures = [random_structure(20, 1, 6.0 * np.eye(3), periodic=True)]
+    basis, types = RadialBasis("gto", 4, 3, 3.0), set()
+    sums = pair_expansion._sum_groups
+
+    def watched(harmonics, values, *args):
+        found = sums(harmonics, values, *args)
+        types.update({harmonics.dtype.name, values.dtype.name, found.dtype.name})
+        return found
+
+    monkeypatch.setattr(pair_expansion, "_sum_groups", watched)
+
+    def expanded(dtype):
+        types.clear()
+        parameters = {"smearing": 0.4, "cutoff_width": 0.5, "include_center": True}
+        return density_expansion(
+            structures, channels_of(structures), basis, **parameters, dtype=dtype
+        )
+
+    single = expanded("float32")
+    assert types == {"float32"}
+    double = expanded("float64")
+    assert types == {"float64"}
+    for a, b in zip(single, double, strict=True):
+        assert (a.dtype, b.dtype) == (np.float32, np.float64)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * np.abs(double[0]).max())
+    spectra = [power_spectrum(c, None, (SPECIES, SPECIES)) for c in (single, double)]
+    assert spectra[0].dtype == np.float32
+    np.testing.assert_allclose(*spectra, rtol=0, atol=1e-6 * np.abs(spectra[1]).max())
 
 
 def test_density_of_many_structures_by_quadrature():

@@ -1,5 +1,7 @@
 """Parallel results are those of serial runs to the last bit, whoever does the work."""
 
+import importlib
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +225,49 @@ def test_threads_inside_one_large_structure_change_nothing(method):
     serial = lode.fit([atoms]).transform_atoms([atoms])
     threaded = clone(lode).set_params(n_jobs=2).fit([atoms]).transform_atoms([atoms])
     assert np.array_equal(serial, threaded)
+
+
+SHARED = [DensityProjector(), PowerSpectrum(DensityProjector())]
+
+
+def one_large_structure():
+    rng = np.random.default_rng(0)
+    return Atoms("NaCl" * 300, rng.uniform(0, 20, (600, 3)), cell=[20, 21, 22], pbc=True)
+
+
+@pytest.mark.parametrize("method", ["transform", "transform_atoms"])
+@pytest.mark.parametrize("n_jobs", [2, 3])
+@pytest.mark.parametrize("limit", [0, 2**20], ids=["pairs apart", "pairs share"])
+@pytest.mark.parametrize("estimator", SHARED, ids=name)
+def test_threads_change_no_bit_of_a_density(estimator, limit, n_jobs, method, monkeypatch):
+    monkeypatch.setattr("sklode.physics.pair_expansion._SHARED", limit)
+    monkeypatch.setattr("sklode.physics.pair_expansion._PAIRS", 500)  # many pieces
+    monkeypatch.setattr("sklode.physics.invariants._BLOCK", 2**14)
+    atoms = one_large_structure()
+    serial = getattr(clone(estimator).fit([atoms]), method)([atoms])
+    threaded = clone(estimator).set_params(n_jobs=n_jobs).fit([atoms])
+    assert np.array_equal(serial, getattr(threaded, method)([atoms]))
+
+
+@pytest.mark.parametrize("work", ["pair_expansion._sum_groups", "invariants._contract"])
+def test_threads_share_the_work_on_a_density(work, monkeypatch):
+    monkeypatch.setattr("sklode.physics.pair_expansion._PAIRS", 500)
+    monkeypatch.setattr("sklode.physics.invariants._BLOCK", 2**14)
+    module, function = work.split(".")
+    module = importlib.import_module(f"sklode.physics.{module}")
+    original, workers = getattr(module, function), set()
+    together = threading.Barrier(2, timeout=60)  # nobody gets through alone
+
+    def watched(*args):
+        if threading.get_ident() not in workers:
+            workers.add(threading.get_ident())
+            together.wait()
+        return original(*args)
+
+    monkeypatch.setattr(module, function, watched)
+    atoms = one_large_structure()
+    DensityProjector(n_jobs=2).fit([atoms]).transform_atoms([atoms])
+    assert len(workers) == 2
 
 
 @given(

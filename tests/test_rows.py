@@ -1,7 +1,10 @@
 """What a row is: sums over atoms, centers, exponents, fragments."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from ase.build import bulk
 from estimators import (
     BY_NAME,
     ESTIMATORS,
@@ -18,6 +21,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_union
 
 from sklode import (
+    DensityProjector,
     InteractionFeatures,
     PowerSpectrum,
 )
@@ -90,6 +94,23 @@ class TestRows:
         rows = potential(dtype="float32").fit_transform(mixed)
         assert rows.dtype == np.float32
         np.testing.assert_allclose(rows, expected, rtol=1e-6, atol=1e-6)
+
+    @pytest.mark.parametrize("per_atom", [True, False])
+    def test_float32_halves_the_memory_of_a_density(self, per_atom):
+        atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True).repeat(3)
+        rows, peaks = {}, {}
+        for dtype in ("float64", "float32"):
+            projector = DensityProjector(4.0, l_max=5, dtype=dtype).fit([atoms])
+            transform = projector.transform_atoms if per_atom else projector.transform
+            transform([atoms])  # tables are kept
+            tracemalloc.start()
+            rows[dtype] = transform([atoms])
+            peaks[dtype] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert rows["float32"].dtype == np.float32
+        largest = np.abs(rows["float64"]).max()
+        np.testing.assert_allclose(rows["float32"], rows["float64"], rtol=0, atol=1e-6 * largest)
+        assert peaks["float32"] < 0.6 * peaks["float64"]
 
 
 class TestPowerSpectrum:

@@ -3,7 +3,10 @@
 A limit is what the code needs today and a little more: whoever goes beyond it should know why.
 """
 
+import platform
+import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -134,6 +137,26 @@ def test_pairs_are_those_within_the_cutoff_and_nothing_is_padded(monkeypatch):
     images = (cells @ atoms.cell[:])[:, None] + atoms.positions
     distances = np.linalg.norm(images[None] - atoms.positions[:, None, None], axis=3)
     assert sum(listed) == sum(products) == np.sum((distances < 4.0) & (distances > 0))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep other amounts")
+def test_temporary_arrays_need_no_new_pages():
+    code = """
+import resource
+from test_work import DensityProjector, salt
+frames = [salt(216, seed) for seed in range(10)]
+rho = DensityProjector(n_max=8, l_max=6).fit(frames)
+pages = []
+for _ in range(4):
+    rho.transform(frames)
+    pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(pages[3] - pages[2])
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 500
 
 
 def calls(function):

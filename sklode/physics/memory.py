@@ -9,7 +9,7 @@ def keep_freed_memory():
     """Have glibc keep what is freed for the next array.
 
     It returns free memory to the system beyond twice the largest block that it has seen freed, and
-    to get that back page by page costs as much as the arithmetic of one chunk of structures. The
-    block freed here is never touched, so that it takes no memory itself.
+    to get that back page by page may cost a tenth of all time. The block freed here is never
+    touched, so that it takes no memory itself.
     """
     np.empty(_LARGEST, np.uint8)

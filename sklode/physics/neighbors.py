@@ -57,7 +57,7 @@ def pairs_within(structures, cutoff, n_threads=1):
 
 def _periodicity(structures, cutoff):
     """Which structures repeat along all axes, and where only nearest images can be that close."""
-    periodic = np.array([s.periodic for s in structures])
+    periodic = np.array([s.periodic for s in structures]).reshape(len(structures), -1)
     repeats, wide = periodic.all(axis=1), ~periodic.any(axis=1)
     if repeats.any():
         cells = np.array([structures[number].cell for number in np.flatnonzero(repeats)])
@@ -77,12 +77,7 @@ def _each_once(structures, starts, cutoff=np.inf, wrapped=False):
     ``starts`` are the numbers of the first atoms of the structures. Vectors are (3, n_pairs).
     """
     sizes = np.array([len(s) for s in structures])
-    ends = np.cumsum(sizes)
-    atoms = np.arange(ends[-1])
-    counts = np.repeat(ends, sizes) - 1 - atoms  # neighbours follow their center
-    centers = np.repeat(atoms, counts)
-    neighbors = np.repeat(atoms + 1 - np.cumsum(counts) + counts, counts)
-    neighbors += np.arange(len(neighbors))
+    centers, neighbors = _triangles(sizes)
     coordinates = np.concatenate([s.positions for s in structures])
     if wrapped:
         cells = np.array([s.cell for s in structures])
@@ -101,8 +96,19 @@ def _each_once(structures, starts, cutoff=np.inf, wrapped=False):
         chosen = np.flatnonzero(close)
         centers, neighbors = np.take(centers, chosen), np.take(neighbors, chosen)
         vectors = np.take(vectors, chosen, axis=1)
-    numbers = np.repeat(starts - ends + sizes, sizes) + atoms
+    ends = np.cumsum(sizes)
+    numbers = np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1])
     return np.take(numbers, centers), np.take(numbers, neighbors), vectors
+
+
+def _triangles(sizes):
+    """Pairs i < j of atoms of the same structure, atoms being numbered through."""
+    ends = np.cumsum(sizes)
+    atoms = np.arange(ends[-1])
+    counts = np.repeat(ends, sizes) - 1 - atoms  # neighbours follow their center
+    neighbors = np.repeat(atoms + 1 - np.cumsum(counts) + counts, counts)
+    neighbors += np.arange(len(neighbors))
+    return np.repeat(atoms, counts), neighbors
 
 
 def _both_ways(parts):

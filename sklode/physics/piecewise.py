@@ -47,11 +47,11 @@ class PiecewiseTable:
     def _by_interval(self, interval, local, weights):
         """Values at points in [-1, 1] of intervals in ascending order."""
         n_intervals, n_terms, n_functions = self.coefficients.shape
-        ends = np.searchsorted(interval, np.arange(n_intervals, dtype=np.uint16), side="right")
+        numbers = np.arange(n_intervals, dtype=np.uint16)
+        ends = np.searchsorted(interval, numbers, side="right").tolist()
         basis = chebyshev_basis(local, n_terms, weights, self.coefficients.dtype)
         values = np.empty((len(local), n_functions), self.coefficients.dtype)
-        bounds = pairwise([0, *ends.tolist()])
-        for coefficients, (start, end) in zip(self.coefficients, bounds, strict=True):
+        for coefficients, (start, end) in zip(self.coefficients, pairwise([0, *ends]), strict=True):
             if end > start:
                 np.matmul(basis[:, start:end].T, coefficients, out=values[start:end])
         return values
