@@ -11,15 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .harmonics import degree_slice, spherical_harmonics
-from .memory import keep_freed_memory
 from .piecewise import inverse
 from .threads import in_threads
 
 _PAIRS = 2**13  # handled at once at most
 _BLOCK = 2**20  # numbers in the tables of a block: few enough for the cache, many for threads
 _SHARED = 2**20  # numbers in the radial functions of all pairs, up to which both ends share them
-
-keep_freed_memory()
 
 
 def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1):
