@@ -59,18 +59,14 @@ def in_groups(structures, channels, keys, expand):
     list of ndarray
         For each l.
     """
-    distinct = list(dict.fromkeys(keys))
-    if len(distinct) == 1:
-        return expand(distinct[0], structures, channels)
-    numbers = np.array([distinct.index(key) for key in keys])
-    owner = np.repeat(numbers, [len(s) for s in structures])
+    if len(set(keys)) == 1:
+        return expand(keys[0], structures, channels)
     out = None
-    for number, key in enumerate(distinct):
-        atoms = np.flatnonzero(owner == number)
-        group = [structures[i] for i in np.flatnonzero(numbers == number)]
-        parts = expand(key, group, channels.of(atoms))
+    for key, atoms, group, acting in each_group(structures, channels, keys):
+        parts = expand(key, group, acting)
         if out is None:
-            out = [np.zeros((len(owner), *part.shape[1:]), part.dtype) for part in parts]
+            n_atoms = len(channels.index)
+            out = [np.zeros((n_atoms, *part.shape[1:]), part.dtype) for part in parts]
         for whole, part in zip(out, parts, strict=True):
             whole[atoms] = part
     return out
@@ -96,14 +92,10 @@ def backward_in_groups(structures, channels, cotangents, keys, backward):
     positions : ndarray of shape (n_atoms, 3)
     strain : ndarray of shape (n_structures, 3, 3)
     """
-    distinct = list(dict.fromkeys(keys))
-    if len(distinct) == 1:
-        return backward(distinct[0], structures, channels, cotangents)
-    numbers = np.array([distinct.index(key) for key in keys])
-    owner = np.repeat(numbers, [len(s) for s in structures])
-    positions, strain = np.zeros((len(owner), 3)), np.zeros((len(structures), 3, 3))
-    for number, key in enumerate(distinct):
-        atoms, chosen = np.flatnonzero(owner == number), np.flatnonzero(numbers == number)
+    if len(set(keys)) == 1:
+        return backward(keys[0], structures, channels, cotangents)
+    positions, strain = np.zeros((len(channels.index), 3)), np.zeros((len(structures), 3, 3))
+    for key, chosen, atoms in _members(structures, keys):
         group, parts = [structures[i] for i in chosen], [c[atoms] for c in cotangents]
         positions[atoms], strain[chosen] = backward(key, group, channels.of(atoms), parts)
     return positions, strain
@@ -129,10 +121,14 @@ def each_group(structures, channels, keys):
     channels : Channels
         Of these atoms.
     """
-    distinct = list(dict.fromkeys(keys))
-    numbers = np.array([distinct.index(key) for key in keys])
+    for key, chosen, atoms in _members(structures, keys):
+        yield key, atoms, [structures[i] for i in chosen], channels.of(atoms)
+
+
+def _members(structures, keys):
+    """Each distinct key, and the structures and atoms that it belongs to."""
+    distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    numbers = np.array([distinct[key] for key in keys])
     owner = np.repeat(numbers, [len(s) for s in structures])
-    for number, key in enumerate(distinct):
-        atoms = np.flatnonzero(owner == number)
-        group = [structures[i] for i in np.flatnonzero(numbers == number)]
-        yield key, atoms, group, channels.of(atoms)
+    for key, number in distinct.items():
+        yield key, np.flatnonzero(numbers == number), np.flatnonzero(owner == number)
