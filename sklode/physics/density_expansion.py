@@ -3,7 +3,7 @@
 import numpy as np
 
 from .neighbors import pairs_within
-from .pair_expansion import add_centers, by_degree, expand_pairs
+from .pair_expansion import add_centers, empty_coefficients, expand_pairs
 from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
 from .structures import atom_offsets
@@ -48,14 +48,13 @@ def density_expansion(
         weights = cutoff_function(distances, basis.cutoff, cutoff_width)
         return table(np.minimum(distances, basis.cutoff), weights)
 
-    sums = np.zeros((n_atoms, channels.count, basis.n_max, (basis.l_max + 1) ** 2), dtype)
+    coefficients = empty_coefficients(n_atoms, channels.count, basis.n_max, basis.l_max, dtype)
     offsets = atom_offsets(structures)
     for batch in _batches(structures, basis.cutoff):
         atoms = slice(offsets[batch.start], offsets[batch.stop])
         pairs = pairs_within(structures[batch], basis.cutoff, n_threads)
-        out, acting = sums[atoms], channels.of(atoms)
-        expand_pairs(pairs, acting, len(out), radial, basis.l_max, out, n_threads)
-    coefficients = by_degree(sums)
+        acting, out = channels.of(atoms), [c[atoms] for c in coefficients]
+        expand_pairs(pairs, acting, len(acting.index), radial, basis.l_max, out, n_threads)
     if include_center:
         add_centers(coefficients, channels, center_integrals(basis, law))
     return [c.reshape(n_atoms, c.shape[1], -1) for c in coefficients]
