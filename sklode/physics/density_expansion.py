@@ -62,12 +62,15 @@ def density_expansion(
 
 def _batches(structures, cutoff):
     """Consecutive slices of structures with about ``_PAIRS`` pairs."""
-    sphere = 4.0 * np.pi / 3.0 * cutoff**3
+    n_neighbors = sizes = np.array([len(s) for s in structures], float)
+    repeats = np.array([s.periodic for s in structures]).all(axis=1)
+    if repeats.any():
+        volumes = np.abs(np.linalg.det([s.cell for s in structures]))
+        inside = 4.0 * np.pi / 3.0 * cutoff**3 / np.where(repeats, volumes, 1.0)
+        n_neighbors = np.where(repeats, sizes * inside, sizes)
     first, n_pairs = 0, 0.0
-    for number, s in enumerate(structures):
-        repeats = np.all(s.periodic)
-        neighbors = len(s) * sphere / abs(np.linalg.det(s.cell)) if repeats else len(s)
-        n_pairs += len(s) * neighbors
-        if n_pairs > _PAIRS or number == len(structures) - 1:
-            yield slice(first, number + 1)
-            first, n_pairs = number + 1, 0.0
+    for number, more in enumerate((sizes * n_neighbors).tolist(), start=1):
+        n_pairs += more
+        if n_pairs > _PAIRS or number == len(sizes):
+            yield slice(first, number)
+            first, n_pairs = number, 0.0
