@@ -174,9 +174,10 @@ def _sum_groups(harmonics, values, sizes, l_max):
         left = harmonics[first_pair:end_pair].reshape(shape).swapaxes(1, 2)
         right = values[first_pair:end_pair].reshape(shape)
         first_pair = end_pair
+        product = np.multiply if sizes[first] == 1 else np.matmul
         for l in range(l_max + 1):
             degree, functions = degree_slice(l), right[:, :, l * n_radial : (l + 1) * n_radial]
-            np.matmul(left[:, degree], functions, out=sums[first:last, degree])
+            product(left[:, degree], functions, out=sums[first:last, degree])
     return sums
 
 
