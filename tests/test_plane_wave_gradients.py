@@ -126,8 +126,9 @@ class WaveSum:
         cell = self.cell @ strain
         plan = Plan(self.k_cutoff, sphere=strained_sphere(self.sphere, cell))
         direct = PlaneWaveSum(self.basis, self.laws)
-        kernels = direct.prepare([cell], [plan])
-        return [c[0] for c in direct(kernels, cell, plan, positions[None], self.weights[None])]
+        structure = Structure(np.ones(len(positions), int), positions, cell, np.ones(3, bool))
+        ((_, coefficients),) = direct([structure], [self.weights], {0: plan})
+        return coefficients
 
     def jacobian(self):
         """All derivatives, by position and by strain, from those of pairs."""

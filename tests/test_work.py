@@ -40,14 +40,14 @@ def salt(n_atoms, seed=0):
 @pytest.fixture
 def spheres(monkeypatch):
     """Numbers of k-vectors, rows and columns of every sum by matrix products."""
-    seen, original = [], plane_wave_sum.sum_plane_waves
+    seen, original = [], plane_wave_sum.add_plane_waves
 
-    def counted(positions, weights, sphere, kernels):
+    def counted(sums, positions, weights, sphere, kernels):
         rows, columns = weights.size, sum(len(kernel) for kernel in kernels)
         seen.append((len(sphere), rows, columns))
-        return original(positions, weights, sphere, kernels)
+        original(sums, positions, weights, sphere, kernels)
 
-    monkeypatch.setattr(plane_wave_sum, "sum_plane_waves", counted)
+    monkeypatch.setattr(plane_wave_sum, "add_plane_waves", counted)
     return seen
 
 

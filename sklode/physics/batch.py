@@ -16,7 +16,6 @@ def expand_batch(structures, channels, widths, isolated, periodic, dtype="float6
         Number of columns for each l.
     isolated, periodic : callable
         List of structures and their channels to coefficients, for all of one kind at once.
-
     dtype : {"float64", "float32"}, default="float64"
         Of the result.
 
@@ -26,8 +25,8 @@ def expand_batch(structures, channels, widths, isolated, periodic, dtype="float6
         For each l, shape (n_atoms, 2 l + 1, widths[l]).
     """
     repeats = np.array([bool(s.periodic.any()) for s in structures])
-    if not repeats.any():
-        parts = isolated(structures, channels)
+    if repeats.all() or not repeats.any():
+        parts = (periodic if repeats[0] else isolated)(structures, channels)
         return [part.reshape(*part.shape[:2], -1).astype(dtype, copy=False) for part in parts]
     n_atoms = len(channels.index)
     out = [np.zeros((n_atoms, 2 * l + 1, width), dtype) for l, width in enumerate(widths)]

@@ -1,6 +1,5 @@
 """The sum over k-vectors for three-dimensional periodic structures (theory, section 4)."""
 
-from collections import defaultdict
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +16,6 @@ from .wave_pairs import WavePairs
 
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision
 _FEW = 2  # atoms of a structure whose coefficients mostly show how large all are
-_ROWS_AT_ONCE = 4096  # atoms of structures in equal cells that are summed together
 
 
 class PeriodicExpansion:
@@ -53,7 +51,7 @@ class PeriodicExpansion:
             dtype: MeshSum(basis, self._laws, dtype, summation.n_threads)
             for dtype in ("float64", "float32")
         }
-        self._planner = Planner(basis, self._laws, summation)
+        self._planner = Planner(basis, self._laws, np.abs(self._uniform).max(axis=1), summation)
         self._last_kernels = (None, None)  # of derivatives
 
     def __call__(self, structures, channels):
@@ -61,7 +59,7 @@ class PeriodicExpansion:
         atoms, weights, uniform = self._inputs(structures, channels)
         sums = self._other_parts(structures, channels, uniform)
         first = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        plans = self._plans(structures, weights, uniform, first)
+        plans = self._plans(structures, weights, first)
         self._add_plane_waves(sums, structures, atoms, weights, plans)
         finer = self._too_coarse(sums, atoms, plans, first)
         if finer:
@@ -70,7 +68,7 @@ class PeriodicExpansion:
             for total, other in zip(sums, rest, strict=True):
                 for i in finer:
                     total[atoms[i]] = other[atoms[i]]
-            plans = self._plans(structures, weights, uniform, finer)
+            plans = self._plans(structures, weights, finer)
             self._add_plane_waves(sums, structures, atoms, weights, plans)
             finer = self._too_coarse(sums, atoms, plans, finer)
         return sums
@@ -102,7 +100,7 @@ class PeriodicExpansion:
         strain = np.zeros((len(structures), 3, 3))
         if self.short_range is not None:
             positions, strain = self.short_range.backward(structures, channels, cotangents, slopes)
-        for i, plan in self._first_plans(structures, weights, uniform).items():
+        for i, plan in self._first_plans(structures, weights).items():
             parts = [c[atoms[i]] for c in cotangents]
             moved, strained = self._plane_waves_backward(structures[i], plan, weights[i], parts)
             positions[atoms[i]] += moved
@@ -128,28 +126,27 @@ class PeriodicExpansion:
         list of WavePairs and NearPairs
         """
         _, weights, uniform = self._inputs(structures, channels)
-        plans = self._first_plans(structures, weights, uniform)
+        plans = self._first_plans(structures, weights)
         how = (plans, self._kernels, uniform, self._basis.l_max)
         found = [WavePairs(structures, atoms, channels, *how)]
         if self.short_range is not None:
             found.append(self.short_range.source(structures, channels, atoms, slopes))
         return found
 
-    def _first_plans(self, structures, weights, uniform):
+    def _first_plans(self, structures, weights):
         """Plans of the structures of which any atom acts, by their numbers."""
         active = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        return self._plans(structures, weights, uniform, active)
+        return self._plans(structures, weights, active)
 
-    def _plans(self, structures, weights, uniform, accuracies):
+    def _plans(self, structures, weights, accuracies):
         """Plans of some structures by their numbers, to the accuracy that is asked of each."""
         if not accuracies:
             return {}
         cells = np.stack([structures[i].cell for i in accuracies])
         offsets = np.cumsum([0] + [len(structures[i]) for i in accuracies])
         contents = contents_of(cells, np.concatenate([weights[i] for i in accuracies]), offsets)
-        largest = np.abs(uniform).max(axis=3)
         return {
-            i: self._planner.plan(of_cell, largest[i], accuracy)
+            i: self._planner.plan(of_cell, accuracy)
             for (i, accuracy), of_cell in zip(accuracies.items(), contents, strict=True)
         }
 
@@ -201,34 +198,16 @@ class PeriodicExpansion:
 
     def _add_plane_waves(self, sums, structures, atoms, weights, plans):
         """Add the plane-wave part of the structures that have plans."""
-        groups = defaultdict(list)  # structures that share their kernels and are of equal size
-        for i, plan in plans.items():
-            cell, positions = structures[i].cell, structures[i].positions
-            if plan.mesh is not None:
-                parts = self._meshed[plan.dtype](cell, plan, positions, weights[i])
-                for total, part in zip(sums, parts, strict=True):
-                    total[atoms[i]] += part
-            else:
-                key = cell.tobytes(), plan.k_cutoff, plan.mode_accuracy, plan.dtype, len(positions)
-                groups[key].append(i)
-        leaders = [members[0] for members in groups.values()]
-        kernels = self._direct.prepare(
-            [structures[i].cell for i in leaders], [plans[i] for i in leaders]
-        )
-        for first, members in zip(leaders, groups.values(), strict=True):
-            at_once = max(1, _ROWS_AT_ONCE // len(weights[first]))
-            for start in range(0, len(members), at_once):
-                some = members[start : start + at_once]
-                parts = self._direct(
-                    kernels,
-                    structures[first].cell,
-                    plans[first],
-                    np.stack([structures[i].positions for i in some]),
-                    np.stack([weights[i] for i in some]),
-                )
-                for total, part in zip(sums, parts, strict=True):
-                    for row, i in enumerate(some):
-                        total[atoms[i]] += part[row]
+        matrices = {i: plan for i, plan in plans.items() if plan.mesh is None}
+        for i in plans.keys() - matrices.keys():
+            plan, positions = plans[i], structures[i].positions
+            parts = self._meshed[plan.dtype](structures[i].cell, plan, positions, weights[i])
+            for total, part in zip(sums, parts, strict=True):
+                total[atoms[i]] += part
+        for numbers, parts in self._direct(structures, weights, matrices):
+            rows = _joined([atoms[i] for i in numbers])
+            for total, part in zip(sums, parts, strict=True):
+                total[rows] += part
 
     def _too_coarse(self, sums, atoms, plans, accuracies):
         """Structures to be summed again, with the accuracies to ask for.
@@ -236,23 +215,38 @@ class PeriodicExpansion:
         Small coefficients, as of symmetric crystals under a wide smearing, need more waves than
         the largest ones that can be expected.
         """
-        if not any(np.any(plan.omitted) for plan in plans.values()):
+        nothing = np.zeros((len(self._laws), sums[0].shape[3]))
+        omitted = np.array([plan.omitted + nothing for plan in plans.values()])
+        if not omitted.any():
             return {}
-        scales, finer = _largest(sums, [slice(a.start, a.start + _FEW) for a in atoms]), {}
-        if not all(np.all(plan.omitted <= self._tol * scales[i]) for i, plan in plans.items()):
-            scales = _largest(sums, atoms)
-        for i, plan in plans.items():
-            fine = plan.omitted <= self._tol * scales[i]
-            if not np.all(fine) and accuracies[i] > _FINEST:
-                worst = np.max(plan.omitted / np.maximum(scales[i], np.finfo(float).tiny))
-                finer[i] = max(_FINEST, 0.5 * accuracies[i] * self._tol / worst)
-        return finer
+        for scales in _larger_and_larger(sums, np.array([(a.start, a.stop) for a in atoms])):
+            scales = scales[list(plans)]
+            coarse = np.any(omitted > self._tol * scales, axis=(1, 2))
+            if not coarse.any():
+                return {}
+        worst = np.max(omitted / np.maximum(scales, np.finfo(float).tiny), axis=(1, 2))
+        return {
+            i: max(_FINEST, 0.5 * accuracies[i] * self._tol / worst[number])
+            for number, i in enumerate(plans)
+            if coarse[number] and accuracies[i] > _FINEST
+        }
 
 
-def _largest(coefficients, atoms):
-    """Largest coefficients of some atoms each, shape (n_structures, n_laws, n_channels)."""
-    largest = 0.0
-    for c in coefficients:
-        of_structures = [np.abs(c[some]).max(axis=(0, 1)) for some in atoms]
-        largest = np.maximum(largest, np.max(of_structures, axis=3))
-    return largest
+def _larger_and_larger(coefficients, atoms):
+    """Largest coefficients of few atoms of each structure, which mostly do, then of all.
+
+    Each of shape (n_structures, n_laws, n_channels); ``atoms`` are the first of each structure and
+    the one after its last.
+    """
+    starts, ends = atoms.T
+    few = np.minimum(starts[:, None] + np.arange(_FEW), ends[:, None] - 1)
+    for rows, firsts in ((few.ravel(), _FEW * np.arange(len(atoms))), (slice(None), starts)):
+        of_atoms = np.max([np.abs(c[rows]).max(axis=(1, 4)) for c in coefficients], axis=0)
+        yield np.maximum.reduceat(of_atoms, firsts, axis=0)
+
+
+def _joined(slices):
+    """A slice of what is one after the other, or else the indices."""
+    if all(a.stop == b.start for a, b in pairwise(slices)):
+        return slice(slices[0].start, slices[-1].stop)
+    return np.concatenate([np.arange(some.start, some.stop) for some in slices])

@@ -3,6 +3,8 @@
 Beside it stands the sum on a mesh, which takes over where structures are large.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.linalg.blas import dgemm, sgemm
 
@@ -16,9 +18,9 @@ _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too th
 
 
 class PlaneWaveSum:
-    """Plane-wave part of the coefficients of structures that share one cell, eq. (4.1).
+    """Plane-wave part of the coefficients of periodic structures, eq. (4.1).
 
-    The kernels, which depend on the cell alone, are kept from one call to the next.
+    The kernels of a cell, which depend on it alone, are kept from one call to the next.
 
     Parameters
     ----------
@@ -30,62 +32,80 @@ class PlaneWaveSum:
 
     def __init__(self, basis, laws):
         self._basis, self._laws = basis, laws
-        self._last = {}
+        self._last = None, None
 
-    def prepare(self, cells, plans):
-        """Evaluate the kernels of several cells at once, which is cheaper than one by one.
+    def __call__(self, structures, weights, plans):
+        """Coefficients of the structures that have plans.
+
+        Parameters
+        ----------
+        structures : list of Structure
+        weights : list of ndarray of shape (n_atoms, n_channels)
+        plans : dict of int to Plan
+
+        Yields
+        ------
+        numbers : list of int
+            Structures.
+        coefficients : list of ndarray
+            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max), of the atoms of one of
+            them after the other.
+        """
+        equal = {}  # structures that share their kernels and are of equal size
+        for i, plan in plans.items():
+            equal.setdefault((_key(structures[i].cell, plan), len(structures[i])), []).append(i)
+        cells = {key: (structures[i].cell, plans[i]) for (key, _), (i, *_) in equal.items()}
+        for radial, kernels in self._prepare(cells):
+            groups = {key: members for key, members in equal.items() if key[0] in kernels}
+            numbers = [i for members in groups.values() for i in members]
+            n_atoms = sum(len(structures[i]) for i in numbers)
+            n_channels, (_, of_any) = weights[numbers[0]].shape[1], next(iter(kernels.values()))
+            sums = [np.zeros((n_channels, n_atoms, len(part)), part.dtype) for part in of_any]
+            first = 0
+            for (key, _), members in groups.items():
+                positions = np.stack([structures[i].positions for i in members])
+                of_members = np.stack([weights[i] for i in members])
+                last = first + positions.shape[0] * positions.shape[1]
+                targets = [part[:, first:last] for part in sums]
+                add_plane_waves(targets, positions, of_members, *kernels[key])
+                first = last
+            yield numbers, self._by_degree(sums, radial)
+
+    def _prepare(self, cells):
+        """Kernels of several cells at once, which is cheaper than one by one.
 
         Those of a single cell are kept for the next call. Others are not, since their last bits
         depend on which cells are evaluated together.
 
+        Parameters
+        ----------
+        cells : dict of tuple to (ndarray of shape (3, 3), Plan)
+
         Returns
         -------
-        dict
-            To be handed to the sums.
+        list of (list of _Functions, dict of tuple to (HalfSphere, list of ndarray))
+            Cells that share their radial functions, with their kernels of even and odd degrees.
         """
-        wanted = {_key(*pair): pair for pair in zip(cells, plans, strict=True)}
-        last = self._last
-        if list(wanted) == list(last):
-            return last
+        if list(cells) == self._last[0]:
+            return self._last[1]
         alike = {}
-        spheres = _spheres(*zip(*wanted.values(), strict=True)) if wanted else []
-        for (key, (cell, plan)), sphere in zip(wanted.items(), spheres, strict=True):
+        spheres = _spheres(*zip(*cells.values(), strict=True)) if cells else []
+        for (key, (cell, plan)), sphere in zip(cells.items(), spheres, strict=True):
             shared = None, 0.0, plan.dtype  # without modes kernels are alike, whatever the cell
             if len(self._laws) > 1 and plan.mode_accuracy > 0:
                 shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracy, plan.dtype
             alike.setdefault(shared, {})[key] = cell, sphere
-        prepared = {}
+        prepared = []
         for (span, accuracy, dtype), group in alike.items():
-            cells, spheres = zip(*group.values(), strict=True)
+            cells_of_group, spheres = zip(*group.values(), strict=True)
             radial = self._radial_functions(span, accuracy)
-            kernels = self._kernels(spheres, cells, radial, np.dtype(dtype))
-            for key, sphere, even, odd in zip(group, spheres, *kernels, strict=True):
-                prepared[key] = sphere, (even, odd), radial
-        if len(prepared) == 1:
-            self._last = prepared
+            kernels = self._kernels(spheres, cells_of_group, radial, np.dtype(dtype))
+            prepared.append(
+                (radial, dict(zip(group, zip(spheres, kernels, strict=True), strict=True)))
+            )
+        if len(cells) == 1:
+            self._last = list(cells), prepared
         return prepared
-
-    def __call__(self, kernels, cell, plan, positions, weights):
-        """Coefficients of structures with the same cell and number of atoms.
-
-        Parameters
-        ----------
-        kernels : dict
-            As from ``prepare``.
-        cell : ndarray of shape (3, 3)
-        plan : Plan
-        positions : ndarray of shape (n_structures, n_atoms, 3)
-        weights : ndarray of shape (n_structures, n_atoms, n_channels)
-
-        Returns
-        -------
-        list of ndarray
-            For each l, shape (n_structures, n_atoms, 2 l + 1, n_laws, n_channels, n_max), in the
-            precision of the plan.
-        """
-        sphere, kernels, radial = kernels[_key(cell, plan)]
-        sums = sum_plane_waves(positions, weights, sphere, kernels)
-        return self._by_degree(sums, radial)
 
     def _by_degree(self, sums, radial):
         """Sort the columns (l, m, r) of even and odd degrees into one array a degree."""
@@ -95,9 +115,9 @@ class PlaneWaveSum:
             start, width = taken[l % 2], (2 * l + 1) * functions.count
             taken[l % 2] += width
             part = sums[l % 2][..., start : start + width]
-            part = part.reshape(*part.shape[:3], 2 * l + 1, functions.count)
-            part = functions.expand(part).reshape(*part.shape[:4], *shape)
-            coefficients.append(part.transpose(0, 1, 3, 4, 2, 5))
+            part = part.reshape(*part.shape[:2], 2 * l + 1, functions.count)
+            part = functions.expand(part).reshape(*part.shape[:3], *shape)
+            coefficients.append(part.transpose(1, 2, 3, 0, 4))
         return coefficients
 
     def _radial_functions(self, span, accuracy):
@@ -108,7 +128,7 @@ class PlaneWaveSum:
         return [_Modes(self._basis, self._laws, l, span, accuracy) for l in degrees]
 
     def _kernels(self, spheres, cells, radial, dtype):
-        """Radial functions times Y_lm(k) 8 pi / V, even and odd degrees, (n_columns, n_k) each."""
+        """Radial functions times Y_lm(k) 8 pi / V of cells, even and odd l, (n_columns, n_k)."""
         sizes = [len(sphere) for sphere in spheres]
         norms = np.concatenate([sphere.norms for sphere in spheres])
         vectors = np.concatenate([sphere.vectors for sphere in spheres])
@@ -132,8 +152,8 @@ class PlaneWaveSum:
                 angular = harmonics[degree_slice(l), None]
                 np.multiply(angular, functions, out=target, casting="same_kind")
                 filled += width
-            parities.append(np.split(kernel, np.cumsum(sizes)[:-1], axis=1))
-        return parities
+            parities.append(kernel)
+        return [[part[:, a:b] for part in parities] for a, b in pairwise(np.cumsum([0, *sizes]))]
 
 
 def _key(cell, plan):
@@ -183,33 +203,36 @@ class _Modes(_Functions):
         return sums @ self._expand.astype(sums.dtype)
 
 
-def sum_plane_waves(positions, weights, sphere, kernels):
-    """sum_k [sum_j w_j exp(i k.(r_i - r_j))] kernel(k) for every structure, channel and atom.
+def add_plane_waves(sums, positions, weights, sphere, kernels):
+    """Add sum_k [sum_j w_j exp(i k.(r_i - r_j))] kernel(k) of every structure, channel and atom.
 
     Even degrees see the cosines, odd ones the sines. The phases of a block of k-vectors are built
     in cache and multiplied with the kernels as they are, in the precision of these.
 
-    Returns
-    -------
-    list of two ndarray of shape (n_structures, n_atoms, n_channels, n_columns)
+    Parameters
+    ----------
+    sums : list of two ndarray of shape (n_channels, n_structures * n_atoms, n_columns)
+    positions : ndarray of shape (n_structures, n_atoms, 3)
+    weights : ndarray of shape (n_structures, n_atoms, n_channels)
+    sphere : HalfSphere
+    kernels : list of two ndarray of shape (n_columns, n_k)
+        Of even and odd degrees.
     """
-    n_structures, n_atoms, n_channels = weights.shape
-    dtype, n_rows = kernels[0].dtype, n_structures * n_atoms
-    sums = [np.zeros((n_channels, n_rows, len(part)), dtype) for part in kernels]
-    if len(sphere):
-        tables = PhaseTables(positions.reshape(-1, 3), sphere, np.result_type(dtype, np.complex64))
-        acting = np.flatnonzero(weights.any(axis=(0, 1)))
-        at_once = max(1, _ROWS // n_atoms)
-        for first in range(0, n_structures, at_once):
-            some = slice(first, first + at_once)
-            rows = slice(first * n_atoms, (first + at_once) * n_atoms)
-            targets = [part[:, rows] for part in sums]
-            _add_plane_waves(targets, tables.of(rows), weights[some], acting, kernels)
-    shape = (n_channels, n_structures, n_atoms)
-    return [part.reshape(*shape, part.shape[2]).transpose(1, 2, 0, 3) for part in sums]
+    if not len(sphere):
+        return
+    n_structures, n_atoms, _ = weights.shape
+    complex_dtype = np.result_type(kernels[0].dtype, np.complex64)
+    tables = PhaseTables(positions.reshape(-1, 3), sphere, complex_dtype)
+    acting = np.flatnonzero(weights.any(axis=(0, 1)))
+    at_once = max(1, _ROWS // n_atoms)
+    for first in range(0, n_structures, at_once):
+        some = slice(first, first + at_once)
+        rows = slice(first * n_atoms, (first + at_once) * n_atoms)
+        targets = [part[:, rows] for part in sums]
+        _add_block(targets, tables.of(rows), weights[some], acting, kernels)
 
 
-def _add_plane_waves(sums, tables, weights, acting, kernels):
+def _add_block(sums, tables, weights, acting, kernels):
     n_structures, n_atoms, _ = weights.shape
     n_rows, n_waves, dtype = n_structures * n_atoms, kernels[0].shape[1], kernels[0].dtype
     gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
