@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from .parallel import chunks_by_atoms, each_chunk
+from .parallel import ATOMS_PER_CHUNK, chunks_by_atoms, each_chunk
 from .reading import read_container, read_structures, row_index
 from .shared_rows import shared_rows
 
@@ -135,7 +135,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         """
         structures = read_structures(atoms_list, self._charge_names())
         self._check_structures(atoms_list)
-        chunks = chunks_by_atoms([len(s) for s in structures])
+        chunks = chunks_by_atoms([len(s) for s in structures], self._atoms_at_once(structures))
         n_jobs = getattr(self, "n_jobs", None)
         n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
         jobs = [(structures[chunk], per_atom, n_threads) for chunk in chunks]
@@ -146,6 +146,10 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
             if shared is not None:
                 return self._write(shared, jobs, sizes, n_jobs)
         return _stacked(each_chunk(_rows_chunk, self, jobs, n_jobs), sum(sizes))
+
+    def _atoms_at_once(self, structures):
+        """Atoms of a chunk of structures, so that what is held for them stays small."""
+        return ATOMS_PER_CHUNK
 
     def _write(self, shared, jobs, sizes, n_jobs):
         """Rows that the workers write themselves."""
@@ -319,6 +323,8 @@ def _stacked(parts, n_rows):
     """Rows of all parts in one array, each part freed once it is copied."""
     rows, filled = None, 0
     for part in parts:
+        if len(part) == n_rows:
+            return part
         if rows is None:
             rows = np.empty((n_rows, part.shape[1]), part.dtype)
         rows[filled : filled + len(part)] = part

@@ -216,6 +216,11 @@ class LongRangePotential(FarFieldProjector):
             "exterior_width": float(self.cutoff_width) if self.exterior else None,
         }
 
+    def _atoms_at_once(self, structures):
+        """More where no lists of all pairs are held."""
+        at_once = super()._atoms_at_once(structures)
+        return 2 * at_once if all(s.periodic.any() for s in structures) else at_once
+
     def _coefficients(self, structures, n_threads=1):
         settings = self._settings(self.dtype, n_threads)
         return potential_expansion(structures, self._channels(structures), **settings)

@@ -14,11 +14,11 @@ from tqdm.auto import tqdm
 
 from .physics.memory import keep_freed_memory
 
-_ATOMS_PER_CHUNK = 1024
+ATOMS_PER_CHUNK = 1024
 _PATIENCE = 2.0  # seconds without a sign of progress
 
 
-def chunks_by_atoms(sizes, atoms_per_chunk=_ATOMS_PER_CHUNK):
+def chunks_by_atoms(sizes, atoms_per_chunk=ATOMS_PER_CHUNK):
     """Consecutive slices of structures that hold about equally many atoms."""
     ends = np.cumsum(sizes)
     n_chunks = min(int(np.ceil(ends[-1] / atoms_per_chunk)), len(sizes))

@@ -106,5 +106,9 @@ def pool(rows, groups):
 
 def flatten_coefficients(coefficients):
     """Columns (q, l, m) with m fastest from the per-degree arrays; shape (n_atoms, n_columns)."""
-    by_channel = np.concatenate(coefficients, axis=1).swapaxes(1, 2)
-    return by_channel.reshape(len(by_channel), -1)
+    n_atoms, _, n_channels = coefficients[0].shape
+    ends = np.cumsum([0, *(c.shape[1] for c in coefficients)])
+    out = np.empty((n_atoms, n_channels, ends[-1]), coefficients[0].dtype)
+    for c, start, stop in zip(coefficients, ends[:-1], ends[1:], strict=True):
+        out[:, :, start:stop] = c.swapaxes(1, 2)
+    return out.reshape(n_atoms, -1)

@@ -57,20 +57,16 @@ class PeriodicExpansion:
     def __call__(self, structures, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
         atoms, weights, uniform = self._inputs(structures, channels)
-        sums = self._other_parts(structures, channels, uniform)
-        first = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        plans = self._plans(structures, weights, first)
-        self._add_plane_waves(sums, structures, atoms, weights, plans)
-        finer = self._too_coarse(sums, atoms, plans, first)
-        if finer:
-            rest = self._other_parts(structures, channels, uniform)
-        while finer:
-            for total, other in zip(sums, rest, strict=True):
+        others = self._other_parts(structures, channels, uniform)
+        finer = {i: self._tol for i, w in enumerate(weights) if w.any()}
+        plans = self._plans(structures, weights, finer)
+        sums = self._all_parts(structures, atoms, weights, plans, others)
+        while finer := self._too_coarse(sums, atoms, plans, finer):
+            plans = self._plans(structures, weights, finer)
+            better = self._all_parts(structures, atoms, weights, plans, others)
+            for total, other in zip(sums, better, strict=True):
                 for i in finer:
                     total[atoms[i]] = other[atoms[i]]
-            plans = self._plans(structures, weights, finer)
-            self._add_plane_waves(sums, structures, atoms, weights, plans)
-            finer = self._too_coarse(sums, atoms, plans, finer)
         return sums
 
     def backward(self, structures, channels, cotangents, slopes=None):
@@ -180,34 +176,50 @@ class PeriodicExpansion:
         return atoms, [weights[of] for of in atoms], uniform
 
     def _other_parts(self, structures, channels, uniform):
-        """All that does not depend on the k-vectors; for each l as the coefficients."""
-        if self.short_range is None:
-            shape = (len(self._laws), channels.count, self._basis.n_max)
-            degrees = range(self._basis.l_max + 1)
-            n_atoms = len(channels.index)
-            parts = [np.zeros((n_atoms, 2 * l + 1, *shape), self._dtype) for l in degrees]
-        else:
-            parts = self.short_range(structures, channels)
-            parts = [part.astype(self._dtype, copy=False) for part in parts]
-        uniform = np.asarray(uniform, self._dtype)
-        parts[0][:, 0] += np.repeat(uniform, [len(s) for s in structures], axis=0)
+        """All that does not depend on the k-vectors; as the coefficients, but where zero."""
+        total = np.repeat(uniform, [len(s) for s in structures], axis=0)
         if self._own is not None:
-            own = channels.dense()[:, None, :, None] * self._own[:, None, :]
-            parts[0][:, 0] -= own.astype(self._dtype)
-        return parts
+            total -= channels.dense()[:, None, :, None] * self._own[:, None, :]
+        if self.short_range is None:
+            return [total[:, None].astype(self._dtype, copy=False)]
+        parts = self.short_range(structures, channels)
+        parts[0][:, 0] += total
+        return [part.astype(self._dtype, copy=False) for part in parts]
 
-    def _add_plane_waves(self, sums, structures, atoms, weights, plans):
-        """Add the plane-wave part of the structures that have plans."""
+    def _all_parts(self, structures, atoms, weights, plans, others):
+        """The other parts and the plane waves of the structures that have plans."""
+        sums = self._plane_waves(structures, atoms, weights, plans)
+        for total, part in zip(sums, others, strict=False):
+            total += part
+        return sums
+
+    def _plane_waves(self, structures, atoms, weights, plans):
+        """The plane-wave part, zero for structures that have no plans."""
+        n_atoms, sums = atoms[-1].stop, None
+        for rows, parts in self._each_sum(structures, atoms, weights, plans):
+            if isinstance(rows, slice) and rows == slice(0, n_atoms):
+                return [np.ascontiguousarray(part, self._dtype) for part in parts]
+            sums = self._zeros(n_atoms, weights[0].shape[1]) if sums is None else sums
+            for total, part in zip(sums, parts, strict=True):
+                total[rows] = part
+        return self._zeros(n_atoms, weights[0].shape[1]) if sums is None else sums
+
+    def _each_sum(self, structures, atoms, weights, plans):
+        """Atoms of one structure or more, and their coefficients."""
         matrices = {i: plan for i, plan in plans.items() if plan.mesh is None}
+        for numbers, parts in self._direct(structures, weights, matrices):
+            yield _joined([atoms[i] for i in numbers]), parts
         for i in plans.keys() - matrices.keys():
             plan, positions = plans[i], structures[i].positions
-            parts = self._meshed[plan.dtype](structures[i].cell, plan, positions, weights[i])
-            for total, part in zip(sums, parts, strict=True):
-                total[atoms[i]] += part
-        for numbers, parts in self._direct(structures, weights, matrices):
-            rows = _joined([atoms[i] for i in numbers])
-            for total, part in zip(sums, parts, strict=True):
-                total[rows] += part
+            yield (
+                atoms[i],
+                self._meshed[plan.dtype](structures[i].cell, plan, positions, weights[i]),
+            )
+
+    def _zeros(self, n_atoms, n_channels):
+        shape = len(self._laws), n_channels, self._basis.n_max
+        degrees = range(self._basis.l_max + 1)
+        return [np.zeros((n_atoms, 2 * l + 1, *shape), self._dtype) for l in degrees]
 
     def _too_coarse(self, sums, atoms, plans, accuracies):
         """Structures to be summed again, with the accuracies to ask for.

@@ -9,11 +9,12 @@ import numpy as np
 from scipy.linalg.blas import dgemm, sgemm
 
 from .harmonics import degree_slice, spherical_harmonics
-from .kspace import PhaseTables, half_spheres
+from .kspace import PhaseTables, half_spheres, slices
 from .radial_modes import radial_modes, wave_span
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
 _ROWS = 64  # atoms of small structures summed at once
+_SMALL = 10**6  # multiplications of a product that BLAS does not rearrange before
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
@@ -221,39 +222,61 @@ def add_plane_waves(sums, positions, weights, sphere, kernels):
     if not len(sphere):
         return
     n_structures, n_atoms, _ = weights.shape
-    complex_dtype = np.result_type(kernels[0].dtype, np.complex64)
+    dtype = kernels[0].dtype
+    complex_dtype = np.result_type(dtype, np.complex64)
     tables = PhaseTables(positions.reshape(-1, 3), sphere, complex_dtype)
     acting = np.flatnonzero(weights.any(axis=(0, 1)))
-    at_once = max(1, _ROWS // n_atoms)
-    for first in range(0, n_structures, at_once):
-        some = slice(first, first + at_once)
-        rows = slice(first * n_atoms, (first + at_once) * n_atoms)
-        targets = [part[:, rows] for part in sums]
-        _add_block(targets, tables.of(rows), weights[some], acting, kernels)
-
-
-def _add_block(sums, tables, weights, acting, kernels):
-    n_structures, n_atoms, _ = weights.shape
-    n_rows, n_waves, dtype = n_structures * n_atoms, kernels[0].shape[1], kernels[0].dtype
-    gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
     weights = weights.astype(complex_dtype)
-    step = min(max(_FEWEST, _BLOCK // n_rows), n_waves)
-    phases, waves = np.empty((2, step, n_rows), complex_dtype)
-    part = np.empty((step, n_rows), dtype)
-    for start in range(0, n_waves, step):
-        points = slice(start, min(start + step, n_waves))
-        if points.stop - start < step:
-            phases, waves, part = (array[: points.stop - start] for array in (phases, waves, part))
-        tables.phases(points, phases, waves)
-        by_structure = phases.reshape(-1, n_structures, n_atoms)
-        factors = (by_structure.swapaxes(0, 1) @ weights).conj()
-        some = [np.ascontiguousarray(kernel[:, points]) for kernel in kernels]
-        for channel in acting:
-            factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
-            np.multiply(by_structure, factor, out=waves.reshape(by_structure.shape))
-            for total, wave, kernel in zip(sums, (waves.real, waves.imag), some, strict=True):
-                if len(kernel):
-                    np.copyto(part, wave)
-                    # Fortran view of total += part.T @ kernel.T, accumulated in place
-                    target = total[channel].T
-                    gemm(1.0, kernel.T, part.T, 1.0, target, trans_a=1, trans_b=1, overwrite_c=1)
+    at_once = min(max(1, _ROWS // n_atoms), n_structures)
+    step = min(max(_FEWEST, _BLOCK // (at_once * n_atoms)), len(sphere))
+    room = np.empty((2, step * at_once * n_atoms), complex_dtype)
+    for points in slices(len(sphere), step):
+        some = [_products_of(part[:, points], at_once * n_atoms) for part in kernels]
+        for members in slices(n_structures, at_once):
+            rows = slice(members.start * n_atoms, members.stop * n_atoms)
+            targets = [part[:, rows] for part in sums]
+            _add_block(targets, tables, points, rows, weights[members], acting, some, room)
+
+
+def _products_of(kernel, n_rows):
+    """Parts of a block of a kernel that rows of waves are multiplied with one by one.
+
+    Products of so few numbers that BLAS takes them as they are need half the time.
+    """
+    n_columns, n_waves = kernel.shape
+    n_parts = -(-n_rows * n_columns * n_waves // _SMALL)
+    if n_waves < 2 * _FEWEST * n_parts:
+        n_parts = 1
+    parts = slices(n_waves, -(-n_waves // max(1, n_parts)))
+    return [(part, np.ascontiguousarray(kernel[:, part])) for part in parts]
+
+
+def _add_block(sums, tables, points, rows, weights, acting, kernels, room):
+    """Add a block of k-vectors to some structures; ``room`` is for phases and waves."""
+    shape = points.stop - points.start, *weights.shape[:2]
+    n_rows = shape[1] * shape[2]
+    phases, waves = room[:, : shape[0] * n_rows].reshape(2, shape[0], n_rows)
+    tables.phases(points, rows, phases, waves)
+    by_structure = phases.reshape(shape)
+    factors = (by_structure.swapaxes(0, 1) @ weights).conj()
+    part = np.empty((shape[0], n_rows), sums[0].dtype)
+    gemm = dgemm if part.dtype == np.float64 else sgemm
+    for channel in acting:
+        factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
+        np.multiply(by_structure, factor, out=waves.reshape(shape))
+        for total, wave, products in zip(sums, (waves.real, waves.imag), kernels, strict=True):
+            if total.shape[2]:
+                np.copyto(part, wave)
+                # Fortran view of total += part.T @ kernel.T, accumulated in place
+                target = total[channel].T
+                for some, kernel in products:
+                    gemm(
+                        1.0,
+                        kernel.T,
+                        part[some].T,
+                        1.0,
+                        target,
+                        trans_a=1,
+                        trans_b=1,
+                        overwrite_c=1,
+                    )
