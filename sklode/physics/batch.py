@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .structures import repeat
+
 
 def expand_batch(structures, channels, widths, isolated, periodic, dtype="float64"):
     """Coefficients of a batch, each structure handled as its periodicity says.
@@ -24,7 +26,7 @@ def expand_batch(structures, channels, widths, isolated, periodic, dtype="float6
     list of ndarray
         For each l, shape (n_atoms, 2 l + 1, widths[l]).
     """
-    repeats = np.array([bool(s.periodic.any()) for s in structures])
+    repeats = repeat(structures)
     if repeats.all() or not repeats.any():
         parts = (periodic if repeats[0] else isolated)(structures, channels)
         return [part.reshape(*part.shape[:2], -1).astype(dtype, copy=False) for part in parts]
