@@ -6,6 +6,7 @@ an atom tell how it acts on its neighbours, too: all that changes when an atom m
 its own pairs, so that atoms are handled few at a time.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ class MovedPairs:
     vectors: np.ndarray
     gradients: list
 
-    def by_channel(self, channels):
+    def by_channel(self, channels, n_rows):
         """The matrix that sums over the pairs of each atom and channel, times their weights.
 
         Returns
@@ -47,54 +48,47 @@ class MovedPairs:
         csr_array of shape (n_rows * n_channels, n_pairs)
         """
         channel = channels.index[self.neighbors]
+        labels = np.repeat(self.rows, self.sizes) * channels.count + channel
         acting = np.flatnonzero(channel >= 0)
-        rows = np.repeat(np.arange(len(self.rows)), self.sizes)
-        labels = (rows * channels.count + channel)[acting]
-        shape = len(self.rows) * channels.count, len(self.neighbors)
-        ends = np.cumsum(np.bincount(labels, minlength=shape[0]))
+        acting = acting[np.argsort(labels[acting], kind="stable")]
+        shape = n_rows * channels.count, len(self.neighbors)
+        ends = np.cumsum(np.bincount(labels[acting], minlength=shape[0]))
         weights = channels.weights[self.neighbors[acting]]
         return csr_array((weights, acting, np.concatenate([[0], ends])), shape=shape)
 
-    def sums(self, by_channel, values):
+    @staticmethod
+    def sums(by_channel, values, n_rows):
         """What ``by_channel`` makes of values of pairs.
 
         Parameters
         ----------
         by_channel : csr_array
         values : ndarray of shape (n_pairs, 2 l + 1, ...)
+        n_rows : int
 
         Returns
         -------
         ndarray of shape (n_rows, 2 l + 1, n_channels, ...)
         """
-        flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
-        n_channels = by_channel.shape[0] // max(len(self.rows), 1)
-        sums = (by_channel @ flat).reshape(len(self.rows), n_channels, *values.shape[1:])
-        return sums.swapaxes(1, 2)
+        sums = by_channel @ values.reshape(len(values), math.prod(values.shape[1:]))
+        return sums.reshape(n_rows, -1, *values.shape[1:]).swapaxes(1, 2)
 
-    def of_neighbors(self, law, factors):
-        """Derivatives, by an atom of weight 1, of products of coefficients around it and factors.
+    def add_of_neighbors(self, law, factors, out):
+        """Add products of grad f(r_ij) and factors of the neighbours.
 
         Parameters
         ----------
         law : int
         factors : ndarray of shape (n_atoms, 2 l + 1, n_factors)
             Of all atoms of the batch.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, 3 * n_max, n_factors)
+        out : ndarray of shape (n_rows, 3 * n_max, n_factors)
         """
         values = self.gradients[law][factors.shape[1] // 2]
         around = np.take(factors, self.neighbors, axis=0)
-        out = np.zeros((len(self.rows), 3 * values.shape[3], factors.shape[2]))
         for some, pairs in equal_groups(self.sizes):
             shape = some.stop - some.start, self.sizes[some.start] * values.shape[1], -1
             left, right = values[pairs].reshape(shape), around[pairs].reshape(shape)
-            np.matmul(left.swapaxes(1, 2), right, out=out[some])
-        if factors.shape[1] % 4 == 1:  # f(-r) = f(r), whose gradient changes sign
-            np.negative(out, out=out)
-        return out
+            out[self.rows[some]] += left.swapaxes(1, 2) @ right
 
 
 class NearPairs:
@@ -138,12 +132,13 @@ class NearPairs:
         """
         if around is None:
             around = self.around(some, rows)
-        by_channel = around.by_channel(channels)
+        n_rows = len(out[0][0])
+        by_channel = around.by_channel(channels, n_rows)
         for law, parts in zip(around.gradients, out, strict=True):
             for values, part in zip(law, parts, strict=True):
                 moments = around.vectors[:, None, :, None, None] * values[:, :, None]
                 moments = moments.reshape(*values.shape[:2], *part.shape[3:])
-                part[around.rows] += around.sums(by_channel, moments)
+                part += around.sums(by_channel, moments, n_rows)
 
 
 def by_channel(centers, channel, n_channels):
