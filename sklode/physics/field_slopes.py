@@ -8,7 +8,6 @@ by the position of an atom, or by the strain of a structure, for fixed factors f
 few atoms at a time give those of these atoms, see ``moved_pairs``.
 """
 
-
 import numpy as np
 
 from .kspace import slices
@@ -100,12 +99,9 @@ class MovedAtoms:
         self._weights = np.where(index >= 0, field.channels.weights[block.atoms], 0.0)
         self._channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
         self._channel[acting, :, index[acting]] = np.eye(field.n_max)
-        self._own = field.zeros(block, 3)  # by the atom itself
+        self._own = field.zeros(block, 3)  # minus those by the atom itself
         for pairs in around:
-            by_channel = pairs.by_channel(field.channels, len(block))
-            for parts, gradients in zip(self._own, pairs.gradients, strict=True):
-                for own, values in zip(parts, gradients, strict=True):
-                    own -= pairs.sums(by_channel, values, len(block))
+            pairs.add_sums(field.channels, pairs.gradients, self._own)
 
     def slices(self, n_rows):
         """Rows to be handled together, about so many."""
@@ -140,7 +136,7 @@ class MovedAtoms:
         def fill(l, rows, changes, others):
             n, own = 2 * l + 1, self._own[law][l][rows]
             by_channel = changes.reshape(*changes.shape[:3], *self._channel.shape[2:])
-            by_channel[:, :, :n] = own.transpose(0, 3, 1, 2, 4)
+            np.negative(own.transpose(0, 3, 1, 2, 4), out=by_channel[:, :, :n])
             by_channel[:, :, n:] = self._channel[rows, None]
             others[:, :, :n] = factors[l][self._atoms][rows, None]
             others[:, :, n:] = neighbors[l][rows]

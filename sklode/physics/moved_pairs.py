@@ -27,7 +27,7 @@ class MovedPairs:
     sizes : ndarray of shape (n_rows,)
         Numbers of pairs of each.
     neighbors : ndarray of shape (n_pairs,)
-        Atoms of the batch, those of one channel together.
+        Atoms of the batch.
     vectors : ndarray of shape (n_pairs, 3) or None
         From the atom to its neighbor, in angstrom; None if there is no nearest one.
     gradients : list of list of ndarray
@@ -40,13 +40,27 @@ class MovedPairs:
     vectors: np.ndarray
     gradients: list
 
-    def by_channel(self, channels, n_rows):
-        """The matrix that sums over the pairs of each atom and channel, times their weights.
+    def add_sums(self, channels, gradients, out):
+        """Add sums over the pairs of each atom and channel, times the weights of the neighbours.
 
-        Returns
-        -------
-        csr_array of shape (n_rows * n_channels, n_pairs)
+        Parameters
+        ----------
+        channels : Channels
+            Of all atoms of the batch.
+        gradients : list of list of ndarray
+            Values of the pairs for each law and l, shape (n_pairs, 2 l + 1, ...).
+        out : list of list of ndarray
+            The same of the atoms, shape (n_rows, 2 l + 1, n_channels, ...).
         """
+        by_channel = self._by_channel(channels, len(out[0][0]))
+        for totals, law in zip(out, gradients, strict=True):
+            for total, values in zip(totals, law, strict=True):
+                sums = by_channel @ values.reshape(len(values), math.prod(values.shape[1:]))
+                sums = sums.reshape(len(total), channels.count, *values.shape[1:])
+                total += sums.swapaxes(1, 2).reshape(total.shape)
+
+    def _by_channel(self, channels, n_rows):
+        """What makes sums of values of pairs, (n_rows * n_channels, n_pairs)."""
         channel = channels.index[self.neighbors]
         labels = np.repeat(self.rows, self.sizes) * channels.count + channel
         acting = np.flatnonzero(channel >= 0)
@@ -55,23 +69,6 @@ class MovedPairs:
         ends = np.cumsum(np.bincount(labels[acting], minlength=shape[0]))
         weights = channels.weights[self.neighbors[acting]]
         return csr_array((weights, acting, np.concatenate([[0], ends])), shape=shape)
-
-    @staticmethod
-    def sums(by_channel, values, n_rows):
-        """What ``by_channel`` makes of values of pairs.
-
-        Parameters
-        ----------
-        by_channel : csr_array
-        values : ndarray of shape (n_pairs, 2 l + 1, ...)
-        n_rows : int
-
-        Returns
-        -------
-        ndarray of shape (n_rows, 2 l + 1, n_channels, ...)
-        """
-        sums = by_channel @ values.reshape(len(values), math.prod(values.shape[1:]))
-        return sums.reshape(n_rows, -1, *values.shape[1:]).swapaxes(1, 2)
 
     def add_of_neighbors(self, law, factors, out):
         """Add products of grad f(r_ij) and factors of the neighbours.
@@ -100,17 +97,15 @@ class NearPairs:
         Ordered pairs, each both ways.
     atoms : ndarray of shape (n_atoms,)
         What the atoms of the pairs are in the batch, ascending.
-    channels : Channels
-        Of these atoms.
     functions : tuple of callable
         Functions of the distance and their slopes, (n, (l_max + 1) * n_laws * n_max), l slowest.
     l_max, n_laws : int
     """
 
-    def __init__(self, pairs, atoms, channels, functions, l_max, n_laws):
+    def __init__(self, pairs, atoms, functions, l_max, n_laws):
         self.atoms, self._functions = atoms, functions
         self._l_max, self._n_laws = l_max, n_laws
-        order = by_channel(pairs.centers, channels.index[pairs.neighbors], channels.count)
+        order = np.argsort(pairs.centers, kind="stable")
         self._neighbors, self._vectors = pairs.neighbors[order], pairs.vectors[order]
         self.sizes = np.bincount(pairs.centers, minlength=len(atoms))
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
@@ -132,18 +127,9 @@ class NearPairs:
         """
         if around is None:
             around = self.around(some, rows)
-        n_rows = len(out[0][0])
-        by_channel = around.by_channel(channels, n_rows)
-        for law, parts in zip(around.gradients, out, strict=True):
-            for values, part in zip(law, parts, strict=True):
-                moments = around.vectors[:, None, :, None, None] * values[:, :, None]
-                moments = moments.reshape(*values.shape[:2], *part.shape[3:])
-                part += around.sums(by_channel, moments, n_rows)
-
-
-def by_channel(centers, channel, n_channels):
-    """Order of pairs by center and, among those of one, by the channel of the neighbour."""
-    return np.argsort(centers * (n_channels + 1) + channel, kind="stable")
+        vectors = around.vectors[:, None, :, None, None]
+        moments = [[vectors * part[:, :, None] for part in law] for law in around.gradients]
+        around.add_sums(channels, moments, out)
 
 
 def largest_first(sizes):
