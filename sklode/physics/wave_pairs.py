@@ -8,47 +8,12 @@ inside a block of atoms only one order is summed, as f(-r) = (-1)^l f(r).
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.blas import dgemm
 
 from .kspace import PhaseTables, slices
 from .structures import atom_offsets
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_PAIRS = 2**8  # pairs handled at once, so that their sums stay in cache, too
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
-
-
-def plane_wave_pairs(kernels, positions, centers, sources):
-    """Gradients by the position of a source of weight 1 of what it adds to the coefficients.
-
-    Parameters
-    ----------
-    kernels : WaveKernels
-    positions : ndarray of shape (n_atoms, 3)
-    centers, sources : ndarray of shape (n_pairs,)
-        Atoms of each pair.
-
-    Returns
-    -------
-    list of list of ndarray
-        For each l and law, shape (n_pairs, 2 l + 1, 3, n_max).
-    """
-    sums = [np.zeros((len(centers), 3 * width)) for width in kernels.widths]
-    tables = PhaseTables(positions, kernels.sphere) if len(kernels) else None
-    for points in slices(len(kernels), _BLOCK // _PAIRS):
-        moved = [kernels.moved(points, parity) for parity in (0, 1)]
-        phases = np.ascontiguousarray(tables.phases(points).T)
-        conjugated, wave = phases.conj(), np.empty((_PAIRS, phases.shape[1]))
-        for some in slices(len(centers), _PAIRS):
-            waves = np.take(phases, centers[some], axis=0)
-            waves *= np.take(conjugated, sources[some], axis=0)
-            for total, part, kernel in zip(sums, (waves.imag, waves.real), moved, strict=True):
-                if kernel.size:
-                    np.copyto(wave[: len(part)], part)
-                    # Fortran view of total += wave @ kernel, accumulated in place
-                    dgemm(1.0, kernel.T, wave[: len(part)].T, 1.0, total[some].T, overwrite_c=1)
-    np.negative(sums[1], out=sums[1])
-    return kernels.by_degree_and_law(sums, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +125,10 @@ class WavePairs:
             n_once += mine[0].shape[1]
         centers, sources, places = np.concatenate(once, axis=1)
         mirrored, mirror_places = np.concatenate(again, axis=1)
-        parts = plane_wave_pairs(
-            self._kernels_of(members[0][0]),
-            np.concatenate([s.positions for s in structures]),
-            centers,
-            sources,
-        )
+        positions = np.concatenate([s.positions for s in structures])
+        kernels = self._kernels_of(members[0][0])
+        sums = kernels.moved(positions[centers] - positions[sources])
+        parts = kernels.by_degree_and_law(sums, 3)
         for l, laws in enumerate(parts):
             for part, law in zip(laws, gradients, strict=True):
                 law[l][places] = part
