@@ -8,7 +8,7 @@ import numpy as np
 from .harmonics import degree_slice
 from .invariants import arrangement, unlike
 
-_BLOCK = 2**16  # products of a block of rows, which are still in cache when they are arranged
+_BLOCK = 2**17  # products of a block of rows, which are still in cache when they are arranged
 
 
 def _factor(l):

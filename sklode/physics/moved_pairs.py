@@ -13,7 +13,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .harmonics import degree_slice
+from .pair_expansion import tabulate
 from .pair_gradients import equal_groups, harmonics_and_gradients
+
+_SHARED = 2**20  # numbers in the functions of all pairs, up to which both ends share them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class MovedPairs:
         ----------
         channels : Channels
             Of all atoms of the batch.
-        gradients : list of list of ndarray
+        gradients : iterable of iterable of ndarray
             Values of the pairs for each law and l, shape (n_pairs, 2 l + 1, ...).
         out : list of list of ndarray
             The same of the atoms, shape (n_rows, 2 l + 1, n_channels, ...).
@@ -109,13 +112,31 @@ class NearPairs:
         self._neighbors, self._vectors = pairs.neighbors[order], pairs.vectors[order]
         self.sizes = np.bincount(pairs.centers, minlength=len(atoms))
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
+        n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
+        self._distinct, self._table = order % max(n_distinct, 1), None
+        if n_distinct * self._slopes_and_functions(np.ones(1)).size <= _SHARED:
+            self._table = tabulate(self._slopes_and_functions, pairs.vectors[:n_distinct])
+
+    def _slopes_and_functions(self, distances):
+        """As one array (n, 2, (l_max + 1) * n_laws * n_max)."""
+        radial, slopes = self._functions
+        functions = np.stack([slopes(distances), radial(distances)], axis=1)
+        # gradients of harmonics are those at distance 1 there, and F / d becomes F'
+        null = np.flatnonzero(distances == 0)
+        functions[null, 1] = functions[null, 0]
+        return functions
 
     def around(self, some, rows):
         """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
         by_size, chosen = largest_first(self.sizes[some])
         chosen += self._starts[some.start]
         vectors = self._vectors[chosen]
-        gradients = _gradients(vectors, *self._functions, self._l_max, self._n_laws)
+        if self._table is None:
+            table, place = tabulate(self._slopes_and_functions, vectors)
+        else:
+            table, place = self._table[0], self._table[1][self._distinct[chosen]]
+        functions = np.take(table, place, axis=0)
+        gradients = _gradients(vectors, functions, self._l_max, self._n_laws)
         neighbors = self.atoms[self._neighbors[chosen]]
         sizes = self.sizes[some][by_size]
         return MovedPairs(rows[by_size], sizes, neighbors, vectors, gradients)
@@ -128,7 +149,7 @@ class NearPairs:
         if around is None:
             around = self.around(some, rows)
         vectors = around.vectors[:, None, :, None, None]
-        moments = [[vectors * part[:, :, None] for part in law] for law in around.gradients]
+        moments = ((vectors * part[:, :, None] for part in law) for law in around.gradients)
         around.add_sums(channels, moments, out)
 
 
@@ -140,13 +161,8 @@ def largest_first(sizes):
     return rows, np.repeat(shifts, sorted_sizes) + np.arange(sizes.sum())
 
 
-def _gradients(vectors, radial, slopes, l_max, n_laws):
+def _gradients(vectors, functions, l_max, n_laws):
     """Gradients u F' Y_lm + F grad Y_lm for each law and l, shape (n_pairs, 2 l + 1, 3, n_max)."""
-    distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
-    functions = np.stack([slopes(distances), radial(distances)], axis=1)
-    # gradients of harmonics are those at distance 1 there, and F / d becomes F'
-    null = np.flatnonzero(distances == 0)
-    functions[null, 1] = functions[null, 0]
     n_pairs, n_max = len(vectors), functions.shape[2] // ((l_max + 1) * n_laws)
     functions = functions.reshape(n_pairs, 2, l_max + 1, n_laws, n_max)
     units, harmonics, gradients = harmonics_and_gradients(vectors, l_max)

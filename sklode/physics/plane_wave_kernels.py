@@ -4,6 +4,7 @@ Unlike in the sum itself, no radial modes stand for the functions: their derivat
 accurate than they are.
 """
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -118,7 +119,7 @@ class WaveKernels:
         """Products, columns (law, m, direction, n), of (n_points, 2 l + 1, n_directions) and r."""
         radial = radial.reshape(len(radial), self.shape[0], 1, 1, self.shape[1])
         products = angular[:, None, :, :, None] * radial
-        return products.reshape(len(products), -1)
+        return products.reshape(len(products), math.prod(products.shape[1:]))
 
     def contract_gradients(self, points, moments):
         """Sums over all columns of these derivatives times ``moments``, shape (n_points, 3).

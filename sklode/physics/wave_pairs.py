@@ -6,6 +6,7 @@ inside a block of atoms only one order is summed, as f(-r) = (-1)^l f(r).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -132,7 +133,7 @@ class WavePairs:
         for l, laws in enumerate(parts):
             for part, law in zip(laws, gradients, strict=True):
                 law[l][places] = part
-                law[l][mirror_places] = (-1.0) ** (l + 1) * part[mirrored]
+                law[l][mirror_places] = part[mirrored] if l % 2 else -part[mirrored]
 
     def _acting(self, some):
         """Numbers of the structures of a slice of the atoms, as far as they act."""
@@ -172,6 +173,7 @@ class WavePairs:
                     total[0][mine, 0, :, diagonal] -= uniform
 
 
+@lru_cache(maxsize=16)
 def each_once(n_atoms, first, last):
     """Pairs of some atoms of a structure with all others, those of both orders once.
 
