@@ -26,23 +26,26 @@ class _Waves:
 
     Attributes
     ----------
-    sines : tuple of int
-        1 for a sine, 0 for a cosine along each axis.
-    lines : ndarray of shape (2, n_lines)
-        Integers of the first two axes, once for all waves that share them.
-    line, third : ndarray of shape (n_waves,)
-        Number of its line, and integer of the third axis.
-    kernel : ndarray of shape (n_columns, n_waves)
+    lines : ndarray of shape (n_waves,)
+        Which combination of integers of the first two axes.
+    last : ndarray of shape (n_waves,)
+        Integer of the third axis.
+    factors : ndarray of shape (n_columns, n_waves)
     columns : ndarray of shape (n_columns,)
-        Those that the kernel does not leave zero.
+        Those whose factors are not all zero.
     """
 
-    sines: tuple
     lines: np.ndarray
-    line: np.ndarray
-    third: np.ndarray
-    kernel: np.ndarray
+    last: np.ndarray
+    factors: np.ndarray
     columns: np.ndarray
+
+    def add(self, on_lines, on_last, out):
+        """Add products of the waves and their factors to ``out`` (n_all_columns, n_positions)."""
+        for some in slices(len(self.lines), _BLOCK // _POSITIONS):
+            values = np.take(on_lines, self.lines[some], axis=0)
+            values *= np.take(on_last, self.last[some], axis=0)
+            out[self.columns] += self.factors[:, some] @ values
 
 
 class StandingWaves:
@@ -61,18 +64,27 @@ class StandingWaves:
         self._highest = int(sizes.max(initial=0))
         shape = (self._highest + 1,) * 3
         keys, place = np.unique(np.ravel_multi_index(sizes.T, shape), return_inverse=True)
-        points = np.stack(np.unravel_index(keys, shape))
+        keys, last = np.divmod(keys, shape[2])
+        keys, lines = np.unique(keys, return_inverse=True)
+        self._lines = np.stack(np.divmod(keys, shape[1]))
+        points = np.concatenate([self._lines[:, lines], last[None]])
         signs = (sphere.integers[:, 1:] < 0).astype(int).T  # the first integer is never negative
-        self._waves = []
-        for n_sines, kernel, start in ((1, of_sines, 0), (0, of_cosines, self._widths[0])):
-            by_sign = np.zeros((2, 2, len(keys), kernel.shape[1]))
-            by_sign[*signs, place] = kernel
-            for second, third in product((0, 1), repeat=2):
-                sines = (n_sines + second + third) % 2, second, third
-                factors = _combined(_combined(by_sign, second), third)
-                if sum(sines) > 1:  # i^2 and i^3
-                    factors = -factors
-                self._waves.append(_waves(sines, points, factors, start))
+        by_sign = []
+        for factors in (of_cosines, of_sines):
+            by_sign.append(np.zeros((2, 2, len(last), factors.shape[1])))
+            by_sign[-1][*signs, place] = factors
+        self._waves = {}
+        for sines in product((0, 1), repeat=3):
+            odd = sum(sines) % 2
+            factors = _combined(_combined(by_sign[odd], sines[1]), sines[2])
+            if sum(sines) > 1:  # i^2 and i^3
+                factors = -factors
+            # a sine of nothing is none
+            some = np.flatnonzero(np.all((points > 0) | (np.array(sines)[:, None] == 0), axis=0))
+            columns = np.flatnonzero(factors[some].any(axis=0))
+            factors = np.ascontiguousarray(factors[some][:, columns].T)
+            columns += 0 if odd else self._widths[0]
+            self._waves[sines] = _Waves(lines[some], last[some], factors, columns)
 
     def __call__(self, positions):
         """Both sums at each position.
@@ -91,13 +103,11 @@ class StandingWaves:
             upward = powers(turns, self._highest)[:, self._highest :]
             tables = upward.real.copy(), upward.imag.copy()
             total = np.zeros((sums.shape[1], turns.shape[1]))
-            for waves in self._waves:
-                first, second, third = (tables[s][axis] for axis, s in enumerate(waves.sines))
-                on_lines = first[waves.lines[0]] * second[waves.lines[1]]
-                for points in slices(len(waves.line), _BLOCK // _POSITIONS):
-                    values = np.take(on_lines, waves.line[points], axis=0)
-                    values *= np.take(third, waves.third[points], axis=0)
-                    total[waves.columns] += waves.kernel[:, points] @ values
+            for first, second in product((0, 1), repeat=2):
+                on_lines = np.take(tables[first][0], self._lines[0], axis=0)
+                on_lines *= np.take(tables[second][1], self._lines[1], axis=0)
+                for third in (0, 1):
+                    self._waves[first, second, third].add(on_lines, tables[third][2], total)
             sums[some] = total.T
         return np.split(sums, self._widths[:1], axis=1)
 
@@ -105,15 +115,3 @@ class StandingWaves:
 def _combined(by_sign, is_sine):
     """What a cosine or sine along an axis is multiplied by, from both signs of the integer."""
     return by_sign[0] - by_sign[1] if is_sine else by_sign[0] + by_sign[1]
-
-
-def _waves(sines, points, factors, start):
-    """Waves with the factors (n_points, n_columns), less those of either that are all zero."""
-    alive = np.all((points > 0) | (np.array(sines)[:, None] == 0), axis=0)
-    points, factors = points[:, alive], factors[alive]
-    changes = np.any(points[:2, 1:] != points[:2, :-1], axis=0)
-    line = np.concatenate([[0], np.cumsum(changes)])[: points.shape[1]]
-    lines = points[:2, np.searchsorted(line, np.arange(line.max(initial=-1) + 1))]
-    columns = np.flatnonzero(factors.any(axis=0))
-    kernel = np.ascontiguousarray(factors[:, columns].T)
-    return _Waves(sines, lines, line, points[2], kernel, start + columns)
