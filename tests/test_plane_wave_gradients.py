@@ -139,7 +139,7 @@ class WaveSum:
         l_max, n_laws, n_max = self.basis.l_max, len(self.laws), self.basis.n_max
         uniform = np.zeros((1, n_laws, n_channels, n_max))
         how = {0: Plan(self.k_cutoff)}, lambda *_: self.kernels(), uniform, l_max
-        waves = WavePairs([structure], np.arange(n_atoms), channels, *how)
+        waves = WavePairs([structure], np.arange(n_atoms), *how)
         return of_one(FieldSlopes([waves], channels, l_max, n_laws, n_max), structure)
 
     def assert_derivatives(self):

@@ -43,7 +43,7 @@ def power_spectrum(left, right, n_channels, groups=None, n_threads=1):
     widths = left[0].shape[2], right[0].shape[2]
     n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
     source, _ = arrangement(tuple(n_channels), n_radial, n_degrees, itself)
-    unlike = _unlike(n_channels[0], len(source)) if itself else []
+    unlike_pairs = unlike(n_channels[0], len(source)) if itself else []
     dtype = np.result_type(left[0], right[0])
     out = np.empty((n_rows, len(source)), dtype)
     step = max(1, _BLOCK // (n_degrees * widths[0] * widths[1]))
@@ -56,7 +56,7 @@ def power_spectrum(left, right, n_channels, groups=None, n_threads=1):
             _contract(left[l], right[l], factor, rows, groups, products[:, l])
         # "clip", with nothing to be clipped, writes to ``out`` without a copy between
         np.take(products.reshape(len(products), -1), source, axis=1, out=out[rows], mode="clip")
-        for columns in unlike:
+        for columns in unlike_pairs:
             out[rows, columns] *= math.sqrt(2.0)
 
     in_threads(fill, range(0, n_rows, step), n_threads)
@@ -76,7 +76,7 @@ def arrangement(n_channels, n_radial, n_degrees, itself):
     return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
 
 
-def _unlike(n_channels, n_columns):
+def unlike(n_channels, n_columns):
     """Slices of the columns of pairs of unlike channels, in the spectrum of a field with itself."""
     first, second = np.triu_indices(n_channels)
     size = n_columns // len(first)

@@ -129,7 +129,7 @@ class PhaseTables:
     def __init__(self, positions, sphere, dtype=np.complex128):
         turns = np.exp(1j * (sphere.axes @ positions.T))
         self._highest = int(np.abs(sphere.integers).max())
-        self._tables = _powers(turns, self._highest).astype(dtype, copy=False)
+        self._tables = powers(turns, self._highest).astype(dtype, copy=False)
         self._sphere, self._dtype = sphere, dtype
 
     def phases(self, points, atoms=slice(None), out=None, work=None):
@@ -152,7 +152,7 @@ class PhaseTables:
         return out
 
 
-def _powers(turns, highest):
+def powers(turns, highest):
     """Integer powers of numbers on the unit circle, -highest to highest.
 
     ``turns`` has the shape (3, n_atoms), the result (3, 2 highest + 1, n_atoms).

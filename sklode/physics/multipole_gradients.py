@@ -77,7 +77,7 @@ def multipole_slopes(structures, channels, exponents, n_max, l_max, *, cutoff, w
     for kind, atoms, chosen, theirs in each_group(structures, channels, repeats):
         if not kind:
             how = (powers, n_max, l_max, cutoff, width)
-            sources.append(multipole_isolated_source(chosen, theirs, atoms, *how))
+            sources.append(multipole_isolated_source(chosen, atoms, *how))
             continue
         for split, some, group, acting in each_group(chosen, theirs, sums.splits(chosen, theirs)):
             expansion = sums.sum_of(split)

@@ -60,12 +60,12 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
     shared = n_distinct * n_functions <= _SHARED
     if shared:
-        table, place = _tabulate(radial, pairs.vectors[:n_distinct])
+        table, place = tabulate(radial, pairs.vectors[:n_distinct])
 
     def fill(block):
         own = groups.order[groups.starts[block.start] : groups.starts[block.stop]]
         vectors = np.take(pairs.vectors, own, axis=0)
-        where = (table, place[own % n_distinct]) if shared else _tabulate(radial, vectors)
+        where = (table, place[own % n_distinct]) if shared else tabulate(radial, vectors)
         values = np.take(*where, axis=0)
         if weighted:
             values *= channels.weights[pairs.neighbors[own], None]
@@ -77,7 +77,7 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     return by_degree(out)
 
 
-def _tabulate(radial, vectors):
+def tabulate(radial, vectors):
     """Radial functions at the lengths of vectors, in ascending order, and the row of each."""
     distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
     order = np.argsort(distances)

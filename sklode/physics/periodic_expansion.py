@@ -124,9 +124,9 @@ class PeriodicExpansion:
         _, weights, uniform = self._inputs(structures, channels)
         plans = self._first_plans(structures, weights)
         how = (plans, self._kernels, uniform, self._basis.l_max)
-        found = [WavePairs(structures, atoms, channels, *how)]
+        found = [WavePairs(structures, atoms, *how)]
         if self.short_range is not None:
-            found.append(self.short_range.source(structures, channels, atoms, slopes))
+            found.append(self.short_range.source(structures, atoms, slopes))
         return found
 
     def _first_plans(self, structures, weights):

@@ -69,7 +69,7 @@ def potential_slopes(
     repeats = repeat(structures).tolist()
     for kind, atoms, chosen, theirs in each_group(structures, channels, repeats):
         if not kind:
-            sources.append(isolated_source(chosen, theirs, atoms, basis, laws, exterior_width))
+            sources.append(isolated_source(chosen, atoms, basis, laws, exterior_width))
             continue
         for split, some, group, acting in each_group(
             chosen, theirs, periodic.splits(chosen, theirs)
