@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from .parallel import chunks_by_atoms, each_chunk
+from .parallel import ATOMS_PER_CHUNK, chunks_by_atoms, each_chunk
 from .physics.structures import alike_together
 from .reading import read_container, read_structures, row_index
 from .shared_rows import shared_rows
@@ -137,7 +137,8 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         structures = read_structures(atoms_list, self._charge_names())
         self._check_structures(atoms_list)
         sizes, order = np.array([len(s) for s in structures]), alike_together(structures)
-        chunks = [order[chunk] for chunk in chunks_by_atoms(sizes[order])]
+        at_once = self._atoms_at_once(structures)
+        chunks = [order[chunk] for chunk in chunks_by_atoms(sizes[order], at_once)]
         n_jobs = getattr(self, "n_jobs", None)
         n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
         jobs = [([structures[i] for i in chunk], per_atom, n_threads) for chunk in chunks]
@@ -148,6 +149,10 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
             if shared is not None:
                 return self._write(shared, jobs, places, n_jobs)
         return _assembled(each_chunk(_rows_chunk, self, jobs, n_jobs), places, n_rows)
+
+    def _atoms_at_once(self, structures):
+        """Atoms of a chunk of structures, so that what is held for them stays small."""
+        return ATOMS_PER_CHUNK
 
     def _write(self, shared, jobs, places, n_jobs):
         """Rows that the workers write themselves."""
@@ -332,6 +337,8 @@ def _assembled(parts, places, n_rows):
     """Rows of all parts at their places in one array, each part freed once it is copied."""
     rows = None
     for part, place in zip(parts, places, strict=True):
+        if len(part) == n_rows and np.all(place[1:] > place[:-1]):
+            return part
         if rows is None:
             rows = np.empty((n_rows, part.shape[1]), part.dtype)
         rows[place] = part

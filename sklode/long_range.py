@@ -7,6 +7,7 @@ from .far_field import FarFieldProjector, check_cutoff_width, read_laws
 from .features import Block
 from .physics.potential_expansion import potential_expansion
 from .physics.potential_gradients import potential_backward, potential_slopes
+from .physics.structures import repeat
 from .physics.summation import Summation
 
 
@@ -215,6 +216,11 @@ class LongRangePotential(FarFieldProjector):
             ),
             "exterior_width": float(self.cutoff_width) if self.exterior else None,
         }
+
+    def _atoms_at_once(self, structures):
+        """More where no lists of all pairs are held."""
+        at_once = super()._atoms_at_once(structures)
+        return 2 * at_once if repeat(structures).all() else at_once
 
     def _coefficients(self, structures, n_threads=1):
         settings = self._settings(self.dtype, n_threads)

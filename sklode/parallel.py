@@ -14,14 +14,20 @@ from tqdm.auto import tqdm
 
 from .physics.memory import keep_freed_memory
 
-_ATOMS_PER_CHUNK = 1024
+ATOMS_PER_CHUNK = 1024
+_MOST_WORKERS = 8
 _PATIENCE = 2.0  # seconds without a sign of progress
 
 
-def chunks_by_atoms(sizes, atoms_per_chunk=_ATOMS_PER_CHUNK):
-    """Consecutive slices of structures that hold about equally many atoms."""
+def chunks_by_atoms(sizes, atoms_per_chunk=ATOMS_PER_CHUNK):
+    """Consecutive slices of structures that hold about equally many atoms.
+
+    Their number is such that two, four or eight workers have equally many.
+    """
     ends = np.cumsum(sizes)
-    n_chunks = min(int(np.ceil(ends[-1] / atoms_per_chunk)), len(sizes))
+    n_chunks = int(np.ceil(ends[-1] / atoms_per_chunk))
+    unit = min(2 ** (n_chunks.bit_length() - 1), _MOST_WORKERS)
+    n_chunks = min(-(-n_chunks // unit) * unit, len(sizes))
     targets = ends[-1] * np.arange(1, n_chunks) / n_chunks
     cuts = np.unique(np.concatenate([[0], np.searchsorted(ends, targets) + 1, [len(sizes)]]))
     return [slice(int(a), int(b)) for a, b in pairwise(cuts)]

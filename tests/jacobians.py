@@ -31,13 +31,17 @@ def _of_degree(field, rows, l, n_rows, directions):
     factors = [np.zeros((n_atoms, 2 * k + 1, 1)) for k in range(l)]
     # each coefficient has a factor of its own
     factors.append(np.eye(n_atoms * (2 * l + 1)).reshape(n_atoms, 2 * l + 1, -1))
-    shape = (n_rows, field.channels.count, *directions, field.n_max, n_atoms, 2 * l + 1)
-    products = [
-        rows.products(law, factors)(slice(0, n_rows))[:, -np.prod(shape[1:]) :].reshape(shape)
-        for law in range(field.n_laws)
-    ]
-    stacked = np.stack(products, axis=1)  # (row, law, channel, directions, n, atom, m)
-    return np.moveaxis(stacked, (-2, -1, 1, 2, -3, 0), (0, 1, 2, 3, 4, 5))
+    shape = (n_rows, *directions, field.channels.count, field.n_max, n_atoms, 2 * l + 1)
+    width, products = field.channels.count * field.n_max, np.empty((field.n_laws, *shape))
+    for law, of_law in enumerate(products):
+        fill = rows.operands(law, factors)
+        for some in rows.slices(n_rows):
+            inner = some.stop - some.start, np.prod(directions), rows.n_inner(l, some)
+            left, right = np.zeros((*inner, width)), np.zeros((*inner, factors[l].shape[2]))
+            fill(l, some, left, right)
+            of_law[some] = (left.swapaxes(2, 3) @ right).reshape(-1, *shape[1:])
+    # (law, row, directions, channel, n, atom, m)
+    return np.moveaxis(products, (-2, -1, 0, -4, -3, 1), (0, 1, 2, 3, 4, 5))
 
 
 def of_columns(parts):

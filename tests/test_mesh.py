@@ -39,8 +39,8 @@ def plain_sum(basis, laws, cell, k_cutoff, places, weights):
     """Eq. (4.1) wave by wave, atom by atom: the reference of both fast sums."""
     sphere = half_sphere(cell, k_cutoff)
     sums = PlaneWaveSum(basis, laws)
-    kept = sums.prepare([cell], [Plan(k_cutoff, mode_accuracy=1e-16)])
-    _, kernels, radial = next(iter(kept.values()))
+    ((radial, kept),) = sums._prepare({0: (cell, Plan(k_cutoff, mode_accuracy=1e-16))})
+    _, kernels = kept[0]
     n_atoms, n_channels = weights.shape
     parities = [np.zeros((n_channels, n_atoms, len(kernel))) for kernel in kernels]
     for k, *rows in zip(sphere.vectors, *[part.T for part in kernels], strict=True):
@@ -49,8 +49,7 @@ def plain_sum(basis, laws, cell, k_cutoff, places, weights):
             product = waves * (weights[:, channel] @ waves.conj())
             for parity, row, part in zip(parities, rows, (product.real, product.imag), strict=True):
                 parity[channel] += part[:, None] * row
-    parities = [part.swapaxes(0, 1)[None] for part in parities]
-    return [c[0] for c in sums._by_degree(parities, radial)]
+    return sums._by_degree(parities, radial)
 
 
 @pytest.mark.parametrize("order", [4, 5, 6, 9, 16])
@@ -164,12 +163,11 @@ def test_both_sums_are_the_plain_sum(kind, exponents):
     weights = np.random.default_rng(3).normal(size=(12, 2))
     plan = Plan(3.0, mode_accuracy=1e-13)
     expected = plain_sum(basis, laws, CELL, 3.0, places, weights)
-    direct = PlaneWaveSum(basis, laws)
-    kernels = direct.prepare([CELL], [plan])
-    found = direct(kernels, CELL, plan, places[None], weights[None])
+    structure = Structure(np.ones(12, int), places, CELL, np.ones(3, bool))
+    ((_, found),) = PlaneWaveSum(basis, laws)([structure], [weights], {0: plan})
     scale = max(np.abs(c).max() for c in expected)
     for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a[0], b, atol=1e-11 * scale)
+        np.testing.assert_allclose(a, b, atol=1e-11 * scale)
     envelope = WaveEnvelope(basis, laws)
     modes = field_modes(basis, laws, CELL, 3.0, 1e-10).count
     allowed = np.full((len(laws), 2), 1e-7 * scale)
@@ -186,8 +184,8 @@ class TestChoice:
     def plan(self, n_atoms, tol=1e-6, **options):
         cell = (10.0 * n_atoms) ** (1 / 3) * np.eye(3)
         weights = np.tile(np.eye(2), (n_atoms // 2, 1))
-        planner = Planner(self.BASIS, self.LAWS, Summation(tol=tol, **options))
-        return planner.plan(contents(cell, weights), np.zeros((1, 2)), tol)
+        planner = Planner(self.BASIS, self.LAWS, np.zeros(1), Summation(tol=tol, **options))
+        return planner.plan(contents(cell, weights), tol)
 
     def test_large_structures_go_to_the_mesh(self):
         assert self.plan(64).mesh is None

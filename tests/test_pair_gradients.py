@@ -156,7 +156,7 @@ def gradients_of(source, structure, channels, l_max, n_laws, n_max):
 def pair_gradients(pairs, structure, channels, radial, slopes, l_max):
     """The same of sums over pairs, with one law, which has no axis."""
     atoms = np.arange(len(structure))
-    source = NearPairs(pairs, atoms, channels, (radial, slopes), l_max, 1)
+    source = NearPairs(pairs, atoms, (radial, slopes), l_max, 1)
     n_max = radial(np.ones(1)).shape[1] // (l_max + 1)
     both = gradients_of(source, structure, channels, l_max, 1, n_max)
     return tuple([part[:, :, 0] for part in parts] for parts in both)
@@ -227,7 +227,7 @@ def test_potential_of_isolated_structures(laws, kind, channels_of, width):
         return [part.reshape(*part.shape[:2], *shape) for part in parts]
 
     atoms = np.arange(len(structure))
-    source = isolated_source([structure], channels, atoms, basis, laws, width)
+    source = isolated_source([structure], atoms, basis, laws, width)
     gradients = gradients_of(source, structure, channels, basis.l_max, len(laws), basis.n_max)
     assert_gradients(gradients, structure, expand)
     assert_backward(
@@ -250,7 +250,7 @@ def test_multipoles_of_isolated_structures(channels_of, width, powers):
 
     arguments = channels, powers, l_max, 2.0, width
     how = powers, 1, l_max, 2.0, width
-    source = multipole_isolated_source([structure], channels, np.arange(6), *how)
+    source = multipole_isolated_source([structure], np.arange(6), *how)
     both = gradients_of(source, structure, channels, l_max, len(powers), 1)
     gradients = [[part[:, :, :, :, 0] for part in parts] for parts in both]
     assert_gradients(gradients, structure, expand)

@@ -282,9 +282,18 @@ def test_chunks_cover_everything_once_in_order_and_evenly(sizes, atoms_per_chunk
     assert min(atoms) > 0
     # a chunk ends with the structure in which its share is reached
     assert max(atoms) <= max(atoms_per_chunk, max(sizes)) + max(sizes)
-    n_wanted = min(-(-sum(sizes) // atoms_per_chunk), len(sizes))
-    assert len(chunks) <= n_wanted
+    n_least = -(-sum(sizes) // atoms_per_chunk)
+    assert len(chunks) < 2 * n_least or len(chunks) == 1
+    n_wanted = min(n_least, len(sizes))
     assert max(atoms) < sum(sizes) / n_wanted + max(sizes)
+
+
+@pytest.mark.parametrize(
+    ("n_least", "expected"),
+    [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (7, 8), (8, 8), (9, 16), (17, 24), (100, 104)],
+)
+def test_workers_have_equally_many_chunks(n_least, expected):
+    assert len(chunks_by_atoms([1] * (10 * n_least), 10)) == expected
 
 
 @given(n_structures=st.integers(1, 500), size=st.integers(1, 100))

@@ -126,8 +126,9 @@ class WaveSum:
         cell = self.cell @ strain
         plan = Plan(self.k_cutoff, sphere=strained_sphere(self.sphere, cell))
         direct = PlaneWaveSum(self.basis, self.laws)
-        kernels = direct.prepare([cell], [plan])
-        return [c[0] for c in direct(kernels, cell, plan, positions[None], self.weights[None])]
+        structure = Structure(np.ones(len(positions), int), positions, cell, np.ones(3, bool))
+        ((_, coefficients),) = direct([structure], [self.weights], {0: plan})
+        return coefficients
 
     def jacobian(self):
         """All derivatives, by position and by strain, from those of pairs."""
@@ -138,7 +139,7 @@ class WaveSum:
         l_max, n_laws, n_max = self.basis.l_max, len(self.laws), self.basis.n_max
         uniform = np.zeros((1, n_laws, n_channels, n_max))
         how = {0: Plan(self.k_cutoff)}, lambda *_: self.kernels(), uniform, l_max
-        waves = WavePairs([structure], np.arange(n_atoms), channels, *how)
+        waves = WavePairs([structure], np.arange(n_atoms), *how)
         return of_one(FieldSlopes([waves], channels, l_max, n_laws, n_max), structure)
 
     def assert_derivatives(self):

@@ -18,13 +18,13 @@ def dilute(seed, n_atoms=8, length=14.0):
 @pytest.fixture
 def n_k_vectors(monkeypatch):
     """Lists the number of k-vectors of every sum."""
-    counts, original = [], plane_wave_sum.sum_plane_waves
+    counts, original = [], plane_wave_sum.add_plane_waves
 
-    def counted(positions, weights, sphere, *args):
+    def counted(sums, positions, weights, sphere, kernels):
         counts.append(len(sphere))
-        return original(positions, weights, sphere, *args)
+        original(sums, positions, weights, sphere, kernels)
 
-    monkeypatch.setattr(plane_wave_sum, "sum_plane_waves", counted)
+    monkeypatch.setattr(plane_wave_sum, "add_plane_waves", counted)
     return counts
 
 

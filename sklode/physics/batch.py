@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .structures import repeat
+
 
 def expand_batch(structures, channels, widths, isolated, periodic, dtype="float64"):
     """Coefficients of a batch, each structure handled as its periodicity says.
@@ -16,7 +18,6 @@ def expand_batch(structures, channels, widths, isolated, periodic, dtype="float6
         Number of columns for each l.
     isolated, periodic : callable
         List of structures and their channels to coefficients, for all of one kind at once.
-
     dtype : {"float64", "float32"}, default="float64"
         Of the result.
 
@@ -25,9 +26,9 @@ def expand_batch(structures, channels, widths, isolated, periodic, dtype="float6
     list of ndarray
         For each l, shape (n_atoms, 2 l + 1, widths[l]).
     """
-    repeats = np.array([bool(s.periodic.any()) for s in structures])
-    if not repeats.any():
-        parts = isolated(structures, channels)
+    repeats = repeat(structures)
+    if repeats.all() or not repeats.any():
+        parts = (periodic if repeats[0] else isolated)(structures, channels)
         return [part.reshape(*part.shape[:2], -1).astype(dtype, copy=False) for part in parts]
     n_atoms = len(channels.index)
     out = [np.zeros((n_atoms, 2 * l + 1, width), dtype) for l, width in enumerate(widths)]

@@ -1,10 +1,12 @@
 """What is in a periodic cell, as far as it decides how to sum over its k-vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .kspace import reciprocal
+
+_VOLUME_STEPS = 16  # to the octave
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Contents:
     first_wave, last_wave : float
         Lengths of the shortest and the longest of the three reciprocal lattice vectors.
     n_atoms : int
+    totals : ndarray of shape (n_channels,)
+        Sums of the weights.
     heaviest : ndarray of shape (n_channels,)
         Largest weight of an atom, without its sign.
     norms : ndarray of shape (n_channels,)
@@ -30,14 +34,25 @@ class Contents:
     first_wave: float
     last_wave: float
     n_atoms: int
+    totals: np.ndarray
     heaviest: np.ndarray
     norms: np.ndarray
 
     @property
     def key(self):
         """What tells contents apart."""
-        arrays = (self.cell, self.heaviest, self.norms)
+        return self.cell.tobytes(), *self.key_of_atoms
+
+    @property
+    def key_of_atoms(self):
+        """What tells those of equal cells apart."""
+        arrays = self.totals, self.heaviest, self.norms
         return self.n_atoms, *(array.tobytes() for array in arrays)
+
+    def rounded(self):
+        """These in a cell of much the same volume, one that many cells share."""
+        volume = 2.0 ** (np.round(_VOLUME_STEPS * np.log2(self.volume)) / _VOLUME_STEPS)
+        return replace(self, volume=float(volume))
 
     @property
     def n_channels(self):
@@ -71,6 +86,7 @@ def contents_of(cells, weights, offsets):
         waves.min(axis=1).tolist(),
         waves.max(axis=1).tolist(),
         np.diff(offsets).tolist(),
+        np.add.reduceat(weights, offsets[:-1], axis=0),
         np.maximum.reduceat(np.abs(weights), offsets[:-1], axis=0),
         np.sqrt(np.add.reduceat(weights**2, offsets[:-1], axis=0)),
     )

@@ -19,7 +19,7 @@ def density_slopes(structures, channels, basis, *, smearing, cutoff_width, inclu
     pairs = pairs_within(structures, basis.cutoff)
     functions = density_functions(basis, smearing, cutoff_width)
     atoms = np.arange(len(channels.index))
-    source = NearPairs(pairs, atoms, channels, functions, basis.l_max, 1)
+    source = NearPairs(pairs, atoms, functions, basis.l_max, 1)
     return FieldSlopes([source], channels, basis.l_max, 1, basis.n_max)
 
 

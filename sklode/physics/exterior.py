@@ -33,7 +33,7 @@ class Sources:
     Attributes
     ----------
     volume : float
-        Of the cell in cubic angstrom.
+        Of the cell in cubic angstrom, rounded up, so that cells of much the same size are equal.
     n_atoms, n_channels : int
         Atoms that act, and channels that they are in.
     rarest : int
@@ -55,8 +55,9 @@ def sources_of(structures, channels):
     counts = counts.reshape(len(structures), channels.count)
     rarest = np.where(counts > 0, counts, np.iinfo(int).max).min(axis=1)
     sizes = np.array([len(s) for s in structures])
+    volumes = np.abs(np.linalg.det([s.cell for s in structures]))
     columns = (
-        np.abs(np.linalg.det([s.cell for s in structures])),
+        2.0 ** (np.ceil(_VOLUME_STEPS * np.log2(volumes)) / _VOLUME_STEPS),
         counts.sum(axis=1),
         np.count_nonzero(counts, axis=1),
         np.minimum(rarest, sizes),
@@ -65,35 +66,20 @@ def sources_of(structures, channels):
     return [Sources(*row) for row in rows]
 
 
-def split_smearing(sources, **task):
+def splits_of(structures, channels, split):
+    """What ``split`` makes of the sources of each structure, once for equal ones."""
+    each = sources_of(structures, channels)
+    known = {sources: split(sources) for sources in dict.fromkeys(each)}
+    return [known[sources] for sources in each]
+
+
+@lru_cache(maxsize=1024)
+def split_smearing(sources, *, lowest, start, tol, l_max, n_radial, may_stay=False):
     """Smearing of the k-sum for which it and the pairs together cost least.
 
     Parameters
     ----------
     sources : Sources
-        Its volume is rounded, so that cells of much the same size share the choice.
-    **task
-        As for ``_cheapest_smearing``.
-
-    Returns
-    -------
-    float
-        ``lowest`` times a power of 2^(1/4), so that structures share tables.
-    """
-    volume = 2.0 ** (np.round(_VOLUME_STEPS * np.log2(sources.volume)) / _VOLUME_STEPS)
-    return _cheapest_smearing(float(volume), sources.n_atoms, sources.n_channels, **task)
-
-
-@lru_cache(maxsize=1024)
-def _cheapest_smearing(
-    volume, n_atoms, n_channels, *, lowest, start, tol, l_max, n_radial, may_stay=False
-):
-    """As ``split_smearing``.
-
-    Parameters
-    ----------
-    volume : float
-    n_atoms, n_channels : int
     lowest : float
         Smallest smearing in angstrom.
     start : float
@@ -104,7 +90,13 @@ def _cheapest_smearing(
         Largest degree, and radial functions of each degree.
     may_stay : bool, default=False
         Whether ``lowest`` needs no pairs at all.
+
+    Returns
+    -------
+    float
+        ``lowest`` times a power of 2^(1/4), so that structures share tables.
     """
+    volume, n_atoms, n_channels = sources.volume, sources.n_atoms, sources.n_channels
     candidates = lowest * 2.0 ** (np.arange(_CANDIDATES) / _STEPS)
     widths = np.sqrt(2.0 * np.log(1.0 / tol)) + 1.0
     n_columns = (l_max + 1) ** 2 * n_radial

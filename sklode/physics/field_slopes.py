@@ -8,9 +8,9 @@ by the position of an atom, or by the strain of a structure, for fixed factors f
 few atoms at a time give those of these atoms, see ``moved_pairs``.
 """
 
-from itertools import pairwise
-
 import numpy as np
+
+from .kspace import slices
 
 _NUMBERS = 2**20  # in the gradients of pairs and the products of a block of atoms
 
@@ -64,14 +64,15 @@ class FieldSlopes:
         if positions:
             found.append(MovedAtoms(self, block, around))
         if strain:
-            values = self._zeros(block, 9)
+            values = self.zeros(block, 9)
             for (source, some), pairs in zip(near, around, strict=True):
                 rows = source.atoms[some] - block.first
                 source.add_strained(some, rows, self.channels, pairs, values)
             found.append(Strained(block, values))
         return found
 
-    def _zeros(self, block, n_directions):
+    def zeros(self, block, n_directions):
+        """For each law and l, shape (n_atoms, 2 l + 1, n_channels, n_directions, n_max)."""
         shape = (self.channels.count, n_directions, self.n_max)
         return [
             [np.zeros((len(block), 2 * l + 1, *shape)) for l in range(self.l_max + 1)]
@@ -92,19 +93,29 @@ class MovedAtoms:
     n_directions = 3
 
     def __init__(self, field, block, around):
-        self._atoms, self._around = block.atoms, around
+        self._atoms, self._around, self._n_max = block.atoms, around, field.n_max
         index = field.channels.index[block.atoms]
-        self._acting = np.where(index >= 0, field.channels.weights[block.atoms], 0.0)
-        self._channel = np.maximum(index, 0)
-        self._own = field._zeros(block, 3)  # by the atom itself
+        acting = np.flatnonzero(index >= 0)
+        self._weights = np.where(index >= 0, field.channels.weights[block.atoms], 0.0)
+        self._channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
+        self._channel[acting, :, index[acting]] = np.eye(field.n_max)
+        self._own = field.zeros(block, 3)  # minus those by the atom itself
         for pairs in around:
-            by_channel = pairs.by_channel(field.channels)
-            for parts, gradients in zip(self._own, pairs.gradients, strict=True):
-                for own, values in zip(parts, gradients, strict=True):
-                    own[pairs.rows] -= pairs.sums(by_channel, values)
+            pairs.add_sums(field.channels, pairs.gradients, self._own)
 
-    def products(self, law, factors):
-        """Derivatives of products with factors, one row an atom.
+    def slices(self, n_rows):
+        """Rows to be handled together, about so many."""
+        return slices(len(self._weights), n_rows)
+
+    def n_inner(self, l, _):
+        """Length of what is summed over in the products of ``operands``."""
+        return 2 * l + 1 + self._n_max
+
+    def operands(self, law, factors):
+        """Pairs of matrices, whose products are the derivatives of products with factors.
+
+        The coefficients of an atom change as its neighbours tell. Those of the neighbours change
+        in the channel of the atom, whatever its coefficients are.
 
         Parameters
         ----------
@@ -116,33 +127,31 @@ class MovedAtoms:
         Returns
         -------
         callable
-            Slice of rows to an array of shape
-            (n_rows, sum over l of n_channels * n_directions * n_max * n_factors).
+            Takes l, a slice of rows and two arrays to be filled, of shapes
+            (n_rows, n_directions, n_inner, n_channels * n_max) and
+            (n_rows, n_directions, n_inner, n_factors).
         """
-        from_neighbors = [self._from_neighbors(law, factor) for factor in factors]
-        mine = [factor[self._atoms] for factor in factors]
+        neighbors = [self._of_neighbors(law, factor) for factor in factors]
 
-        def of_rows(rows):
-            values = [own[rows] for own in self._own[law]]
-            flat, parts = _room(values, factors, len(values[0]))
-            numbers = np.arange(len(flat)), self._channel[rows]
-            each = zip(values, mine, from_neighbors, parts, strict=False)
-            for own, factor, neighbors, part in each:
-                left = own.reshape(*own.shape[:2], -1).swapaxes(1, 2)
-                np.matmul(left, factor[rows], out=part.reshape(*left.shape[:2], -1))
-                part[numbers] += neighbors[rows]
-            return flat
+        def fill(l, rows, changes, others):
+            n, own = 2 * l + 1, self._own[law][l][rows]
+            by_channel = changes.reshape(*changes.shape[:3], *self._channel.shape[2:])
+            np.negative(own.transpose(0, 3, 1, 2, 4), out=by_channel[:, :, :n])
+            by_channel[:, :, n:] = self._channel[rows, None]
+            others[:, :, :n] = factors[l][self._atoms][rows, None]
+            others[:, :, n:] = neighbors[l][rows]
 
-        return of_rows
+        return fill
 
-    def _from_neighbors(self, law, factors):
-        """How each atom acts on its neighbours, (n_rows, 3 * n_max, n_factors)."""
-        n_max = self._own[law][0].shape[-1]
-        total = np.zeros((len(self._channel), 3 * n_max, factors.shape[2]))
+    def _of_neighbors(self, law, factors):
+        """How each atom acts on its neighbours, (n_rows, 3, n_max, n_factors)."""
+        _, n_orders, n_factors = factors.shape
+        total = np.zeros((len(self._weights), 3 * self._n_max, n_factors))
         for pairs in self._around:
-            total[pairs.rows] += pairs.of_neighbors(law, factors)
-        total *= self._acting[:, None, None]
-        return total
+            pairs.add_of_neighbors(law, factors, total)
+        # gradients of f(-r) = (-1)^l f(r)
+        total *= (self._weights if n_orders % 4 == 3 else -self._weights)[:, None, None]
+        return total.reshape(len(total), 3, self._n_max, n_factors)
 
 
 class Strained:
@@ -161,35 +170,25 @@ class Strained:
     def __init__(self, block, values):
         self._block, self._values = block, values
 
-    def products(self, law, factors):
-        """Derivatives of products with factors, one row a structure, as of MovedAtoms."""
-        values, block = self._values[law], self._block
-        bounds = list(pairwise(block.cuts))
+    def slices(self, n_rows):
+        """Rows to be handled together: one structure, whatever ``n_rows``."""
+        return slices(len(self._block.cuts) - 1, 1)
 
-        def of_rows(rows):
-            flat, parts = _room(values, factors, len(bounds[rows]))
-            for value, factor, part in zip(values, factors, parts, strict=False):
-                mine = factor[block.atoms]
-                for row, (start, stop) in zip(part, bounds[rows], strict=True):
-                    left = value[start:stop].reshape((stop - start) * value.shape[1], -1)
-                    right = mine[start:stop].reshape(len(left), -1)
-                    np.matmul(left.T, right, out=row.reshape(left.shape[1], -1))
-            return flat
+    def n_inner(self, l, rows):
+        """Length of what is summed over in the products of ``operands``."""
+        return (2 * l + 1) * (self._block.cuts[rows.stop] - self._block.cuts[rows.start])
 
-        return of_rows
+    def operands(self, law, factors):
+        """Pairs of matrices as of MovedAtoms."""
 
+        def fill(l, rows, changes, others):
+            atoms = slice(*self._block.cuts[[rows.start, rows.stop]])
+            values = self._values[law][l][atoms]
+            by_atom = changes.reshape(9, *values.shape[:3], values.shape[4])
+            by_atom[:] = np.moveaxis(values, 3, 0)
+            others[:] = factors[l][self._block.atoms][atoms].reshape(others.shape[2:])
 
-def _room(values, factors, n_rows):
-    """Room for the products of all degrees, and the parts of each, rows by channels first."""
-    _, _, n_channels, n_directions, n_max = values[0].shape
-    shapes = [(n_channels, n_directions * n_max, factor.shape[2]) for factor in factors]
-    ends = np.cumsum([0, *map(np.prod, shapes)])
-    flat = np.empty((n_rows, ends[-1]))
-    parts = [
-        flat[:, start:stop].reshape(n_rows, *shape)
-        for (start, stop), shape in zip(pairwise(ends), shapes, strict=True)
-    ]
-    return flat, parts
+        return fill
 
 
 class Block:

@@ -1,12 +1,14 @@
 """Derivatives of rotational invariants and of sums over atoms, by the product rule (eq. 7.2)."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
 
-from .invariants import arrangement
+from .harmonics import degree_slice
+from .invariants import arrangement, unlike
 
-_BLOCK = 2**16  # products of a block of rows, which are still in cache when they are arranged
+_BLOCK = 2**17  # products of a block of rows, which are still in cache when they are arranged
 
 
 def _factor(l):
@@ -28,22 +30,24 @@ class SpectrumGradients:
     """
 
     def __init__(self, left, right, n_channels, laws, centers):
-        both = (left, left if right is None else right)
+        itself = right is None
+        both = (left, left if itself else right)
         n_degrees = min(map(len, both))
         widths = [field[0].shape[2] for field in both]
         n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
-        self._layout = (tuple(n_channels), n_radial, n_degrees, right is None)
-        self._weights = arrangement(*self._layout)[1]
-        self._laws = laws[:1] if right is None else laws
+        self._layout = (tuple(n_channels), n_radial, n_degrees, itself)
+        self._n_degrees, self._widths = n_degrees, widths
+        self._laws = laws[:1] if itself else laws
         # what the derivatives of either field are multiplied by is the other field
-        others = (both[1],) if right is None else both[::-1]
+        others = both[1:] if itself else both[::-1]
         self._factors = [
             [_factor(l) * centers[:, None, None] * c for l, c in enumerate(other[:n_degrees])]
             for other in others
         ]
-        self.n_columns = len(self._weights)
+        self.n_columns = len(arrangement(*self._layout)[0])
+        self._unlike = unlike(n_channels[0], self.n_columns) if itself else []
         # of the products, an atom
-        self.n_numbers = 3 * n_degrees * widths[0] * widths[1] * len(self._factors)
+        self.n_numbers = 3 * n_degrees * widths[0] * widths[1]
 
     def __call__(self, fields, out):
         """Derivatives by what the rows stand for.
@@ -56,18 +60,28 @@ class SpectrumGradients:
             To be filled.
         """
         each = zip(fields, self._laws, self._factors, strict=True)
-        products = [field.products(law, factors) for field, law, factors in each]
+        fills = [field.operands(law, factors) for field, law, factors in each]
         n_directions = fields[0].n_directions
-        first, second = _places(*self._layout, n_directions)
-        weights = np.tile(self._weights, n_directions)
-        step = max(1, 3 * _BLOCK // (n_directions * self.n_numbers))
-        for start in range(0, len(out), step):
-            rows = slice(start, min(start + step, len(out)))
-            found = [of_rows(rows) for of_rows in products]
+        places = _places(*self._layout, n_directions)
+        for rows in fields[0].slices(max(1, _BLOCK // self.n_numbers)):
+            products = self._products(fields, fills, rows)
             # "clip" takes without a look at what would be out of bounds
-            total = np.take(found[0], first, axis=1, mode="clip")
-            total += np.take(found[-1], second, axis=1, mode="clip")
-            np.multiply(total, weights, out=out[rows])
+            np.take(products, places, axis=1, out=out[rows], mode="clip")
+            for columns in self._unlike:
+                out[rows].reshape(len(products), n_directions, -1)[:, :, columns] *= np.sqrt(2.0)
+
+    def _products(self, fields, fills, rows):
+        """Changes of each field times the other, (n_rows, (l, direction, first, second))."""
+        n_rows, n_directions = rows.stop - rows.start, fields[0].n_directions
+        products = np.empty((n_rows, self._n_degrees, n_directions, *self._widths))
+        for l in range(self._n_degrees):
+            first, n_inner = fields[0].n_inner(l, rows), fields[-1].n_inner(l, rows)
+            shape = n_rows, n_directions, first + n_inner
+            left, right = (np.empty((*shape, width)) for width in self._widths)
+            fills[0](l, rows, left[:, :, :first], right[:, :, :first])
+            fills[-1](l, rows, right[:, :, first:], left[:, :, first:])
+            np.matmul(left.swapaxes(2, 3), right, out=products[:, l])
+        return products.reshape(n_rows, -1)
 
 
 class SumGradients:
@@ -82,7 +96,7 @@ class SumGradients:
     """
 
     def __init__(self, n_channels, n_max, n_degrees, law, centers):
-        self._layout, self._law = (n_channels, n_max, n_degrees), law
+        self._width, self._n_degrees, self._law = n_channels * n_max, n_degrees, law
         self._factors = [
             centers[:, None, None] * np.eye(2 * l + 1) for l in range(n_degrees)
         ]  # each m is a factor of its own
@@ -91,35 +105,24 @@ class SumGradients:
     def __call__(self, fields, out):
         """Derivatives by what the rows stand for, as of SpectrumGradients."""
         (field,) = fields
-        products = field.products(self._law, self._factors)(slice(0, len(out)))
-        places = _places_of_sums(*self._layout, field.n_directions)
-        np.take(products, places, axis=1, out=out, mode="clip")
+        fill = field.operands(self._law, self._factors)
+        out = out.reshape(len(out), field.n_directions, self._width, self._n_degrees**2)
+        for rows in field.slices(len(out)):
+            for l in range(self._n_degrees):
+                shape = rows.stop - rows.start, field.n_directions, field.n_inner(l, rows)
+                left, right = (np.empty((*shape, width)) for width in (self._width, 2 * l + 1))
+                fill(l, rows, left, right)
+                np.matmul(left.swapaxes(2, 3), right, out=out[rows, ..., degree_slice(l)])
 
 
 @lru_cache(maxsize=64)
 def _places(n_channels, n_radial, n_degrees, itself, n_directions):
-    """Where the derivative of each column, by the first field and by the second, is found.
-
-    Among products (l, channel, direction, n, columns of the other field); both of shape
-    (n_directions * n_columns,).
-    """
-    (c1, c2), (n1, n2) = n_channels, n_radial
-    count = np.arange(n_degrees * c1 * n1 * c2 * n2 * n_directions)
-    first = count.reshape(n_degrees, c1, n_directions, n1, c2, n2).transpose(1, 4, 2, 3, 5, 0)
-    second = count.reshape(n_degrees, c2, n_directions, n2, c1, n1).transpose(4, 1, 2, 5, 3, 0)
-    pairs = np.triu_indices(c1) if itself else np.indices(n_channels).reshape(2, -1)
-    return [np.moveaxis(part[tuple(pairs)], 1, 0).ravel() for part in (first, second)]
-
-
-@lru_cache(maxsize=64)
-def _places_of_sums(n_channels, n_max, n_degrees, n_directions):
-    """As ``_places``, columns (channel, n, l, m) among products (l, channel, direction, n, m)."""
-    parts, first = [], 0
-    for l in range(n_degrees):
-        shape = (n_channels, n_directions, n_max, 2 * l + 1)
-        parts.append(first + np.arange(np.prod(shape)).reshape(shape))
-        first += np.prod(shape)
-    return np.concatenate(parts, axis=3).swapaxes(0, 1).ravel()
+    """Where the columns of each direction are among ``_products``."""
+    source, _ = arrangement(n_channels, n_radial, n_degrees, itself)
+    size = math.prod(n_channels) * math.prod(n_radial)
+    l, product = np.divmod(source, size)
+    directions = np.arange(n_directions)[:, None]
+    return ((l * n_directions + directions) * size + product).ravel()
 
 
 def power_spectrum_backward(left, right, n_channels, groups, cotangents):

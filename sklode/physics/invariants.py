@@ -51,6 +51,7 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
         present = [np.ones((n_rows, n), bool) for n in n_channels[: len(fields)]]
     held = [p.any(axis=0) for p in present]
     first, second = _pairs((len(held[0]), len(held[-1])), itself)
+    unlike_pairs = unlike(len(held[0]), len(first)) if itself else []
     make = np.empty if all(p.all() for p in present) else np.zeros
     out = make((n_rows, len(first), n_products), np.result_type(*(f[0] for f in fields)))
 
@@ -67,8 +68,8 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
         counts = int(kept[0].sum()), int(kept[-1].sum())
         source, _ = arrangement(counts, n_radial, n_degrees, itself)
         _arrange(products, source, out[rows], chosen)
-        for unlike in _between(np.flatnonzero(first == second)) if itself else ():
-            out[rows, unlike] *= math.sqrt(2.0)
+        for pairs in unlike_pairs:
+            out[rows, pairs] *= math.sqrt(2.0)
 
     longest = max(1, _BLOCK // (n_products * n_channels[0] * n_channels[1]))
     in_threads(fill, _runs(np.diff(ends), present, longest), n_threads)
@@ -107,11 +108,6 @@ def _columns_of(coefficients, kept):
     return np.take(by_channel, channels, axis=2).reshape(n_atoms, n_m, len(channels) * n_radial)
 
 
-def _between(numbers):
-    """Slices of what lies between ascending numbers."""
-    return [slice(a + 1, b) for a, b in pairwise(numbers.tolist())]
-
-
 def _pairs(n_channels, itself):
     """First and second channel of each pair that has columns."""
     return np.triu_indices(n_channels[0]) if itself else np.indices(n_channels).reshape(2, -1)
@@ -126,6 +122,14 @@ def arrangement(n_channels, n_radial, n_degrees, itself):
     source = products.transpose(1, 3, 2, 4, 0)[first, second]
     weights = np.where(itself & (first != second), np.sqrt(2.0), 1.0)[:, None, None, None]
     return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
+
+
+def unlike(n_channels, n_columns):
+    """Slices of the columns of pairs of unlike channels, in the spectrum of a field with itself."""
+    first, second = np.triu_indices(n_channels)
+    size = n_columns // len(first)
+    like = np.flatnonzero(first == second).tolist()
+    return [slice(size * (a + 1), size * b) for a, b in pairwise(like)]
 
 
 def _products(left, right, n_rows):
@@ -165,5 +169,9 @@ def pool(rows, groups):
 
 def flatten_coefficients(coefficients):
     """Columns (q, l, m) with m fastest from the per-degree arrays; shape (n_atoms, n_columns)."""
-    by_channel = np.concatenate(coefficients, axis=1).swapaxes(1, 2)
-    return by_channel.reshape(len(by_channel), -1)
+    n_atoms, _, n_channels = coefficients[0].shape
+    ends = np.cumsum([0, *(c.shape[1] for c in coefficients)])
+    out = np.empty((n_atoms, n_channels, ends[-1]), coefficients[0].dtype)
+    for c, start, stop in zip(coefficients, ends[:-1], ends[1:], strict=True):
+        out[:, :, start:stop] = c.swapaxes(1, 2)
+    return out.reshape(n_atoms, -1)

@@ -8,12 +8,12 @@ from .pair_gradients import pair_backward
 from .pair_slopes import multipole_functions, potential_functions
 
 
-def isolated_source(structures, channels, atoms, basis, laws, exterior_width=None):
+def isolated_source(structures, atoms, basis, laws, exterior_width=None):
     """The pairs of isolated structures, differentiated, for FieldSlopes.
 
     Parameters
     ----------
-    structures, channels, basis, laws, exterior_width
+    structures, basis, laws, exterior_width
         As for ``potential_expansion``; the center itself is a constant.
     atoms : ndarray of shape (n_atoms,)
         What the atoms of the structures are in a batch, ascending.
@@ -24,7 +24,7 @@ def isolated_source(structures, channels, atoms, basis, laws, exterior_width=Non
     """
     functions = potential_functions(basis, laws, exterior_width)
     pairs = all_pairs(structures)
-    return NearPairs(pairs, atoms, channels, functions, basis.l_max, len(laws))
+    return NearPairs(pairs, atoms, functions, basis.l_max, len(laws))
 
 
 def isolated_backward(structures, channels, basis, laws, exterior_width, cotangents):
@@ -46,13 +46,12 @@ def isolated_backward(structures, channels, basis, laws, exterior_width, cotange
     return _backward(structures, channels, functions, cotangents)
 
 
-def multipole_isolated_source(structures, channels, atoms, powers, n_max, l_max, cutoff, width):
+def multipole_isolated_source(structures, atoms, powers, n_max, l_max, cutoff, width):
     """The pairs of isolated structures that make multipoles, differentiated, for FieldSlopes.
 
     Parameters
     ----------
     structures : list of Structure
-    channels : Channels
     atoms : ndarray of shape (n_atoms,)
         What the atoms of the structures are in a batch, ascending.
     powers : list of float
@@ -70,7 +69,7 @@ def multipole_isolated_source(structures, channels, atoms, powers, n_max, l_max,
     """
     functions = multipole_functions(powers, l_max, cutoff, width)
     pairs = all_pairs(structures)
-    return NearPairs(pairs, atoms, channels, functions, l_max, len(powers) // n_max)
+    return NearPairs(pairs, atoms, functions, l_max, len(powers) // n_max)
 
 
 def multipole_isolated_backward(structures, channels, powers, l_max, cutoff, width, cotangents):

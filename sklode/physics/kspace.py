@@ -4,7 +4,6 @@ The vectors are ordered in lines along the third axis, whose points differ in on
 """
 
 from collections import defaultdict
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -130,28 +129,21 @@ class PhaseTables:
     def __init__(self, positions, sphere, dtype=np.complex128):
         turns = np.exp(1j * (sphere.axes @ positions.T))
         self._highest = int(np.abs(sphere.integers).max())
-        self._tables = _powers(turns, self._highest).astype(dtype, copy=False)
-        self._sphere, self._dtype, self._n_atoms = sphere, dtype, len(positions)
+        self._tables = powers(turns, self._highest).astype(dtype, copy=False)
+        self._sphere, self._dtype = sphere, dtype
 
-    def of(self, atoms):
-        """The tables of a slice of the atoms."""
-        part = copy(self)
-        part._tables = np.ascontiguousarray(self._tables[:, :, atoms])
-        part._n_atoms = part._tables.shape[2]
-        return part
-
-    def phases(self, points, out=None, work=None):
-        """Phases of a slice of the k-vectors, shape (n_points, n_atoms).
+    def phases(self, points, atoms=slice(None), out=None, work=None):
+        """Phases of slices of the k-vectors and of the atoms, shape (n_points, n_atoms).
 
         The first two factors are multiplied once a line. ``out`` and ``work`` are arrays of the
         shape and type of the result to be filled.
         """
+        first, second, third = self._tables[:, :, atoms]
         if out is None:
-            out, work = np.empty((2, points.stop - points.start, self._n_atoms), self._dtype)
+            out, work = np.empty((2, points.stop - points.start, first.shape[1]), self._dtype)
         lines, n3 = self._sphere.line[points], self._sphere.integers[points, 2]
         starts = self._sphere.line_starts[lines[0] : lines[-1] + 1]
         n1, n2, _ = self._sphere.integers[starts].T
-        first, second, third = self._tables
         prefix = np.take(first, n1 + self._highest, axis=0)
         prefix *= np.take(second, n2 + self._highest, axis=0)
         np.take(prefix, lines - lines[0], axis=0, out=out, mode="clip")
@@ -160,7 +152,7 @@ class PhaseTables:
         return out
 
 
-def _powers(turns, highest):
+def powers(turns, highest):
     """Integer powers of numbers on the unit circle, -highest to highest.
 
     ``turns`` has the shape (3, n_atoms), the result (3, 2 highest + 1, n_atoms).

@@ -56,12 +56,14 @@ class SplineMesh:
         integers = [np.fft.fftfreq(n) for n in self.shape[:2]] + [np.fft.rfftfreq(self.shape[2])]
         return [np.sinc(x) ** self.order for x in integers]
 
-    def spread(self, weights):
+    def spread(self, weights, n_threads=1):
         """Sum of the splines of all atoms, times their weights.
 
         Parameters
         ----------
         weights : ndarray of shape (n_atoms, n_channels)
+        n_threads : int, default=1
+            Threads that share the channels.
 
         Returns
         -------
@@ -69,7 +71,9 @@ class SplineMesh:
         """
         n_points = int(np.prod(self.shape))
         fields = np.zeros((weights.shape[1], n_points), self._dtype)
-        for field, column in zip(fields, weights.T, strict=True):
+
+        def fill(channel):
+            field, column = fields[channel], weights[:, channel]
             acting = np.flatnonzero(column)
             size = max(8, n_points // self.order**3)  # so that no sweep over the mesh is idle
             for start in range(0, len(acting), size):
@@ -77,6 +81,8 @@ class SplineMesh:
                 points, values = self._stencils(atoms)
                 values *= column[atoms, None, None, None].astype(self._dtype)
                 field += np.bincount(points.ravel(), values.ravel(), minlength=n_points)
+
+        in_threads(fill, range(len(fields)), n_threads)
         return fields.reshape(-1, *self.shape)
 
     def spread_derivatives(self, n_fields, highest, values):

@@ -96,7 +96,8 @@ class MeshSum:
             kept = self._kept = (key, self.kernels(cell, k_cutoff, mesh, modes))
         chosen, kernels = kept[1]
         half = (*mesh.shape[:2], mesh.shape[2] // 2 + 1)
-        sources = scipy.fft.rfftn(mesh.spread(weights), axes=(1, 2, 3), workers=self.n_threads)
+        spread = mesh.spread(weights, self.n_threads)
+        sources = scipy.fft.rfftn(spread, axes=(1, 2, 3), workers=self.n_threads)
         sources = sources.reshape(len(sources), -1)[:, chosen]
         n_fields = len(sources) * len(kernels)
         at_once = min(max(1, _NUMBERS_AT_ONCE // int(np.prod(mesh.shape))), n_fields)

@@ -6,13 +6,17 @@ an atom tell how it acts on its neighbours, too: all that changes when an atom m
 its own pairs, so that atoms are handled few at a time.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from .harmonics import degree_slice
+from .pair_expansion import tabulate
 from .pair_gradients import equal_groups, harmonics_and_gradients
+
+_SHARED = 2**20  # numbers in the functions of all pairs, up to which both ends share them
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class MovedPairs:
     sizes : ndarray of shape (n_rows,)
         Numbers of pairs of each.
     neighbors : ndarray of shape (n_pairs,)
-        Atoms of the batch, those of one channel together.
+        Atoms of the batch.
     vectors : ndarray of shape (n_pairs, 3) or None
         From the atom to its neighbor, in angstrom; None if there is no nearest one.
     gradients : list of list of ndarray
@@ -39,62 +43,52 @@ class MovedPairs:
     vectors: np.ndarray
     gradients: list
 
-    def by_channel(self, channels):
-        """The matrix that sums over the pairs of each atom and channel, times their weights.
-
-        Returns
-        -------
-        csr_array of shape (n_rows * n_channels, n_pairs)
-        """
-        channel = channels.index[self.neighbors]
-        acting = np.flatnonzero(channel >= 0)
-        rows = np.repeat(np.arange(len(self.rows)), self.sizes)
-        labels = (rows * channels.count + channel)[acting]
-        shape = len(self.rows) * channels.count, len(self.neighbors)
-        ends = np.cumsum(np.bincount(labels, minlength=shape[0]))
-        weights = channels.weights[self.neighbors[acting]]
-        return csr_array((weights, acting, np.concatenate([[0], ends])), shape=shape)
-
-    def sums(self, by_channel, values):
-        """What ``by_channel`` makes of values of pairs.
+    def add_sums(self, channels, gradients, out):
+        """Add sums over the pairs of each atom and channel, times the weights of the neighbours.
 
         Parameters
         ----------
-        by_channel : csr_array
-        values : ndarray of shape (n_pairs, 2 l + 1, ...)
-
-        Returns
-        -------
-        ndarray of shape (n_rows, 2 l + 1, n_channels, ...)
+        channels : Channels
+            Of all atoms of the batch.
+        gradients : iterable of iterable of ndarray
+            Values of the pairs for each law and l, shape (n_pairs, 2 l + 1, ...).
+        out : list of list of ndarray
+            The same of the atoms, shape (n_rows, 2 l + 1, n_channels, ...).
         """
-        flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
-        n_channels = by_channel.shape[0] // max(len(self.rows), 1)
-        sums = (by_channel @ flat).reshape(len(self.rows), n_channels, *values.shape[1:])
-        return sums.swapaxes(1, 2)
+        by_channel = self._by_channel(channels, len(out[0][0]))
+        for totals, law in zip(out, gradients, strict=True):
+            for total, values in zip(totals, law, strict=True):
+                sums = by_channel @ values.reshape(len(values), math.prod(values.shape[1:]))
+                sums = sums.reshape(len(total), channels.count, *values.shape[1:])
+                total += sums.swapaxes(1, 2).reshape(total.shape)
 
-    def of_neighbors(self, law, factors):
-        """Derivatives, by an atom of weight 1, of products of coefficients around it and factors.
+    def _by_channel(self, channels, n_rows):
+        """What makes sums of values of pairs, (n_rows * n_channels, n_pairs)."""
+        channel = channels.index[self.neighbors]
+        labels = np.repeat(self.rows, self.sizes) * channels.count + channel
+        acting = np.flatnonzero(channel >= 0)
+        acting = acting[np.argsort(labels[acting], kind="stable")]
+        shape = n_rows * channels.count, len(self.neighbors)
+        ends = np.cumsum(np.bincount(labels[acting], minlength=shape[0]))
+        weights = channels.weights[self.neighbors[acting]]
+        return csr_array((weights, acting, np.concatenate([[0], ends])), shape=shape)
+
+    def add_of_neighbors(self, law, factors, out):
+        """Add products of grad f(r_ij) and factors of the neighbours.
 
         Parameters
         ----------
         law : int
         factors : ndarray of shape (n_atoms, 2 l + 1, n_factors)
             Of all atoms of the batch.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, 3 * n_max, n_factors)
+        out : ndarray of shape (n_rows, 3 * n_max, n_factors)
         """
         values = self.gradients[law][factors.shape[1] // 2]
         around = np.take(factors, self.neighbors, axis=0)
-        out = np.zeros((len(self.rows), 3 * values.shape[3], factors.shape[2]))
         for some, pairs in equal_groups(self.sizes):
             shape = some.stop - some.start, self.sizes[some.start] * values.shape[1], -1
             left, right = values[pairs].reshape(shape), around[pairs].reshape(shape)
-            np.matmul(left.swapaxes(1, 2), right, out=out[some])
-        if factors.shape[1] % 4 == 1:  # f(-r) = f(r), whose gradient changes sign
-            np.negative(out, out=out)
-        return out
+            out[self.rows[some]] += left.swapaxes(1, 2) @ right
 
 
 class NearPairs:
@@ -106,27 +100,43 @@ class NearPairs:
         Ordered pairs, each both ways.
     atoms : ndarray of shape (n_atoms,)
         What the atoms of the pairs are in the batch, ascending.
-    channels : Channels
-        Of these atoms.
     functions : tuple of callable
         Functions of the distance and their slopes, (n, (l_max + 1) * n_laws * n_max), l slowest.
     l_max, n_laws : int
     """
 
-    def __init__(self, pairs, atoms, channels, functions, l_max, n_laws):
+    def __init__(self, pairs, atoms, functions, l_max, n_laws):
         self.atoms, self._functions = atoms, functions
         self._l_max, self._n_laws = l_max, n_laws
-        order = by_channel(pairs.centers, channels.index[pairs.neighbors], channels.count)
+        order = np.argsort(pairs.centers, kind="stable")
         self._neighbors, self._vectors = pairs.neighbors[order], pairs.vectors[order]
         self.sizes = np.bincount(pairs.centers, minlength=len(atoms))
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
+        n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
+        self._distinct, self._table = order % max(n_distinct, 1), None
+        if n_distinct * self._slopes_and_functions(np.ones(1)).size <= _SHARED:
+            self._table = tabulate(self._slopes_and_functions, pairs.vectors[:n_distinct])
+
+    def _slopes_and_functions(self, distances):
+        """As one array (n, 2, (l_max + 1) * n_laws * n_max)."""
+        radial, slopes = self._functions
+        functions = np.stack([slopes(distances), radial(distances)], axis=1)
+        # gradients of harmonics are those at distance 1 there, and F / d becomes F'
+        null = np.flatnonzero(distances == 0)
+        functions[null, 1] = functions[null, 0]
+        return functions
 
     def around(self, some, rows):
         """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
         by_size, chosen = largest_first(self.sizes[some])
         chosen += self._starts[some.start]
         vectors = self._vectors[chosen]
-        gradients = _gradients(vectors, *self._functions, self._l_max, self._n_laws)
+        if self._table is None:
+            table, place = tabulate(self._slopes_and_functions, vectors)
+        else:
+            table, place = self._table[0], self._table[1][self._distinct[chosen]]
+        functions = np.take(table, place, axis=0)
+        gradients = _gradients(vectors, functions, self._l_max, self._n_laws)
         neighbors = self.atoms[self._neighbors[chosen]]
         sizes = self.sizes[some][by_size]
         return MovedPairs(rows[by_size], sizes, neighbors, vectors, gradients)
@@ -138,17 +148,9 @@ class NearPairs:
         """
         if around is None:
             around = self.around(some, rows)
-        by_channel = around.by_channel(channels)
-        for law, parts in zip(around.gradients, out, strict=True):
-            for values, part in zip(law, parts, strict=True):
-                moments = around.vectors[:, None, :, None, None] * values[:, :, None]
-                moments = moments.reshape(*values.shape[:2], *part.shape[3:])
-                part[around.rows] += around.sums(by_channel, moments)
-
-
-def by_channel(centers, channel, n_channels):
-    """Order of pairs by center and, among those of one, by the channel of the neighbour."""
-    return np.argsort(centers * (n_channels + 1) + channel, kind="stable")
+        vectors = around.vectors[:, None, :, None, None]
+        moments = ((vectors * part[:, :, None] for part in law) for law in around.gradients)
+        around.add_sums(channels, moments, out)
 
 
 def largest_first(sizes):
@@ -159,13 +161,8 @@ def largest_first(sizes):
     return rows, np.repeat(shifts, sorted_sizes) + np.arange(sizes.sum())
 
 
-def _gradients(vectors, radial, slopes, l_max, n_laws):
+def _gradients(vectors, functions, l_max, n_laws):
     """Gradients u F' Y_lm + F grad Y_lm for each law and l, shape (n_pairs, 2 l + 1, 3, n_max)."""
-    distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
-    functions = np.stack([slopes(distances), radial(distances)], axis=1)
-    # gradients of harmonics are those at distance 1 there, and F / d becomes F'
-    null = np.flatnonzero(distances == 0)
-    functions[null, 1] = functions[null, 0]
     n_pairs, n_max = len(vectors), functions.shape[2] // ((l_max + 1) * n_laws)
     functions = functions.reshape(n_pairs, 2, l_max + 1, n_laws, n_max)
     units, harmonics, gradients = harmonics_and_gradients(vectors, l_max)

@@ -19,8 +19,8 @@ from .exterior import (
     exterior_weight,
     nearest_sources,
     reach_of_pairs,
-    sources_of,
     split_smearing,
+    splits_of,
 )
 from .neighbors import all_pairs
 from .pair_expansion import expand_pairs
@@ -133,7 +133,7 @@ class _PeriodicMultipoles:
 
     def splits(self, structures, channels):
         """For each structure what the sum of it is known by, which depends on the cell alone."""
-        return [self._split(each) for each in sources_of(structures, channels)]
+        return splits_of(structures, channels, self._split)
 
     def sum_of(self, split):
         """The sum for a split, a PeriodicExpansion of the coefficients of ``_taylor_scales``."""

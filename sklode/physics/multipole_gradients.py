@@ -9,6 +9,7 @@ from .field_slopes import FieldSlopes
 from .isolated_gradients import multipole_isolated_backward, multipole_isolated_source
 from .multipole_expansion import _taylor_scales, periodic_multipoles, powers_and_orders
 from .pair_slopes import multipole_correction_slopes
+from .structures import repeat
 
 
 def multipole_backward(
@@ -59,7 +60,7 @@ def multipole_backward(
     shape = (len(exponents), channels.count, n_max)
     cotangents = [np.asarray(c, float).reshape(*c.shape[:2], *shape) for c in cotangents]
     by_power = [c.swapaxes(3, 4).reshape(*c.shape[:2], -1, shape[1]) for c in cotangents]
-    repeats = [bool(s.periodic.any()) for s in structures]
+    repeats = repeat(structures).tolist()
     return backward_in_groups(structures, channels, by_power, repeats, of_kind)
 
 
@@ -72,11 +73,11 @@ def multipole_slopes(structures, channels, exponents, n_max, l_max, *, cutoff, w
     sums = periodic_multipoles(tuple(powers), l_max, cutoff, width, summation)
     scales = _taylor_scales(powers, l_max, cutoff)
     sources = []
-    repeats = [bool(s.periodic.any()) for s in structures]
+    repeats = repeat(structures).tolist()
     for kind, atoms, chosen, theirs in each_group(structures, channels, repeats):
         if not kind:
             how = (powers, n_max, l_max, cutoff, width)
-            sources.append(multipole_isolated_source(chosen, theirs, atoms, *how))
+            sources.append(multipole_isolated_source(chosen, atoms, *how))
             continue
         for split, some, group, acting in each_group(chosen, theirs, sums.splits(chosen, theirs)):
             expansion = sums.sum_of(split)

@@ -57,13 +57,13 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
     shared = n_distinct * n_functions <= _SHARED
     if shared:
-        table, place = _tabulate(radial, pairs.vectors[:n_distinct])
+        table, place = tabulate(radial, pairs.vectors[:n_distinct])
         place = np.concatenate([place, place]) if pairs.mirrored else place
 
     def fill(block):
         own = groups.order[groups.starts[block.groups.start] : groups.starts[block.groups.stop]]
         vectors = np.take(pairs.vectors, own, axis=0)
-        where = (table, np.take(place, own)) if shared else _tabulate(radial, vectors)
+        where = (table, np.take(place, own)) if shared else tabulate(radial, vectors)
         values = np.take(*where, axis=0)
         if weighted:
             values *= channels.weights[pairs.neighbors[own], None]
@@ -83,7 +83,7 @@ def empty_coefficients(n_atoms, n_channels, n_radial, l_max, dtype):
     return [np.empty((n_atoms, 2 * l + 1, n_channels, n_radial), dtype) for l in degrees]
 
 
-def _tabulate(radial, vectors):
+def tabulate(radial, vectors):
     """Radial functions at the lengths of vectors, in ascending order, and the row of each."""
     distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
     order = np.argsort(distances)

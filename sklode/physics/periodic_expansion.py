@@ -1,6 +1,5 @@
 """The sum over k-vectors for three-dimensional periodic structures (theory, section 4)."""
 
-from collections import defaultdict
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +16,6 @@ from .wave_pairs import WavePairs
 
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision
 _FEW = 2  # atoms of a structure whose coefficients mostly show how large all are
-_ROWS_AT_ONCE = 4096  # atoms of structures in equal cells that are summed together
 
 
 class PeriodicExpansion:
@@ -53,26 +51,22 @@ class PeriodicExpansion:
             dtype: MeshSum(basis, self._laws, dtype, summation.n_threads)
             for dtype in ("float64", "float32")
         }
-        self._planner = Planner(basis, self._laws, summation)
+        self._planner = Planner(basis, self._laws, np.abs(self._uniform).max(axis=1), summation)
         self._last_kernels = (None, None)  # of derivatives
 
     def __call__(self, structures, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
         atoms, weights, uniform = self._inputs(structures, channels)
-        sums = self._other_parts(structures, channels, uniform)
-        first = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        plans = self._plans(structures, weights, uniform, first)
-        self._add_plane_waves(sums, structures, atoms, weights, plans)
-        finer = self._too_coarse(sums, atoms, plans, first)
-        if finer:
-            rest = self._other_parts(structures, channels, uniform)
-        while finer:
-            for total, other in zip(sums, rest, strict=True):
+        others = self._other_parts(structures, channels, uniform)
+        finer = {i: self._tol for i, w in enumerate(weights) if w.any()}
+        plans = self._plans(structures, weights, finer)
+        sums = self._all_parts(structures, atoms, weights, plans, others)
+        while finer := self._too_coarse(sums, atoms, plans, finer):
+            plans = self._plans(structures, weights, finer)
+            better = self._all_parts(structures, atoms, weights, plans, others)
+            for total, other in zip(sums, better, strict=True):
                 for i in finer:
                     total[atoms[i]] = other[atoms[i]]
-            plans = self._plans(structures, weights, uniform, finer)
-            self._add_plane_waves(sums, structures, atoms, weights, plans)
-            finer = self._too_coarse(sums, atoms, plans, finer)
         return sums
 
     def backward(self, structures, channels, cotangents, slopes=None):
@@ -102,7 +96,7 @@ class PeriodicExpansion:
         strain = np.zeros((len(structures), 3, 3))
         if self.short_range is not None:
             positions, strain = self.short_range.backward(structures, channels, cotangents, slopes)
-        for i, plan in self._first_plans(structures, weights, uniform).items():
+        for i, plan in self._first_plans(structures, weights).items():
             parts = [c[atoms[i]] for c in cotangents]
             moved, strained = self._plane_waves_backward(structures[i], plan, weights[i], parts)
             positions[atoms[i]] += moved
@@ -128,28 +122,27 @@ class PeriodicExpansion:
         list of WavePairs and NearPairs
         """
         _, weights, uniform = self._inputs(structures, channels)
-        plans = self._first_plans(structures, weights, uniform)
+        plans = self._first_plans(structures, weights)
         how = (plans, self._kernels, uniform, self._basis.l_max)
-        found = [WavePairs(structures, atoms, channels, *how)]
+        found = [WavePairs(structures, atoms, *how)]
         if self.short_range is not None:
-            found.append(self.short_range.source(structures, channels, atoms, slopes))
+            found.append(self.short_range.source(structures, atoms, slopes))
         return found
 
-    def _first_plans(self, structures, weights, uniform):
+    def _first_plans(self, structures, weights):
         """Plans of the structures of which any atom acts, by their numbers."""
         active = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        return self._plans(structures, weights, uniform, active)
+        return self._plans(structures, weights, active)
 
-    def _plans(self, structures, weights, uniform, accuracies):
+    def _plans(self, structures, weights, accuracies):
         """Plans of some structures by their numbers, to the accuracy that is asked of each."""
         if not accuracies:
             return {}
         cells = np.stack([structures[i].cell for i in accuracies])
         offsets = np.cumsum([0] + [len(structures[i]) for i in accuracies])
         contents = contents_of(cells, np.concatenate([weights[i] for i in accuracies]), offsets)
-        largest = np.abs(uniform).max(axis=3)
         return {
-            i: self._planner.plan(of_cell, largest[i], accuracy)
+            i: self._planner.plan(of_cell, accuracy)
             for (i, accuracy), of_cell in zip(accuracies.items(), contents, strict=True)
         }
 
@@ -183,52 +176,50 @@ class PeriodicExpansion:
         return atoms, [weights[of] for of in atoms], uniform
 
     def _other_parts(self, structures, channels, uniform):
-        """All that does not depend on the k-vectors; for each l as the coefficients."""
-        if self.short_range is None:
-            shape = (len(self._laws), channels.count, self._basis.n_max)
-            degrees = range(self._basis.l_max + 1)
-            n_atoms = len(channels.index)
-            parts = [np.zeros((n_atoms, 2 * l + 1, *shape), self._dtype) for l in degrees]
-        else:
-            parts = self.short_range(structures, channels)
-            parts = [part.astype(self._dtype, copy=False) for part in parts]
-        uniform = np.asarray(uniform, self._dtype)
-        parts[0][:, 0] += np.repeat(uniform, [len(s) for s in structures], axis=0)
+        """All that does not depend on the k-vectors; as the coefficients, but where zero."""
+        total = np.repeat(uniform, [len(s) for s in structures], axis=0)
         if self._own is not None:
-            own = channels.dense()[:, None, :, None] * self._own[:, None, :]
-            parts[0][:, 0] -= own.astype(self._dtype)
-        return parts
+            total -= channels.dense()[:, None, :, None] * self._own[:, None, :]
+        if self.short_range is None:
+            return [total[:, None].astype(self._dtype, copy=False)]
+        parts = self.short_range(structures, channels)
+        parts[0][:, 0] += total
+        return [part.astype(self._dtype, copy=False) for part in parts]
 
-    def _add_plane_waves(self, sums, structures, atoms, weights, plans):
-        """Add the plane-wave part of the structures that have plans."""
-        groups = defaultdict(list)  # structures that share their kernels and are of equal size
-        for i, plan in plans.items():
-            cell, positions = structures[i].cell, structures[i].positions
-            if plan.mesh is not None:
-                parts = self._meshed[plan.dtype](cell, plan, positions, weights[i])
-                for total, part in zip(sums, parts, strict=True):
-                    total[atoms[i]] += part
-            else:
-                key = cell.tobytes(), plan.k_cutoff, plan.mode_accuracy, plan.dtype, len(positions)
-                groups[key].append(i)
-        leaders = [members[0] for members in groups.values()]
-        kernels = self._direct.prepare(
-            [structures[i].cell for i in leaders], [plans[i] for i in leaders]
-        )
-        for first, members in zip(leaders, groups.values(), strict=True):
-            at_once = max(1, _ROWS_AT_ONCE // len(weights[first]))
-            for start in range(0, len(members), at_once):
-                some = members[start : start + at_once]
-                parts = self._direct(
-                    kernels,
-                    structures[first].cell,
-                    plans[first],
-                    np.stack([structures[i].positions for i in some]),
-                    np.stack([weights[i] for i in some]),
-                )
-                for total, part in zip(sums, parts, strict=True):
-                    for row, i in enumerate(some):
-                        total[atoms[i]] += part[row]
+    def _all_parts(self, structures, atoms, weights, plans, others):
+        """The other parts and the plane waves of the structures that have plans."""
+        sums = self._plane_waves(structures, atoms, weights, plans)
+        for total, part in zip(sums, others, strict=False):
+            total += part
+        return sums
+
+    def _plane_waves(self, structures, atoms, weights, plans):
+        """The plane-wave part, zero for structures that have no plans."""
+        n_atoms, sums = atoms[-1].stop, None
+        for rows, parts in self._each_sum(structures, atoms, weights, plans):
+            if isinstance(rows, slice) and rows == slice(0, n_atoms):
+                return [np.ascontiguousarray(part, self._dtype) for part in parts]
+            sums = self._zeros(n_atoms, weights[0].shape[1]) if sums is None else sums
+            for total, part in zip(sums, parts, strict=True):
+                total[rows] = part
+        return self._zeros(n_atoms, weights[0].shape[1]) if sums is None else sums
+
+    def _each_sum(self, structures, atoms, weights, plans):
+        """Atoms of one structure or more, and their coefficients."""
+        matrices = {i: plan for i, plan in plans.items() if plan.mesh is None}
+        for numbers, parts in self._direct(structures, weights, matrices):
+            yield _joined([atoms[i] for i in numbers]), parts
+        for i in plans.keys() - matrices.keys():
+            plan, positions = plans[i], structures[i].positions
+            yield (
+                atoms[i],
+                self._meshed[plan.dtype](structures[i].cell, plan, positions, weights[i]),
+            )
+
+    def _zeros(self, n_atoms, n_channels):
+        shape = len(self._laws), n_channels, self._basis.n_max
+        degrees = range(self._basis.l_max + 1)
+        return [np.zeros((n_atoms, 2 * l + 1, *shape), self._dtype) for l in degrees]
 
     def _too_coarse(self, sums, atoms, plans, accuracies):
         """Structures to be summed again, with the accuracies to ask for.
@@ -236,23 +227,38 @@ class PeriodicExpansion:
         Small coefficients, as of symmetric crystals under a wide smearing, need more waves than
         the largest ones that can be expected.
         """
-        if not any(np.any(plan.omitted) for plan in plans.values()):
+        nothing = np.zeros((len(self._laws), sums[0].shape[3]))
+        omitted = np.array([plan.omitted + nothing for plan in plans.values()])
+        if not omitted.any():
             return {}
-        scales, finer = _largest(sums, [slice(a.start, a.start + _FEW) for a in atoms]), {}
-        if not all(np.all(plan.omitted <= self._tol * scales[i]) for i, plan in plans.items()):
-            scales = _largest(sums, atoms)
-        for i, plan in plans.items():
-            fine = plan.omitted <= self._tol * scales[i]
-            if not np.all(fine) and accuracies[i] > _FINEST:
-                worst = np.max(plan.omitted / np.maximum(scales[i], np.finfo(float).tiny))
-                finer[i] = max(_FINEST, 0.5 * accuracies[i] * self._tol / worst)
-        return finer
+        for scales in _larger_and_larger(sums, np.array([(a.start, a.stop) for a in atoms])):
+            scales = scales[list(plans)]
+            coarse = np.any(omitted > self._tol * scales, axis=(1, 2))
+            if not coarse.any():
+                return {}
+        worst = np.max(omitted / np.maximum(scales, np.finfo(float).tiny), axis=(1, 2))
+        return {
+            i: max(_FINEST, 0.5 * accuracies[i] * self._tol / worst[number])
+            for number, i in enumerate(plans)
+            if coarse[number] and accuracies[i] > _FINEST
+        }
 
 
-def _largest(coefficients, atoms):
-    """Largest coefficients of some atoms each, shape (n_structures, n_laws, n_channels)."""
-    largest = 0.0
-    for c in coefficients:
-        of_structures = [np.abs(c[some]).max(axis=(0, 1)) for some in atoms]
-        largest = np.maximum(largest, np.max(of_structures, axis=3))
-    return largest
+def _larger_and_larger(coefficients, atoms):
+    """Largest coefficients of few atoms of each structure, which mostly do, then of all.
+
+    Each of shape (n_structures, n_laws, n_channels); ``atoms`` are the first of each structure and
+    the one after its last.
+    """
+    starts, ends = atoms.T
+    few = np.minimum(starts[:, None] + np.arange(_FEW), ends[:, None] - 1)
+    for rows, firsts in ((few.ravel(), _FEW * np.arange(len(atoms))), (slice(None), starts)):
+        of_atoms = np.max([np.abs(c[rows]).max(axis=(1, 4)) for c in coefficients], axis=0)
+        yield np.maximum.reduceat(of_atoms, firsts, axis=0)
+
+
+def _joined(slices):
+    """A slice of what is one after the other, or else the indices."""
+    if all(a.stop == b.start for a, b in pairwise(slices)):
+        return slice(slices[0].start, slices[-1].stop)
+    return np.concatenate([np.arange(some.start, some.stop) for some in slices])

@@ -4,10 +4,14 @@ Unlike in the sum itself, no radial modes stand for the functions: their derivat
 accurate than they are.
 """
 
+import math
+from functools import cached_property
+
 import numpy as np
 
 from .harmonics import degree_slice, harmonics_with_gradients
 from .kspace import half_sphere
+from .standing_waves import StandingWaves
 
 
 class WaveKernels:
@@ -64,14 +68,33 @@ class WaveKernels:
         ]
         return _joined(columns, points.stop - points.start)
 
-    def moved(self, points, parity):
+    def moved(self, vectors):
+        """Gradients by the position of a source of weight 1 of what it adds to the coefficients.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n_pairs, 3)
+            From sources to centers.
+
+        Returns
+        -------
+        list of two ndarray of shape (n_pairs, n_columns)
+            Of even and odd degrees, columns (l, law, m, component, n).
+        """
+        return self._moved(vectors)
+
+    @cached_property
+    def _moved(self):
+        even, odd = (self._times_vectors(parity) for parity in (0, 1))
+        return StandingWaves(self.sphere, even, -odd)
+
+    def _times_vectors(self, parity):
         """Kernels times the components of k, columns (l, law, m, component, n)."""
-        vectors = self.sphere.vectors[points]
         columns = []
         for l in self.degrees(parity):
-            part = _outer(self._harmonics[points, degree_slice(l)], vectors)
-            columns.append(self._by_law(part.reshape(len(part), -1, 3), self._radial[points, l]))
-        return _joined(columns, points.stop - points.start)
+            part = self._harmonics[:, degree_slice(l), None] * self.sphere.vectors[:, None]
+            columns.append(self._by_law(part, self._radial[:, l]))
+        return _joined(columns, len(self))
 
     def strained(self, points, parity):
         """Derivatives by k_a times k_b, plus the kernels where a = b; as ``moved``."""
@@ -96,7 +119,7 @@ class WaveKernels:
         """Products, columns (law, m, direction, n), of (n_points, 2 l + 1, n_directions) and r."""
         radial = radial.reshape(len(radial), self.shape[0], 1, 1, self.shape[1])
         products = angular[:, None, :, :, None] * radial
-        return products.reshape(len(products), -1)
+        return products.reshape(len(products), math.prod(products.shape[1:]))
 
     def contract_gradients(self, points, moments):
         """Sums over all columns of these derivatives times ``moments``, shape (n_points, 3).

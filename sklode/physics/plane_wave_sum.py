@@ -3,22 +3,25 @@
 Beside it stands the sum on a mesh, which takes over where structures are large.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.linalg.blas import dgemm, sgemm
 
 from .harmonics import degree_slice, spherical_harmonics
-from .kspace import PhaseTables, half_spheres
+from .kspace import PhaseTables, half_spheres, slices
 from .radial_modes import radial_modes, wave_span
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
 _ROWS = 64  # atoms of small structures summed at once
+_SMALL = 10**6  # multiplications of a product that BLAS does not rearrange before
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
 class PlaneWaveSum:
-    """Plane-wave part of the coefficients of structures that share one cell, eq. (4.1).
+    """Plane-wave part of the coefficients of periodic structures, eq. (4.1).
 
-    The kernels, which depend on the cell alone, are kept from one call to the next.
+    The kernels of a cell, which depend on it alone, are kept from one call to the next.
 
     Parameters
     ----------
@@ -30,62 +33,80 @@ class PlaneWaveSum:
 
     def __init__(self, basis, laws):
         self._basis, self._laws = basis, laws
-        self._last = {}
+        self._last = None, None
 
-    def prepare(self, cells, plans):
-        """Evaluate the kernels of several cells at once, which is cheaper than one by one.
+    def __call__(self, structures, weights, plans):
+        """Coefficients of the structures that have plans.
+
+        Parameters
+        ----------
+        structures : list of Structure
+        weights : list of ndarray of shape (n_atoms, n_channels)
+        plans : dict of int to Plan
+
+        Yields
+        ------
+        numbers : list of int
+            Structures.
+        coefficients : list of ndarray
+            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max), of the atoms of one of
+            them after the other.
+        """
+        equal = {}  # structures that share their kernels and are of equal size
+        for i, plan in plans.items():
+            equal.setdefault((_key(structures[i].cell, plan), len(structures[i])), []).append(i)
+        cells = {key: (structures[i].cell, plans[i]) for (key, _), (i, *_) in equal.items()}
+        for radial, kernels in self._prepare(cells):
+            groups = {key: members for key, members in equal.items() if key[0] in kernels}
+            numbers = [i for members in groups.values() for i in members]
+            n_atoms = sum(len(structures[i]) for i in numbers)
+            n_channels, (_, of_any) = weights[numbers[0]].shape[1], next(iter(kernels.values()))
+            sums = [np.zeros((n_channels, n_atoms, len(part)), part.dtype) for part in of_any]
+            first = 0
+            for (key, _), members in groups.items():
+                positions = np.stack([structures[i].positions for i in members])
+                of_members = np.stack([weights[i] for i in members])
+                last = first + positions.shape[0] * positions.shape[1]
+                targets = [part[:, first:last] for part in sums]
+                add_plane_waves(targets, positions, of_members, *kernels[key])
+                first = last
+            yield numbers, self._by_degree(sums, radial)
+
+    def _prepare(self, cells):
+        """Kernels of several cells at once, which is cheaper than one by one.
 
         Those of a single cell are kept for the next call. Others are not, since their last bits
         depend on which cells are evaluated together.
 
+        Parameters
+        ----------
+        cells : dict of tuple to (ndarray of shape (3, 3), Plan)
+
         Returns
         -------
-        dict
-            To be handed to the sums.
+        list of (list of _Functions, dict of tuple to (HalfSphere, list of ndarray))
+            Cells that share their radial functions, with their kernels of even and odd degrees.
         """
-        wanted = {_key(*pair): pair for pair in zip(cells, plans, strict=True)}
-        last = self._last
-        if list(wanted) == list(last):
-            return last
+        if list(cells) == self._last[0]:
+            return self._last[1]
         alike = {}
-        spheres = _spheres(*zip(*wanted.values(), strict=True)) if wanted else []
-        for (key, (cell, plan)), sphere in zip(wanted.items(), spheres, strict=True):
+        spheres = _spheres(*zip(*cells.values(), strict=True)) if cells else []
+        for (key, (cell, plan)), sphere in zip(cells.items(), spheres, strict=True):
             shared = None, 0.0, plan.dtype  # without modes kernels are alike, whatever the cell
             if len(self._laws) > 1 and plan.mode_accuracy > 0:
                 shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracy, plan.dtype
             alike.setdefault(shared, {})[key] = cell, sphere
-        prepared = {}
+        prepared = []
         for (span, accuracy, dtype), group in alike.items():
-            cells, spheres = zip(*group.values(), strict=True)
+            cells_of_group, spheres = zip(*group.values(), strict=True)
             radial = self._radial_functions(span, accuracy)
-            kernels = self._kernels(spheres, cells, radial, np.dtype(dtype))
-            for key, sphere, even, odd in zip(group, spheres, *kernels, strict=True):
-                prepared[key] = sphere, (even, odd), radial
-        if len(prepared) == 1:
-            self._last = prepared
+            kernels = self._kernels(spheres, cells_of_group, radial, np.dtype(dtype))
+            prepared.append(
+                (radial, dict(zip(group, zip(spheres, kernels, strict=True), strict=True)))
+            )
+        if len(cells) == 1:
+            self._last = list(cells), prepared
         return prepared
-
-    def __call__(self, kernels, cell, plan, positions, weights):
-        """Coefficients of structures with the same cell and number of atoms.
-
-        Parameters
-        ----------
-        kernels : dict
-            As from ``prepare``.
-        cell : ndarray of shape (3, 3)
-        plan : Plan
-        positions : ndarray of shape (n_structures, n_atoms, 3)
-        weights : ndarray of shape (n_structures, n_atoms, n_channels)
-
-        Returns
-        -------
-        list of ndarray
-            For each l, shape (n_structures, n_atoms, 2 l + 1, n_laws, n_channels, n_max), in the
-            precision of the plan.
-        """
-        sphere, kernels, radial = kernels[_key(cell, plan)]
-        sums = sum_plane_waves(positions, weights, sphere, kernels)
-        return self._by_degree(sums, radial)
 
     def _by_degree(self, sums, radial):
         """Sort the columns (l, m, r) of even and odd degrees into one array a degree."""
@@ -95,9 +116,9 @@ class PlaneWaveSum:
             start, width = taken[l % 2], (2 * l + 1) * functions.count
             taken[l % 2] += width
             part = sums[l % 2][..., start : start + width]
-            part = part.reshape(*part.shape[:3], 2 * l + 1, functions.count)
-            part = functions.expand(part).reshape(*part.shape[:4], *shape)
-            coefficients.append(part.transpose(0, 1, 3, 4, 2, 5))
+            part = part.reshape(*part.shape[:2], 2 * l + 1, functions.count)
+            part = functions.expand(part).reshape(*part.shape[:3], *shape)
+            coefficients.append(part.transpose(1, 2, 3, 0, 4))
         return coefficients
 
     def _radial_functions(self, span, accuracy):
@@ -108,7 +129,7 @@ class PlaneWaveSum:
         return [_Modes(self._basis, self._laws, l, span, accuracy) for l in degrees]
 
     def _kernels(self, spheres, cells, radial, dtype):
-        """Radial functions times Y_lm(k) 8 pi / V, even and odd degrees, (n_columns, n_k) each."""
+        """Radial functions times Y_lm(k) 8 pi / V of cells, even and odd l, (n_columns, n_k)."""
         sizes = [len(sphere) for sphere in spheres]
         norms = np.concatenate([sphere.norms for sphere in spheres])
         vectors = np.concatenate([sphere.vectors for sphere in spheres])
@@ -132,8 +153,8 @@ class PlaneWaveSum:
                 angular = harmonics[degree_slice(l), None]
                 np.multiply(angular, functions, out=target, casting="same_kind")
                 filled += width
-            parities.append(np.split(kernel, np.cumsum(sizes)[:-1], axis=1))
-        return parities
+            parities.append(kernel)
+        return [[part[:, a:b] for part in parities] for a, b in pairwise(np.cumsum([0, *sizes]))]
 
 
 def _key(cell, plan):
@@ -183,54 +204,79 @@ class _Modes(_Functions):
         return sums @ self._expand.astype(sums.dtype)
 
 
-def sum_plane_waves(positions, weights, sphere, kernels):
-    """sum_k [sum_j w_j exp(i k.(r_i - r_j))] kernel(k) for every structure, channel and atom.
+def add_plane_waves(sums, positions, weights, sphere, kernels):
+    """Add sum_k [sum_j w_j exp(i k.(r_i - r_j))] kernel(k) of every structure, channel and atom.
 
     Even degrees see the cosines, odd ones the sines. The phases of a block of k-vectors are built
     in cache and multiplied with the kernels as they are, in the precision of these.
 
-    Returns
-    -------
-    list of two ndarray of shape (n_structures, n_atoms, n_channels, n_columns)
+    Parameters
+    ----------
+    sums : list of two ndarray of shape (n_channels, n_structures * n_atoms, n_columns)
+    positions : ndarray of shape (n_structures, n_atoms, 3)
+    weights : ndarray of shape (n_structures, n_atoms, n_channels)
+    sphere : HalfSphere
+    kernels : list of two ndarray of shape (n_columns, n_k)
+        Of even and odd degrees.
     """
-    n_structures, n_atoms, n_channels = weights.shape
-    dtype, n_rows = kernels[0].dtype, n_structures * n_atoms
-    sums = [np.zeros((n_channels, n_rows, len(part)), dtype) for part in kernels]
-    if len(sphere):
-        tables = PhaseTables(positions.reshape(-1, 3), sphere, np.result_type(dtype, np.complex64))
-        acting = np.flatnonzero(weights.any(axis=(0, 1)))
-        at_once = max(1, _ROWS // n_atoms)
-        for first in range(0, n_structures, at_once):
-            some = slice(first, first + at_once)
-            rows = slice(first * n_atoms, (first + at_once) * n_atoms)
-            targets = [part[:, rows] for part in sums]
-            _add_plane_waves(targets, tables.of(rows), weights[some], acting, kernels)
-    shape = (n_channels, n_structures, n_atoms)
-    return [part.reshape(*shape, part.shape[2]).transpose(1, 2, 0, 3) for part in sums]
-
-
-def _add_plane_waves(sums, tables, weights, acting, kernels):
+    if not len(sphere):
+        return
     n_structures, n_atoms, _ = weights.shape
-    n_rows, n_waves, dtype = n_structures * n_atoms, kernels[0].shape[1], kernels[0].dtype
-    gemm, complex_dtype = (dgemm, np.complex128) if dtype == np.float64 else (sgemm, np.complex64)
+    dtype = kernels[0].dtype
+    complex_dtype = np.result_type(dtype, np.complex64)
+    tables = PhaseTables(positions.reshape(-1, 3), sphere, complex_dtype)
+    acting = np.flatnonzero(weights.any(axis=(0, 1)))
     weights = weights.astype(complex_dtype)
-    step = min(max(_FEWEST, _BLOCK // n_rows), n_waves)
-    phases, waves = np.empty((2, step, n_rows), complex_dtype)
-    part = np.empty((step, n_rows), dtype)
-    for start in range(0, n_waves, step):
-        points = slice(start, min(start + step, n_waves))
-        if points.stop - start < step:
-            phases, waves, part = (array[: points.stop - start] for array in (phases, waves, part))
-        tables.phases(points, phases, waves)
-        by_structure = phases.reshape(-1, n_structures, n_atoms)
-        factors = (by_structure.swapaxes(0, 1) @ weights).conj()
-        some = [np.ascontiguousarray(kernel[:, points]) for kernel in kernels]
-        for channel in acting:
-            factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
-            np.multiply(by_structure, factor, out=waves.reshape(by_structure.shape))
-            for total, wave, kernel in zip(sums, (waves.real, waves.imag), some, strict=True):
-                if len(kernel):
-                    np.copyto(part, wave)
-                    # Fortran view of total += part.T @ kernel.T, accumulated in place
-                    target = total[channel].T
-                    gemm(1.0, kernel.T, part.T, 1.0, target, trans_a=1, trans_b=1, overwrite_c=1)
+    at_once = min(max(1, _ROWS // n_atoms), n_structures)
+    step = min(max(_FEWEST, _BLOCK // (at_once * n_atoms)), len(sphere))
+    room = np.empty((2, step * at_once * n_atoms), complex_dtype)
+    for points in slices(len(sphere), step):
+        some = [_products_of(part[:, points], at_once * n_atoms) for part in kernels]
+        for members in slices(n_structures, at_once):
+            rows = slice(members.start * n_atoms, members.stop * n_atoms)
+            targets = [part[:, rows] for part in sums]
+            _add_block(targets, tables, points, rows, weights[members], acting, some, room)
+
+
+def _products_of(kernel, n_rows):
+    """Parts of a block of a kernel that rows of waves are multiplied with one by one.
+
+    Products of so few numbers that BLAS takes them as they are need half the time.
+    """
+    n_columns, n_waves = kernel.shape
+    n_parts = -(-n_rows * n_columns * n_waves // _SMALL)
+    if n_waves < 2 * _FEWEST * n_parts:
+        n_parts = 1
+    parts = slices(n_waves, -(-n_waves // max(1, n_parts)))
+    return [(part, np.ascontiguousarray(kernel[:, part])) for part in parts]
+
+
+def _add_block(sums, tables, points, rows, weights, acting, kernels, room):
+    """Add a block of k-vectors to some structures; ``room`` is for phases and waves."""
+    shape = points.stop - points.start, *weights.shape[:2]
+    n_rows = shape[1] * shape[2]
+    phases, waves = room[:, : shape[0] * n_rows].reshape(2, shape[0], n_rows)
+    tables.phases(points, rows, phases, waves)
+    by_structure = phases.reshape(shape)
+    factors = (by_structure.swapaxes(0, 1) @ weights).conj()
+    part = np.empty((shape[0], n_rows), sums[0].dtype)
+    gemm = dgemm if part.dtype == np.float64 else sgemm
+    for channel in acting:
+        factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
+        np.multiply(by_structure, factor, out=waves.reshape(shape))
+        for total, wave, products in zip(sums, (waves.real, waves.imag), kernels, strict=True):
+            if total.shape[2]:
+                np.copyto(part, wave)
+                # Fortran view of total += part.T @ kernel.T, accumulated in place
+                target = total[channel].T
+                for some, kernel in products:
+                    gemm(
+                        1.0,
+                        kernel.T,
+                        part[some].T,
+                        1.0,
+                        target,
+                        trans_a=1,
+                        trans_b=1,
+                        overwrite_c=1,
+                    )

@@ -10,8 +10,8 @@ from .exterior import (
     exterior_weight,
     nearest_sources,
     reach_of_pairs,
-    sources_of,
     split_smearing,
+    splits_of,
 )
 from .neighbors import all_pairs
 from .pair_expansion import add_centers, expand_pairs
@@ -117,7 +117,7 @@ class _PeriodicPotential:
         """For each structure what the sum of it is known by, which depends on the cell alone."""
         if self._how.k_cutoff is not None and self._exterior_width is None:
             return [None] * len(structures)
-        return [self._split(each) for each in sources_of(structures, channels)]
+        return splits_of(structures, channels, self._split)
 
     def sum_of(self, split):
         """The sum for a split, a PeriodicExpansion."""

@@ -7,6 +7,7 @@ from .field_slopes import FieldSlopes
 from .isolated_gradients import isolated_backward, isolated_source
 from .pair_slopes import correction_slopes
 from .potential_expansion import periodic_potential
+from .structures import repeat
 
 
 def potential_backward(
@@ -51,7 +52,7 @@ def potential_backward(
 
     shape = (len(laws), channels.count, basis.n_max)
     cotangents = [np.asarray(c, float).reshape(*c.shape[:2], *shape) for c in cotangents]
-    repeats = [bool(s.periodic.any()) for s in structures]
+    repeats = repeat(structures).tolist()
     return backward_in_groups(structures, channels, cotangents, repeats, of_kind)
 
 
@@ -65,10 +66,10 @@ def potential_slopes(
     laws = tuple(laws)
     periodic = periodic_potential(basis, laws, include_center, exterior_width, summation)
     sources = []
-    repeats = [bool(s.periodic.any()) for s in structures]
+    repeats = repeat(structures).tolist()
     for kind, atoms, chosen, theirs in each_group(structures, channels, repeats):
         if not kind:
-            sources.append(isolated_source(chosen, theirs, atoms, basis, laws, exterior_width))
+            sources.append(isolated_source(chosen, atoms, basis, laws, exterior_width))
             continue
         for split, some, group, acting in each_group(
             chosen, theirs, periodic.splits(chosen, theirs)

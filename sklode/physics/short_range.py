@@ -68,14 +68,14 @@ class ShortRange:
             n_threads=self.n_threads,
         )
 
-    def source(self, structures, channels, atoms, slopes):
+    def source(self, structures, atoms, slopes):
         """The pairs, differentiated, for FieldSlopes; ``slopes`` as for ``backward``.
 
         ``atoms`` (n_atoms,) says what the atoms of the structures are in a batch.
         """
         pairs = pairs_within(structures, self.reach)
         functions = self.radial, slopes
-        return NearPairs(pairs, atoms, channels, functions, self.l_max, self.n_laws)
+        return NearPairs(pairs, atoms, functions, self.l_max, self.n_laws)
 
 
 def laws_first(coefficients, n_laws):

@@ -67,6 +67,11 @@ class Channels:
         return np.where(self.index[:, None] == np.arange(self.count), self.weights[:, None], 0.0)
 
 
+def repeat(structures):
+    """Which structures are periodic in any direction, shape (n_structures,)."""
+    return np.array([s.periodic for s in structures]).any(axis=1)
+
+
 def atom_offsets(structures):
     """Where each structure begins in the concatenated atoms, and the total at the end."""
     return np.concatenate([[0], np.cumsum([len(s) for s in structures])]).astype(int)

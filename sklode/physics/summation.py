@@ -1,6 +1,6 @@
 """How to sum over the k-vectors of a structure: which of them, and in which way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ _FEW_MODES = 7  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
 _MODE_SHARE = 0.5  # and radial modes that are left out
+_KEPT = 1024  # plans of matrix products
 _FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain
 _COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
@@ -79,41 +80,76 @@ class Planner:
     ----------
     basis : RadialBasis or SolidHarmonicBasis
     laws : tuple of SmearedPowerLaw
+    uniform : ndarray of shape (n_laws,)
+        Largest coefficients of k = 0 for a density of 1 atom per cubic angstrom.
     summation : Summation
     """
 
-    def __init__(self, basis, laws, summation):
+    def __init__(self, basis, laws, uniform, summation):
         self._basis, self._laws, self._how = basis, laws, summation
-        self._envelope = WaveEnvelope(basis, laws)
+        self._envelope, self._uniform = WaveEnvelope(basis, laws), uniform
         self._smearing = min(law.smearing for law in laws)
         self._n_columns = (basis.l_max + 1) ** 2 * len(laws) * basis.n_max
         self._n_radial = (basis.l_max + 1) * len(laws) * basis.n_max
         self._kept_tail = self._kept_plan = (None, None)
-        self._dense = {}
+        self._dense, self._alike = {}, {}
 
-    def plan(self, contents, uniform, accuracy):
+    def plan(self, contents, accuracy):
         """Plan whose errors should stay below ``accuracy``.
 
         Parameters
         ----------
         contents : Contents
             Not all weights may be zero.
-        uniform : ndarray of shape (n_laws, n_channels)
-            Largest coefficients of k = 0.
         accuracy : float
             Relative to the largest coefficient of each law and channel.
         """
         # the frames of a trajectory share their plan
-        key, kept = (accuracy, uniform.tobytes(), contents.key), self._kept_plan
+        key, kept = (accuracy, contents.key), self._kept_plan
         if kept[0] != key:
-            kept = self._kept_plan = (key, self._plan(contents, uniform, accuracy))
+            kept = self._kept_plan = (key, self._plan(contents, accuracy))
         return kept[1]
 
-    def _plan(self, contents, uniform, accuracy):
-        k_cutoff, omitted, sphere = self._how.k_cutoff, 0.0, None
+    def _plan(self, contents, accuracy):
+        k_cutoff = self._how.k_cutoff
         if k_cutoff is not None and self._leaves_no_choice(contents, k_cutoff):
             return Plan(k_cutoff, dtype=self._how.dtype)
-        tail = self._tail(contents, accuracy)
+        direct, expected, without_mesh = self._without_looking(contents, accuracy)
+        if without_mesh:
+            return direct
+        k_cutoff, modes = direct.k_cutoff, direct.mode_accuracy
+        mesh, seconds, aliased = choose_mesh(
+            contents,
+            k_cutoff,
+            self._envelope,
+            _MESH_SHARE * accuracy * expected,
+            field_modes(self._basis, self._laws, contents.cell, k_cutoff, modes).count,
+        )
+        slower = self._direct_seconds(contents, k_cutoff) < seconds
+        if mesh is None or (slower and self._how.method == "auto"):
+            return direct
+        return replace(direct, mesh=mesh, omitted=direct.omitted + aliased, sphere=None)
+
+    def _without_looking(self, contents, accuracy):
+        """As ``_direct``, of cells with many k-vectors once for all of much the same volume."""
+        dense = self._dense_tails(accuracy)
+        if not dense.serve(contents):
+            return self._direct(contents, self._tail_of_cell(contents.cell, accuracy), accuracy)
+        alike = contents.rounded()
+        key = accuracy, alike.volume, _octave(alike.first_wave), *alike.key_of_atoms
+        if key not in self._alike:
+            if len(self._alike) == _KEPT:
+                self._alike.clear()
+            self._alike[key] = self._direct(alike, dense.of_volume(alike.volume), accuracy)
+        return self._alike[key]
+
+    def _direct(self, contents, tail, accuracy):
+        """The plan of matrix products, sizes of coefficients, and whether no mesh can be better.
+
+        The sizes are those that the largest coefficients have at least, (n_laws, n_channels).
+        """
+        k_cutoff, omitted, sphere = self._how.k_cutoff, 0.0, None
+        uniform = np.multiply.outer(self._uniform, np.abs(contents.totals) / contents.volume)
         expected = np.maximum(tail.expected_scale(contents), uniform)
         if k_cutoff is None:
             k_cutoff = tail.cutoff(accuracy * expected, contents)
@@ -126,19 +162,8 @@ class Planner:
             if self._how.tol >= _COARSE and of_waves > _SINGLE:
                 dtype = "float32"
         direct = Plan(k_cutoff, None, omitted, sphere, modes, dtype)
-        if accuracy < _MESH_LIMIT or self._without_mesh(contents, k_cutoff):
-            return direct
-        mesh, seconds, aliased = choose_mesh(
-            contents,
-            k_cutoff,
-            self._envelope,
-            _MESH_SHARE * accuracy * expected,
-            field_modes(self._basis, self._laws, contents.cell, k_cutoff, modes).count,
-        )
-        slower = self._direct_seconds(contents, k_cutoff) < seconds
-        if mesh is None or (slower and self._how.method == "auto"):
-            return direct
-        return Plan(k_cutoff, mesh, omitted + aliased, None, modes, dtype)
+        without_mesh = accuracy < _MESH_LIMIT or self._without_mesh(contents, k_cutoff)
+        return direct, expected, without_mesh
 
     def _leaves_no_choice(self, contents, k_cutoff):
         exact = len(self._laws) == 1 and self._how.tol < _COARSE
@@ -170,17 +195,22 @@ class Planner:
         n_vectors = contents.n_waves(k_cutoff)
         return direct_seconds(contents.n_atoms, n_vectors, contents.n_channels, self._n_columns)
 
-    def _tail(self, contents, accuracy):
+    def _dense_tails(self, accuracy):
         finest = 10.0 ** np.floor(np.log10(accuracy))  # few tables serve all accuracies
         if finest not in self._dense:
             self._dense[finest] = DenseTails(self._envelope, self._smearing, finest)
-        if self._dense[finest].serve(contents):
-            return self._dense[finest].of_volume(contents.volume)
-        key, kept = (contents.cell.tobytes(), accuracy), self._kept_tail
+        return self._dense[finest]
+
+    def _tail_of_cell(self, cell, accuracy):
+        key, kept = (cell.tobytes(), accuracy), self._kept_tail
         if kept[0] != key:
-            tail = tail_of_cell(contents.cell, self._envelope, self._smearing, accuracy)
+            tail = tail_of_cell(cell, self._envelope, self._smearing, accuracy)
             kept = self._kept_tail = (key, tail)
         return kept[1]
+
+
+def _octave(number):
+    return np.floor(np.log2(number))
 
 
 def _rounded(accuracy):

@@ -1,48 +1,63 @@
 """The sum over k-vectors differentiated by the atoms, as if it were one over pairs.
 
 In a cell, an atom j adds w_j f(r_i - r_j) to the coefficients of an atom i, where f is the sum of
-the waves. Pairs of structures in equal cells share one product of phases and kernels; of each pair
-inside whole structures only one order is summed, as f(-r) = (-1)^l f(r).
+the waves. Structures in equal cells share one product of phases and kernels; of each pair
+inside a block of atoms only one order is summed, as f(-r) = (-1)^l f(r).
 """
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from .kspace import PhaseTables, slices
-from .moved_pairs import MovedPairs, by_channel, largest_first
 from .structures import atom_offsets
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_PAIRS = 2**8  # pairs handled at once, so that their sums stay in cache, too
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
-def plane_wave_pairs(kernels, vectors):
-    """Gradients by the position of a source of weight 1 of what it adds to the coefficients.
+@dataclass(frozen=True, slots=True)
+class MovedStructures:
+    """All pairs between some atoms of structures and all of them.
 
-    Parameters
+    Attributes
     ----------
-    kernels : WaveKernels
-    vectors : ndarray of shape (n_pairs, 3)
-        From the source to the center.
-
-    Returns
-    -------
-    list of ndarray
-        For each l, shape (n_pairs, n_laws, 2 l + 1, 3, n_max).
+    rows : list of slice
+        Where the atoms of each structure are among those that are asked for.
+    sources : list of slice
+        All atoms of each, in the batch.
+    pairs : list of slice
+        Pairs of each, sources fastest.
+    gradients : list of list of ndarray
+        grad f(r_ij) for each law and each l, shape (n_pairs, 2 l + 1, 3, n_max).
     """
-    sums = [np.zeros((len(vectors), 3 * width)) for width in kernels.widths]
-    pairs = slices(len(vectors) if len(kernels) else 0, _PAIRS)
-    tables = [PhaseTables(vectors[some], kernels.sphere) for some in pairs]
-    for points in slices(len(kernels), _BLOCK // _PAIRS):
-        moved = [kernels.moved(points, parity) for parity in (0, 1)]
-        room = np.empty((points.stop - points.start, _PAIRS))
-        for some, table in zip(pairs, tables, strict=True):
-            phases, wave = table.phases(points), room[:, : some.stop - some.start]
-            for total, part, kernel in zip(sums, (phases.imag, phases.real), moved, strict=True):
-                np.copyto(wave, part)
-                total[some] += wave.T @ kernel
-    np.negative(sums[1], out=sums[1])
-    return kernels.by_degree_and_law(sums, 3)
+
+    rows: list
+    sources: list
+    pairs: list
+    gradients: list
+
+    def _structures(self):
+        return zip(self.rows, self.sources, self.pairs, strict=True)
+
+    def add_sums(self, channels, gradients, out):
+        """As of MovedPairs."""
+        for rows, sources, pairs in self._structures():
+            weights = channels.of(sources).dense().T
+            for totals, law in zip(out, gradients, strict=True):
+                for total, values in zip(totals, law, strict=True):
+                    sums = weights @ values[pairs].reshape(-1, weights.shape[1], values[0].size)
+                    sums = sums.reshape(*sums.shape[:2], *values.shape[1:])
+                    total[rows] += sums.swapaxes(1, 2)
+
+    def add_of_neighbors(self, law, factors, out):
+        """As of MovedPairs."""
+        values = self.gradients[law][factors.shape[1] // 2]
+        for rows, sources, pairs in self._structures():
+            right = factors[sources].reshape(-1, factors.shape[2])
+            left = values[pairs].reshape(-1, len(right), out.shape[1])
+            out[rows] += left.swapaxes(1, 2) @ right
 
 
 class WavePairs:
@@ -53,8 +68,6 @@ class WavePairs:
     structures : list of Structure
     atoms : ndarray of shape (n_atoms,)
         What their atoms are in the batch, ascending.
-    channels : Channels
-        Of these atoms.
     plans : dict of int to Plan
         Of those structures of which any atom acts.
     kernels : callable
@@ -64,78 +77,75 @@ class WavePairs:
     l_max : int
     """
 
-    def __init__(self, structures, atoms, channels, plans, kernels, uniform, l_max):
-        self.atoms, self._structures, self._channels = atoms, structures, channels
+    def __init__(self, structures, atoms, plans, kernels, uniform, l_max):
+        self.atoms, self._structures = atoms, structures
         self._plans, self._kernels = plans, kernels
         self._uniform, self._l_max = uniform, l_max
         self._offsets = atom_offsets(structures)
         counts = np.diff(self._offsets)
         self._owners = np.repeat(np.arange(len(structures)), counts)
         acting = np.isin(np.arange(len(structures)), list(plans))
-        self.sizes = np.repeat(np.where(acting, counts - 1, 0), counts)
-        self._positions = np.concatenate([s.positions for s in structures])
+        self.sizes = np.repeat(np.where(acting, counts, 0), counts)
 
     def around(self, some, rows):
         """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
-        sizes = self.sizes[some]
-        centers = np.repeat(np.arange(some.start, some.stop), sizes)
-        first = self._offsets[self._owners[centers]]
-        neighbors = first + np.arange(len(centers)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        neighbors += neighbors >= centers  # an atom is not its own neighbor
-        order = by_channel(centers, self._channels.index[neighbors], self._channels.count)
-        by_size, chosen = largest_first(sizes)
-        order = order[chosen]
-        gradients = self._gradients(centers[order], neighbors[order], some)
-        sizes, neighbors = sizes[by_size], self.atoms[neighbors[order]]
-        return MovedPairs(rows[by_size], sizes, neighbors, None, gradients)
-
-    def _gradients(self, centers, neighbors, some):
-        """For each law and l, shape (n_pairs, 2 l + 1, 3, n_max)."""
-        first, last = self._owners[some.start], self._owners[some.stop - 1] + 1
-        bounds = self._offsets[first], self._offsets[last]
-        if bounds != (some.start, some.stop):
-            return list(zip(*self._summed(centers, neighbors), strict=True))
-        later = np.repeat(self._offsets[1:], np.diff(self._offsets))[some] - 1
-        counts = np.where(self.sizes[some] > 0, later - np.arange(some.start, some.stop), 0)
-        starts = np.cumsum(counts) - counts
-        low = np.repeat(np.arange(some.start, some.stop), counts)
-        high = low + 1 + np.arange(len(low)) - np.repeat(starts, counts)
-        sums = self._summed(low, high)
-        swapped = centers > neighbors
-        pairs = np.minimum(centers, neighbors), np.maximum(centers, neighbors)
-        place = starts[pairs[0] - some.start] + pairs[1] - pairs[0] - 1
-        found = []
-        for law in zip(*sums, strict=True):
-            parts = [np.take(part, place, axis=0) for part in law]
-            for part in parts[::2]:
-                part *= np.where(swapped, -1.0, 1.0)[:, None, None, None]
-            found.append(parts)
-        return found
-
-    def _summed(self, centers, sources):
-        """For each l and law, shape (n_pairs, 2 l + 1, 3, n_max)."""
-        vectors = self._positions[centers] - self._positions[sources]
-        owners = self._owners[centers]
-        groups = self._in_equal_cells(np.unique(owners))
-        if len(groups) == 1:
-            return plane_wave_pairs(self._kernels_of(groups[0][0]), vectors)
+        numbers = self._acting(some)
+        atoms = [slice(*self._offsets[n : n + 2]) for n in numbers]
+        centers = [slice(max(a.start, some.start), min(a.stop, some.stop)) for a in atoms]
+        sizes = [_length(c) * _length(a) for c, a in zip(centers, atoms, strict=True)]
+        pairs = [slice(end - size, end) for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
         _, n_laws, _, n_max = self._uniform.shape
-        shapes = [(len(vectors), 2 * l + 1, 3, n_max) for l in range(self._l_max + 1)]
-        out = [[np.empty(shape) for _ in range(n_laws)] for shape in shapes]
-        for group in groups:
-            chosen = np.flatnonzero(np.isin(owners, group))
-            parts = plane_wave_pairs(self._kernels_of(group[0]), vectors[chosen])
-            for wholes, laws in zip(out, parts, strict=True):
-                for whole, part in zip(wholes, laws, strict=True):
-                    whole[chosen] = part
-        return out
+        gradients = [
+            [np.zeros((sum(sizes), 2 * l + 1, 3, n_max)) for l in range(self._l_max + 1)]
+            for _ in range(n_laws)
+        ]
+        for group in self._in_equal_cells(numbers):
+            members = [(numbers[i], atoms[i].start, centers[i], pairs[i].start) for i in group]
+            self._fill(members, gradients)
+        return MovedStructures(
+            [slice(rows[c.start - some.start], rows[c.stop - 1 - some.start] + 1) for c in centers],
+            [slice(self.atoms[a.start], self.atoms[a.stop - 1] + 1) for a in atoms],
+            pairs,
+            gradients,
+        )
+
+    def _fill(self, members, gradients):
+        """Gradients of all pairs of structures in equal cells.
+
+        ``members`` are their numbers, first atoms, centers and first pairs.
+        """
+        structures = [self._structures[number] for number, *_ in members]
+        shifts = atom_offsets(structures)
+        once, again, n_once = [], [], 0
+        for structure, shift, (_, start, centers, place) in zip(
+            structures, shifts[:-1], members, strict=True
+        ):
+            mine = each_once(len(structure), centers.start - start, centers.stop - start)
+            once.append(mine[0] + [[shift], [shift], [place]])
+            again.append(mine[1] + [[n_once], [place]])
+            n_once += mine[0].shape[1]
+        centers, sources, places = np.concatenate(once, axis=1)
+        mirrored, mirror_places = np.concatenate(again, axis=1)
+        positions = np.concatenate([s.positions for s in structures])
+        kernels = self._kernels_of(members[0][0])
+        sums = kernels.moved(positions[centers] - positions[sources])
+        parts = kernels.by_degree_and_law(sums, 3)
+        for l, laws in enumerate(parts):
+            for part, law in zip(laws, gradients, strict=True):
+                law[l][places] = part
+                law[l][mirror_places] = part[mirrored] if l % 2 else -part[mirrored]
+
+    def _acting(self, some):
+        """Numbers of the structures of a slice of the atoms, as far as they act."""
+        first, last = self._owners[some.start], self._owners[some.stop - 1] + 1
+        return [number for number in range(first, last) if number in self._plans]
 
     def _in_equal_cells(self, numbers):
-        """Lists of structures that share their kernels."""
+        """Structures that share their kernels, as lists of places in ``numbers``."""
         groups = {}
-        for number in numbers:
+        for place, number in enumerate(numbers):
             key = self._structures[number].cell.tobytes(), self._plans[number].k_cutoff
-            groups.setdefault(key, []).append(number)
+            groups.setdefault(key, []).append(place)
         return list(groups.values())
 
     def _kernels_of(self, number):
@@ -146,8 +156,7 @@ class WavePairs:
 
         ``out`` holds for each law and l an array of shape (n_rows, 2 l + 1, n_channels, 9, n_max).
         """
-        first, last = self._owners[some.start], self._owners[some.stop - 1] + 1
-        for number in (n for n in range(first, last) if n in self._plans):
+        for number in self._acting(some):
             start, stop = self._offsets[number : number + 2]
             centers = slice(max(start, some.start) - start, min(stop, some.stop) - start)
             mine = rows[centers.start + start - some.start : centers.stop + start - some.start]
@@ -162,6 +171,35 @@ class WavePairs:
                 for diagonal in (0, 4, 8):
                     # the k = 0 term is inversely proportional to the volume
                     total[0][mine, 0, :, diagonal] -= uniform
+
+
+@lru_cache(maxsize=16)
+def each_once(n_atoms, first, last):
+    """Pairs of some atoms of a structure with all others, those of both orders once.
+
+    Parameters
+    ----------
+    n_atoms : int
+    first, last : int
+        The first of these atoms, and the one after the last.
+
+    Returns
+    -------
+    once : ndarray of shape (3, n_pairs)
+        Center, source, and place of each among all pairs, sources fastest.
+    again : ndarray of shape (2, n_mirrored)
+        Which of them are there in the other order, too, and the places of that.
+    """
+    centers, sources = np.arange(first, last)[:, None], np.arange(n_atoms)
+    centers, sources = np.nonzero((sources > centers) | (sources < first))
+    mirrored = np.flatnonzero((sources >= first + centers) & (sources < last))
+    mirror_places = (sources[mirrored] - first) * n_atoms + centers[mirrored] + first
+    once = np.stack([centers + first, sources, centers * n_atoms + sources])
+    return once, np.stack([mirrored, mirror_places])
+
+
+def _length(some):
+    return some.stop - some.start
 
 
 def plane_wave_strains(kernels, positions, weights, centers):
