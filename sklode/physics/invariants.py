@@ -52,12 +52,13 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
     held = [p.any(axis=0) for p in present]
     first, second = _pairs((len(held[0]), len(held[-1])), itself)
     unlike_pairs = unlike(len(held[0]), len(first)) if itself else []
-    make = np.empty if all(p.all() for p in present) else np.zeros
-    out = make((n_rows, len(first), n_products), np.result_type(*(f[0] for f in fields)))
+    out = np.empty((n_rows, len(first), n_products), np.result_type(*(f[0] for f in fields)))
 
     def fill(rows):
         kept = [p[rows.start] for p in present]
         chosen = kept[0][first] & kept[-1][second]
+        if not chosen.all():
+            out[rows, ~chosen] = 0.0
         if not chosen.any():
             return
         parts = [
