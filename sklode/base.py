@@ -131,8 +131,8 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     def _describe(self, atoms_list, per_atom):
         """Rows of all structures, computed chunk by chunk as joblib's configuration says.
 
-        The chunks depend on the sizes of the structures alone, never on the number of workers:
-        serial and parallel results are identical to the last bit.
+        The chunks depend on the structures alone, never on the number of workers: serial and
+        parallel results are identical to the last bit. Structures of the same elements share them.
         """
         structures = read_structures(atoms_list, self._charge_names())
         self._check_structures(atoms_list)
