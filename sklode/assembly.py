@@ -58,13 +58,9 @@ class LinearFeatures:
         self._n_degrees = len(coefficients) if l_max is None else l_max + 1
         self._columns = flatten_coefficients(coefficients[: self._n_degrees])
 
-    def of_atoms(self, n_threads=1):
-        """One row an atom."""
-        return self._columns
-
-    def of_groups(self, groups, n_threads=1):
-        """One row a group of atoms."""
-        return pool(self._columns, groups)
+    def of_groups(self, groups, owners, n_threads=1):
+        """One row a group of atoms; ``None`` is one row an atom."""
+        return self._columns if groups is None else pool(self._columns, groups)
 
     def terms(self, centers):
         """What differentiates the columns, block by block, with the fields of each."""
@@ -88,10 +84,13 @@ class PairInvariants:
         Coefficients of each l of one projector or two.
     pairs : list of pair of Part
         The same part twice for a spectrum of a field with itself.
+    present : list of ndarray of shape (n_structures, n_all_channels), bool, default=None
+        Channels of each field that a structure has; ``fields`` and ``pairs`` know those that any
+        structure has. None is all of them in all structures.
     """
 
-    def __init__(self, fields, pairs):
-        self._fields, self._pairs = fields, pairs
+    def __init__(self, fields, pairs, present=None):
+        self._fields, self._pairs, self._present = fields, pairs, present
 
     def _each(self):
         """Both parts, their coefficients, None for the second of equal ones, and channels."""
@@ -100,14 +99,12 @@ class PairInvariants:
             channels = (len(left.block.channels), len(right.block.channels))
             yield left, right, left.of(self._fields), second, channels
 
-    def of_atoms(self, n_threads=1):
-        """One row an atom."""
-        return self.of_groups(None, n_threads)
-
-    def of_groups(self, groups, n_threads=1):
-        """One row a group of atoms; threads share them."""
+    def of_groups(self, groups, owners, n_threads=1):
+        """One row a group of atoms, of the structures ``owners``; ``None`` is one row an atom."""
+        present = None if self._present is None else [p[owners] for p in self._present]
         parts = [
-            power_spectrum(a, b, channels, groups, n_threads) for *_, a, b, channels in self._each()
+            power_spectrum(a, b, channels, groups, present, n_threads)
+            for *_, a, b, channels in self._each()
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -136,12 +133,15 @@ class PairInvariants:
 
 def assemble_rows(transformer, species, structures, invariants, per_atom, n_threads=1):
     """Rows of atoms or structures, with a block of columns per central element if asked for."""
+    numbers = np.arange(len(structures))
     if not per_atom:
         groups, counts = _groups(transformer, species, structures)
-        rows = invariants.of_groups(groups, n_threads).reshape(len(structures), -1)
+        owners = np.repeat(numbers, len(groups) // len(structures))
+        rows = invariants.of_groups(groups, owners, n_threads).reshape(len(structures), -1)
         return rows if counts is None else rows / counts[:, None].astype(rows.dtype)
     index = species_index(species, structures)
-    rows = invariants.of_atoms(n_threads)
+    owners = np.repeat(numbers, [len(s) for s in structures])
+    rows = invariants.of_groups(None, owners, n_threads)
     rows[~_counted(transformer, index)] = 0.0
     if transformer.center_species == "shared":
         return rows
@@ -197,14 +197,17 @@ def _groups(transformer, species, structures):
     """Atoms of each row, or of each central element of it; numbers of atoms if means are asked."""
     index = species_index(species, structures)
     counted = _counted(transformer, index)
-    ranges = [np.arange(a, b) for a, b in pairwise(atom_offsets(structures))]
+    numbers = np.arange(len(index))
+    ranges = [slice(a, b) for a, b in pairwise(atom_offsets(structures).tolist())]
     if transformer.center_species == "split":
-        groups = [atoms[index[atoms] == c] for atoms in ranges for c in range(len(species))]
+        groups = [numbers[r][index[r] == c] for r in ranges for c in range(len(species))]
+    elif counted.all():
+        groups = ranges
     else:
-        groups = [slice(a[0], a[-1] + 1) if counted[a].all() else a[counted[a]] for a in ranges]
+        groups = [numbers[r][counted[r]] for r in ranges]
     if transformer.pooling == "sum":
         return groups, None
-    return groups, np.maximum([counted[atoms].sum() for atoms in ranges], 1)
+    return groups, np.maximum([counted[r].sum() for r in ranges], 1)
 
 
 def _counted(transformer, index):

@@ -9,6 +9,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .parallel import ATOMS_PER_CHUNK, chunks_by_atoms, each_chunk
+from .physics.structures import alike_together
 from .reading import read_container, read_structures, row_index
 from .shared_rows import shared_rows
 
@@ -130,32 +131,34 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     def _describe(self, atoms_list, per_atom):
         """Rows of all structures, computed chunk by chunk as joblib's configuration says.
 
-        The chunks depend on the sizes of the structures alone, never on the number of workers:
-        serial and parallel results are identical to the last bit.
+        The chunks depend on the structures alone, never on the number of workers: serial and
+        parallel results are identical to the last bit. Structures of the same elements share them.
         """
         structures = read_structures(atoms_list, self._charge_names())
         self._check_structures(atoms_list)
-        chunks = chunks_by_atoms([len(s) for s in structures], self._atoms_at_once(structures))
+        sizes, order = np.array([len(s) for s in structures]), alike_together(structures)
+        at_once = self._atoms_at_once(structures)
+        chunks = [order[chunk] for chunk in chunks_by_atoms(sizes[order], at_once)]
         n_jobs = getattr(self, "n_jobs", None)
         n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
-        jobs = [(structures[chunk], per_atom, n_threads) for chunk in chunks]
-        sizes = [sum(map(len, job[0])) if per_atom else len(job[0]) for job in jobs]
+        jobs = [([structures[i] for i in chunk], per_atom, n_threads) for chunk in chunks]
+        places = _places(chunks, sizes) if per_atom else chunks
+        n_rows = sizes.sum() if per_atom else len(sizes)
         if len(jobs) > 1:
-            shape = sum(sizes), self._n_features_out
-            shared = shared_rows(shape, self._row_dtype, n_jobs)
+            shared = shared_rows((n_rows, self._n_features_out), self._row_dtype, n_jobs)
             if shared is not None:
-                return self._write(shared, jobs, sizes, n_jobs)
-        return _stacked(each_chunk(_rows_chunk, self, jobs, n_jobs), sum(sizes))
+                return self._write(shared, jobs, places, n_jobs)
+        return _assembled(each_chunk(_rows_chunk, self, jobs, n_jobs), places, n_rows)
 
     def _atoms_at_once(self, structures):
         """Atoms of a chunk of structures, so that what is held for them stays small."""
         return ATOMS_PER_CHUNK
 
-    def _write(self, shared, jobs, sizes, n_jobs):
+    def _write(self, shared, jobs, places, n_jobs):
         """Rows that the workers write themselves."""
         try:
-            rows, starts = shared.open(), np.cumsum([0, *sizes[:-1]]).tolist()
-            jobs = [(*job, shared, start) for job, start in zip(jobs, starts, strict=True)]
+            rows = shared.open()
+            jobs = [(*job, shared, place) for job, place in zip(jobs, places, strict=True)]
             for _ in each_chunk(_written_chunk, self, jobs, n_jobs):
                 pass
         finally:
@@ -319,16 +322,26 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _stacked(parts, n_rows):
-    """Rows of all parts in one array, each part freed once it is copied."""
-    rows, filled = None, 0
-    for part in parts:
-        if len(part) == n_rows:
+def _places(chunks, sizes):
+    """Rows of the atoms of chunks of structures."""
+    starts = np.cumsum(sizes) - sizes
+    within = [np.arange(sizes[chunk].sum()) for chunk in chunks]
+    ends = [np.cumsum(sizes[chunk]) for chunk in chunks]
+    return [
+        atoms + np.repeat(starts[chunk] + sizes[chunk] - end, sizes[chunk])
+        for chunk, atoms, end in zip(chunks, within, ends, strict=True)
+    ]
+
+
+def _assembled(parts, places, n_rows):
+    """Rows of all parts at their places in one array, each part freed once it is copied."""
+    rows = None
+    for part, place in zip(parts, places, strict=True):
+        if len(part) == n_rows and np.all(place[1:] > place[:-1]):
             return part
         if rows is None:
             rows = np.empty((n_rows, part.shape[1]), part.dtype)
-        rows[filled : filled + len(part)] = part
-        filled += len(part)
+        rows[place] = part
     return rows
 
 
@@ -336,9 +349,8 @@ def _rows_chunk(transformer, structures, per_atom, n_threads):
     return transformer._rows(structures, per_atom, n_threads)
 
 
-def _written_chunk(transformer, structures, per_atom, n_threads, shared, start):
-    rows = transformer._rows(structures, per_atom, n_threads)
-    shared.open()[start : start + len(rows)] = rows
+def _written_chunk(transformer, structures, per_atom, n_threads, shared, place):
+    shared.open()[place] = transformer._rows(structures, per_atom, n_threads)
 
 
 def _gradients_chunk(transformer, structures, positions, strain):

@@ -68,7 +68,8 @@ class DensityProjector(Projector):
     The power spectrum of a projector with itself has each unordered pair of elements once, pairs
     of unlike elements times sqrt(2), so that scalar products are those of the full spectrum.
     Structures may be periodic along any number of lattice vectors. Work and memory grow linearly
-    with the number of atoms; structures are handled in chunks of about a thousand atoms.
+    with the number of atoms, and for a structure with that of its own elements, however many others
+    have columns; structures are handled in chunks of about a thousand atoms.
 
     References
     ----------

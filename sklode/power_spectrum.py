@@ -108,7 +108,7 @@ class PowerSpectrum(StructureTransformer):
         for projector in self._projectors():
             projector._check_structures(atoms_list)
 
-    def _pairs(self, left, right):
+    def _pairs(self, left, right=None):
         """Pairs of blocks whose invariants are columns."""
         if right is None:
             return [(block, block) for block in left]
@@ -122,23 +122,26 @@ class PowerSpectrum(StructureTransformer):
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def _invariants(self, structures, n_threads=1):
-        fields = [p._coefficients(structures, n_threads) for p in self._projectors()]
-        right = None if self.right_ is None else parts_of(self.right_._blocks(), field=1)
-        return PairInvariants(fields, self._pairs(parts_of(self.left_._blocks()), right))
+    def _invariants(self, structures, projectors, present=None, n_threads=1):
+        fields = [p._coefficients(structures, n_threads) for p in projectors]
+        parts = [parts_of(p._blocks(), field) for field, p in enumerate(projectors)]
+        return PairInvariants(fields, self._pairs(*parts), present)
 
     def _rows(self, structures, per_atom, n_threads):
-        invariants = self._invariants(structures, n_threads)
+        projectors = self._projectors()
+        present = [p._present(structures) for p in projectors]
+        narrow = [p._narrowed(mask) for p, mask in zip(projectors, present, strict=True)]
+        invariants = self._invariants(structures, narrow, present, n_threads)
         rows = assemble_rows(self, self.species_, structures, invariants, per_atom, n_threads)
         return rows.astype(self.left_.dtype, copy=False)
 
     def _row_gradients(self, structures, positions, strain):
-        invariants = self._invariants(structures)
+        invariants = self._invariants(structures, self._projectors())
         fields = [p._coefficient_slopes(structures) for p in self._projectors()]
         return row_gradients(self, self.species_, structures, invariants, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents):
-        invariants = self._invariants(structures)
+        invariants = self._invariants(structures, self._projectors())
         fields = row_backward(self, self.species_, structures, invariants, cotangents)
         parts = [
             projector._coefficient_backward(structures, of_field)

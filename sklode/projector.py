@@ -1,6 +1,7 @@
 """What the projections of the density and of the potential share: channels, invariants, rows."""
 
 import operator
+from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -23,7 +24,7 @@ from .features import (
     split_by_center,
 )
 from .physics.radial import RadialBasis
-from .physics.structures import Channels
+from .physics.structures import Channels, present_channels
 from .reading import describe
 
 
@@ -99,17 +100,36 @@ class Projector(StructureTransformer):
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def _invariants(self, coefficients):
+    def _present(self, structures):
+        """Which channels structures have, (n_structures, n_channels); some one at least."""
+        if self._channel_charges() is not None:
+            return np.ones((len(structures), 1), bool)
+        present = present_channels(structures, self._channels(structures))
+        present[:, 0] |= not present.any()
+        return present
+
+    def _narrowed(self, present):
+        """A projector like this one with the channels only that any structure has."""
+        narrow = copy(self)
+        if self._channel_charges() is None:
+            narrow.species_ = self.species_[present.any(axis=0)]
+        return narrow
+
+    def _invariants(self, coefficients, present=None):
         """What makes columns of the coefficients."""
+        parts = parts_of(self._blocks())
         if self.invariants == "power_spectrum":
-            parts = parts_of(self._blocks())
-            return PairInvariants([coefficients], [(part, part) for part in parts])
-        if self.invariants == "radial_spectrum":
-            return LinearFeatures(coefficients, parts_of(self._blocks()), l_max=0)
-        return LinearFeatures(coefficients, parts_of(self._blocks()))
+            return PairInvariants([coefficients], [(part, part) for part in parts], present)
+        l_max = 0 if self.invariants == "radial_spectrum" else None
+        return LinearFeatures(coefficients, parts, l_max)
 
     def _rows(self, structures, per_atom, n_threads):
-        invariants = self._invariants(self._coefficients(structures, n_threads))
+        present, projector = None, self
+        if self.invariants == "power_spectrum":
+            present = [self._present(structures)]
+            projector = self._narrowed(*present)
+        coefficients = projector._coefficients(structures, n_threads)
+        invariants = projector._invariants(coefficients, present)
         rows = assemble_rows(self, self.species_, structures, invariants, per_atom, n_threads)
         return rows.astype(self.dtype, copy=False)
 

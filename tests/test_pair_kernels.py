@@ -320,3 +320,25 @@ def test_power_spectra_by_loops(n_channels, pooled, monkeypatch):
     second = None if itself else right
     found = power_spectrum(left, second, n_channels, groups if pooled else None)
     np.testing.assert_allclose(found, np.transpose(columns), atol=1e-12)
+
+
+@pytest.mark.parametrize("itself", [True, False])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_power_spectra_of_the_channels_that_there_are(pooled, itself):
+    rng, n_radial, owners = np.random.default_rng(1), 2, np.repeat([0, 1, 2, 3], [3, 3, 1, 4])
+    # nobody has the channel 1, and the last structure has none
+    present = [np.array([[1, 0, 1, 1], [1, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]], bool)]
+    present += [] if itself else [np.array([[1, 1], [0, 1], [1, 1], [0, 1]], bool)]
+    whole, held = [], []
+    for mask in present:
+        field = [rng.normal(size=(11, 2 * l + 1, mask.shape[1], n_radial)) for l in range(3)]
+        field = [c * mask[owners][:, None, :, None] for c in field]
+        whole.append([c.reshape(*c.shape[:2], -1) for c in field])
+        held.append([c[:, :, mask.any(axis=0)].reshape(*c.shape[:2], -1) for c in field])
+    groups = [np.flatnonzero(owners == s) for s in range(4)] if pooled else None
+    masks = present if pooled else [mask[owners] for mask in present]
+    of_rows = [(f[0], None) if itself else tuple(f) for f in (whole, held)]
+    counts = [(m.shape[1], m.any(axis=0).sum()) for m in (present[0], present[-1])]
+    expected = power_spectrum(*of_rows[0], tuple(a for a, _ in counts), groups)
+    found = power_spectrum(*of_rows[1], tuple(b for _, b in counts), groups, masks)
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)

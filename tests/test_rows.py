@@ -89,6 +89,18 @@ class TestRows:
         alone = np.concatenate([lode.transform([atoms]) for atoms in mixed])
         np.testing.assert_allclose(alone, lode.transform(mixed), rtol=1e-10, atol=1e-13)
 
+    @BY_NAME
+    def test_the_order_of_structures_is_that_of_the_rows(self, mixed, estimator):
+        estimator, many = clone(estimator).fit(mixed), mixed * 3
+        order = np.random.default_rng(0).permutation(len(many))
+        sizes = np.array([len(atoms) for atoms in many])
+        atoms = np.split(np.arange(sizes.sum()), np.cumsum(sizes)[:-1])
+        places = {"transform": order, "transform_atoms": np.concatenate([atoms[i] for i in order])}
+        for method, place in places.items():
+            rows = getattr(estimator, method)(many)
+            moved = getattr(estimator, method)([many[i] for i in order])
+            np.testing.assert_allclose(moved, rows[place], rtol=1e-9, atol=1e-12 * abs(rows).max())
+
     def test_float32_halves_the_rows(self, mixed):
         expected = potential().fit_transform(mixed)
         rows = potential(dtype="float32").fit_transform(mixed)

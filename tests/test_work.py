@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import scipy.fft
 from ase import Atoms
+from ase.build import molecule
 
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
-from sklode.physics import density_expansion, pair_expansion, plane_wave_sum
+from sklode.physics import density_expansion, invariants, pair_expansion, plane_wave_sum
 from sklode.physics.mesh_sum import MeshSum
 
 LODE = {
@@ -138,6 +139,24 @@ def test_pairs_are_those_within_the_cutoff_and_nothing_is_padded(monkeypatch):
     images = (cells @ atoms.cell[:])[:, None] + atoms.positions
     distances = np.linalg.norm(images[None] - atoms.positions[:, None, None], axis=3)
     assert sum(listed) == sum(products) == np.sum((distances < 4.0) & (distances > 0))
+
+
+def test_only_elements_that_a_structure_has_are_multiplied(monkeypatch):
+    rho = DensityProjector(n_max=3, l_max=2, species=["H", "C", "N", "O", "Na", "Cl"])
+    widths, contract = [], invariants._contract
+
+    def watched(left, right, *args):
+        widths.append(left.shape[2])
+        return contract(left, right, *args)
+
+    monkeypatch.setattr(invariants, "_contract", watched)
+    frames = [molecule(name) for name in ("H2O", "CH4", "H2O", "CO2", "CH4")]
+    for method in ("transform", "transform_atoms"):
+        widths.clear()
+        getattr(rho.fit(frames), method)(frames)
+        assert set(widths) == {2 * 3}
+        # those of the same elements, and here of the same size, in one product a degree
+        assert len(widths) == 3 * 3
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep other amounts")

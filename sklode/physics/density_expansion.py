@@ -3,7 +3,7 @@
 import numpy as np
 
 from .neighbors import pairs_within
-from .pair_expansion import add_centers, by_degree, expand_pairs
+from .pair_expansion import add_centers, empty_coefficients, expand_pairs
 from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
 from .structures import atom_offsets
@@ -48,14 +48,13 @@ def density_expansion(
         weights = cutoff_function(distances, basis.cutoff, cutoff_width)
         return table(np.minimum(distances, basis.cutoff), weights)
 
-    sums = np.zeros((n_atoms, channels.count, basis.n_max, (basis.l_max + 1) ** 2), dtype)
+    coefficients = empty_coefficients(n_atoms, channels.count, basis.n_max, basis.l_max, dtype)
     offsets = atom_offsets(structures)
     for batch in _batches(structures, basis.cutoff):
         atoms = slice(offsets[batch.start], offsets[batch.stop])
         pairs = pairs_within(structures[batch], basis.cutoff, n_threads)
-        out, acting = sums[atoms], channels.of(atoms)
-        expand_pairs(pairs, acting, len(out), radial, basis.l_max, out, n_threads)
-    coefficients = by_degree(sums)
+        acting, out = channels.of(atoms), [c[atoms] for c in coefficients]
+        expand_pairs(pairs, acting, len(acting.index), radial, basis.l_max, out, n_threads)
     if include_center:
         add_centers(coefficients, channels, center_integrals(basis, law))
     return [c.reshape(n_atoms, c.shape[1], -1) for c in coefficients]
@@ -63,12 +62,15 @@ def density_expansion(
 
 def _batches(structures, cutoff):
     """Consecutive slices of structures with about ``_PAIRS`` pairs."""
-    sphere = 4.0 * np.pi / 3.0 * cutoff**3
+    n_neighbors = sizes = np.array([len(s) for s in structures], float)
+    repeats = np.array([s.periodic for s in structures]).all(axis=1)
+    if repeats.any():
+        volumes = np.abs(np.linalg.det([s.cell for s in structures]))
+        inside = 4.0 * np.pi / 3.0 * cutoff**3 / np.where(repeats, volumes, 1.0)
+        n_neighbors = np.where(repeats, sizes * inside, sizes)
     first, n_pairs = 0, 0.0
-    for number, s in enumerate(structures):
-        repeats = np.all(s.periodic)
-        neighbors = len(s) * sphere / abs(np.linalg.det(s.cell)) if repeats else len(s)
-        n_pairs += len(s) * neighbors
-        if n_pairs > _PAIRS or number == len(structures) - 1:
-            yield slice(first, number + 1)
-            first, n_pairs = number + 1, 0.0
+    for number, more in enumerate((sizes * n_neighbors).tolist(), start=1):
+        n_pairs += more
+        if n_pairs > _PAIRS or number == len(sizes):
+            yield slice(first, number)
+            first, n_pairs = number, 0.0

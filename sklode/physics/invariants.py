@@ -15,7 +15,7 @@ from .threads import in_threads
 _BLOCK = 2**18  # products of a block of rows, which are still in cache when they are arranged
 
 
-def power_spectrum(left, right, n_channels, groups=None, n_threads=1):
+def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads=1):
     r"""P = (-1)^l / sqrt(2 l + 1) sum_i sum_m c_i,a1n1,lm c_i,a2n2,lm of each group of atoms.
 
     Parameters
@@ -28,39 +28,90 @@ def power_spectrum(left, right, n_channels, groups=None, n_threads=1):
         Number of channels of both.
     groups : list of slice or ndarray, default=None
         Atoms of each row; None is one row an atom.
+    present : list of ndarray of shape (n_rows, n_all_channels), bool, default=None
+        Channels that are not zero in each row, of left, and of right if there is one: only they
+        are multiplied. ``left`` and ``right`` hold those of any row. Following rows of the same
+        channels and of equally many atoms are handled together.
     n_threads : int, default=1
         Threads that share the rows; the result does not depend on it.
 
     Returns
     -------
     ndarray of shape (n_rows, n_columns)
-        Columns (channel_1, channel_2, n_1, n_2, l), l fastest.
+        Columns (channel_1, channel_2, n_1, n_2, l) of all channels, l fastest.
     """
-    itself = right is None
-    right = left if itself else right
-    n_degrees = min(len(left), len(right))
-    n_rows = len(left[0]) if groups is None else len(groups)
-    widths = left[0].shape[2], right[0].shape[2]
-    n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
-    source, _ = arrangement(tuple(n_channels), n_radial, n_degrees, itself)
-    unlike_pairs = unlike(n_channels[0], len(source)) if itself else []
-    dtype = np.result_type(left[0], right[0])
-    out = np.empty((n_rows, len(source)), dtype)
-    step = max(1, _BLOCK // (n_degrees * widths[0] * widths[1]))
+    itself, fields = right is None, [left] if right is None else [left, right]
+    n_degrees, (atoms, ends) = min(map(len, fields)), _in_order(groups, len(left[0]))
+    fields = [[c[atoms] for c in field[:n_degrees]] for field in fields]
+    n_radial = tuple(
+        f[0].shape[2] // n for f, n in zip((fields[0], fields[-1]), n_channels, strict=True)
+    )
+    n_rows, n_products = len(ends) - 1, n_degrees * n_radial[0] * n_radial[1]
+    if present is None:
+        present = [np.ones((n_rows, n), bool) for n in n_channels[: len(fields)]]
+    held = [p.any(axis=0) for p in present]
+    first, second = _pairs((len(held[0]), len(held[-1])), itself)
+    unlike_pairs = unlike(len(held[0]), len(first)) if itself else []
+    out = np.empty((n_rows, len(first), n_products), np.result_type(*(f[0] for f in fields)))
 
-    def fill(first):
-        rows = slice(first, min(first + step, n_rows))
-        products = np.empty((rows.stop - first, n_degrees, *widths), dtype)
-        for l in range(n_degrees):
-            factor = (-1.0) ** l / math.sqrt(2 * l + 1)
-            _contract(left[l], right[l], factor, rows, groups, products[:, l])
-        # "clip", with nothing to be clipped, writes to ``out`` without a copy between
-        np.take(products.reshape(len(products), -1), source, axis=1, out=out[rows], mode="clip")
-        for columns in unlike_pairs:
-            out[rows, columns] *= math.sqrt(2.0)
+    def fill(rows):
+        kept = [p[rows.start] for p in present]
+        chosen = kept[0][first] & kept[-1][second]
+        if not chosen.all():
+            out[rows, ~chosen] = 0.0
+        if not chosen.any():
+            return
+        parts = [
+            [_columns_of(c[ends[rows.start] : ends[rows.stop]], k[h]) for c in field]
+            for field, k, h in zip(fields, kept, held, strict=True)
+        ]
+        products = _products(parts[0], parts[-1], rows.stop - rows.start)
+        counts = int(kept[0].sum()), int(kept[-1].sum())
+        source, _ = arrangement(counts, n_radial, n_degrees, itself)
+        _arrange(products, source, out[rows], chosen)
+        for pairs in unlike_pairs:
+            out[rows, pairs] *= math.sqrt(2.0)
 
-    in_threads(fill, range(0, n_rows, step), n_threads)
-    return out
+    longest = max(1, _BLOCK // (n_products * n_channels[0] * n_channels[1]))
+    in_threads(fill, _runs(np.diff(ends), present, longest), n_threads)
+    return out.reshape(n_rows, len(first) * n_products)
+
+
+def _in_order(groups, n_atoms):
+    """All atoms, group after group, and where each group begins; the end of the last at the end."""
+    numbers = np.arange(n_atoms)
+    if groups is None:
+        return slice(None), np.arange(n_atoms + 1)
+    members = [numbers[group] for group in groups]
+    atoms = np.concatenate([numbers[:0], *members])
+    unchanged = np.array_equal(atoms, numbers)
+    return slice(None) if unchanged else atoms, np.cumsum([0, *map(len, members)])
+
+
+def _runs(sizes, present, longest):
+    """Slices of rows that have equally many atoms and the same channels."""
+    keys = np.column_stack([sizes, *present])
+    changes = np.flatnonzero((keys[1:] != keys[:-1]).any(axis=1)) + 1
+    for start, stop in pairwise([0, *changes.tolist(), len(keys)]):
+        for first in range(start, stop, longest):
+            yield slice(first, min(first + longest, stop))
+
+
+def _columns_of(coefficients, kept):
+    """Those of the channels that are kept; no copy if these follow each other."""
+    if kept.all():
+        return coefficients
+    n_atoms, n_m, width = coefficients.shape
+    n_radial, channels = width // len(kept), np.flatnonzero(kept)
+    if channels[-1] - channels[0] < len(channels):
+        return coefficients[:, :, channels[0] * n_radial : (channels[-1] + 1) * n_radial]
+    by_channel = coefficients.reshape(n_atoms, n_m, len(kept), n_radial)
+    return np.take(by_channel, channels, axis=2).reshape(n_atoms, n_m, len(channels) * n_radial)
+
+
+def _pairs(n_channels, itself):
+    """First and second channel of each pair that has columns."""
+    return np.triu_indices(n_channels[0]) if itself else np.indices(n_channels).reshape(2, -1)
 
 
 @lru_cache(maxsize=64)
@@ -68,9 +119,7 @@ def arrangement(n_channels, n_radial, n_degrees, itself):
     """Where each column is among the products (l, a1 n1, a2 n2), and its weight."""
     products = np.arange(n_degrees * np.prod(n_channels) * np.prod(n_radial))
     products = products.reshape(n_degrees, n_channels[0], n_radial[0], n_channels[1], n_radial[1])
-    first, second = np.indices(n_channels).reshape(2, -1)
-    if itself:
-        first, second = np.triu_indices(n_channels[0])
+    first, second = _pairs(n_channels, itself)
     source = products.transpose(1, 3, 2, 4, 0)[first, second]
     weights = np.where(itself & (first != second), np.sqrt(2.0), 1.0)[:, None, None, None]
     return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
@@ -84,19 +133,34 @@ def unlike(n_channels, n_columns):
     return [slice(size * (a + 1), size * b) for a, b in pairwise(like)]
 
 
-def _contract(left, right, factor, rows, groups, out):
+def _products(left, right, n_rows):
+    """Sums over m and atoms, scaled, of equally large groups; shape (n_rows, n_products)."""
+    widths = left[0].shape[2], right[0].shape[2]
+    out = np.empty((n_rows, len(left), *widths), np.result_type(left[0], right[0]))
+    for l, (a, b) in enumerate(zip(left, right, strict=True)):
+        _contract(a, b, (-1.0) ** l / math.sqrt(2 * l + 1), out[:, l])
+    return out.reshape(n_rows, -1)
+
+
+def _contract(left, right, factor, out):
     """Factor times the sum over m, and over atoms, into ``out`` (n_rows, n_left, n_right)."""
-    if groups is None:
-        # scaled first, and laid out by m: other products of so few numbers are slower
-        scaled = np.multiply(left[rows], factor, order="C").swapaxes(1, 2)
-        product = np.multiply if scaled.shape[2] == 1 else np.matmul
-        product(scaled, right[rows], out=out)
-        return
-    for atoms, product in zip(groups[rows], out, strict=True):
-        a = left[atoms].reshape(-1, left.shape[2])
-        b = a if right is left else right[atoms].reshape(-1, right.shape[2])
-        np.matmul(a.T, b, out=product)
-    out *= factor
+    shape = len(out), left.shape[1] * (len(left) // len(out))
+    # scaled first: the product of an array with itself is a slower function of BLAS
+    scaled = np.multiply(left, factor, order="C").reshape(*shape, left.shape[2])
+    product = np.multiply if shape[1] == 1 else np.matmul
+    product(scaled.swapaxes(1, 2), right.reshape(*shape, right.shape[2]), out=out)
+
+
+def _arrange(products, source, out, chosen):
+    """Write columns to the chosen pairs of channels of ``out`` (n_rows, n_pairs, n_products)."""
+    whole = chosen.all()
+    shape = len(out), np.count_nonzero(chosen), out.shape[2]
+    columns = out if whole else np.empty(shape, out.dtype)
+    flat = columns.reshape(len(out), -1)
+    # "clip", with nothing to be clipped, writes to ``flat`` without a copy between
+    np.take(products, source, axis=1, out=flat, mode="clip")
+    if not whole:
+        out[:, chosen] = columns
 
 
 def pool(rows, groups):

@@ -77,7 +77,7 @@ def _each_once(structures, starts, cutoff=np.inf, wrapped=False):
     ``starts`` are the numbers of the first atoms of the structures. Vectors are (3, n_pairs).
     """
     sizes = np.array([len(s) for s in structures])
-    centers, neighbors = _triangles(sizes)
+    centers, neighbors, counts = _triangles(sizes)
     coordinates = np.concatenate([s.positions for s in structures])
     if wrapped:
         cells = np.array([s.cell for s in structures])
@@ -85,7 +85,7 @@ def _each_once(structures, starts, cutoff=np.inf, wrapped=False):
         coordinates = np.einsum("ix,ixk->ik", coordinates, inverses)
     vectors = np.empty((3, len(centers)))
     for differences, along in zip(vectors, coordinates.T.copy(), strict=True):
-        np.subtract(np.take(along, neighbors), np.take(along, centers), out=differences)
+        np.subtract(np.take(along, neighbors), np.repeat(along, counts), out=differences)
     if wrapped:
         vectors -= np.rint(vectors)
         pair_ends = np.cumsum(sizes * (sizes - 1) // 2)
@@ -102,13 +102,13 @@ def _each_once(structures, starts, cutoff=np.inf, wrapped=False):
 
 
 def _triangles(sizes):
-    """Pairs i < j of atoms of the same structure, atoms being numbered through."""
+    """Pairs i < j of atoms of the same structure, numbered through, and how many each i has."""
     ends = np.cumsum(sizes)
     atoms = np.arange(ends[-1])
     counts = np.repeat(ends, sizes) - 1 - atoms  # neighbours follow their center
     neighbors = np.repeat(atoms + 1 - np.cumsum(counts) + counts, counts)
     neighbors += np.arange(len(neighbors))
-    return np.repeat(atoms, counts), neighbors
+    return np.repeat(atoms, counts), neighbors, counts
 
 
 def _both_ways(parts):

@@ -5,8 +5,8 @@ are of this form. Coefficients are kept as one array per degree l, of shape
 (n_atoms, 2 l + 1, n_channels * n_radial), which invariants contract without copying.
 """
 
-import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,8 +22,8 @@ _SHARED = 2**20  # numbers in the radial functions of all pairs, up to which bot
 def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1):
     """Sum radial functions times harmonics over the neighbours of every atom.
 
-    Neighbours are grouped by (center, channel). Groups of equal size follow each other, so that
-    their sums are batched matrix products of arrays that need no padding.
+    Neighbours are grouped by (center, channel). In a block of atoms, groups of equal size follow
+    each other, so that their sums are batched matrix products of arrays that need no padding.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         precision of the sums.
     l_max : int
         Largest degree.
-    out : ndarray of shape (n_atoms, n_channels, n_radial, (l_max + 1)^2), default=None
-        Zeros, to be filled; the result is views of it.
+    out : list of ndarray, default=None
+        What ``empty_coefficients`` makes, to be filled.
     n_threads : int, default=1
         Threads that share the pairs; the result does not depend on it.
 
@@ -51,30 +51,36 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
     if out is None:
         sample = radial(np.ones(1))
         n_radial = sample.shape[1] // (l_max + 1)
-        shape = (n_atoms, channels.count, n_radial, (l_max + 1) ** 2)
-        out = np.zeros(shape, sample.dtype)
-    n_functions, dtype = (l_max + 1) * out.shape[2], out.dtype
-    sums = out.reshape(n_atoms * channels.count, out.shape[2], out.shape[3])
-    groups = _group(pairs, channels, n_atoms)
+        out = empty_coefficients(n_atoms, channels.count, n_radial, l_max, sample.dtype)
+    n_functions, dtype = (l_max + 1) * out[0].shape[3], out[0].dtype
     weighted = np.any(channels.weights != 1.0)
     n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
     shared = n_distinct * n_functions <= _SHARED
     if shared:
         table, place = tabulate(radial, pairs.vectors[:n_distinct])
+        place = np.concatenate([place, place]) if pairs.mirrored else place
 
     def fill(block):
-        own = groups.order[groups.starts[block.start] : groups.starts[block.stop]]
+        own = groups.order[groups.starts[block.groups.start] : groups.starts[block.groups.stop]]
         vectors = np.take(pairs.vectors, own, axis=0)
-        where = (table, place[own % n_distinct]) if shared else tabulate(radial, vectors)
+        where = (table, np.take(place, own)) if shared else tabulate(radial, vectors)
         values = np.take(*where, axis=0)
         if weighted:
             values *= channels.weights[pairs.neighbors[own], None]
         harmonics = spherical_harmonics(vectors.astype(dtype, copy=False), l_max)
-        sums[groups.labels[block]] = _sum_groups(harmonics, values, groups.sizes[block], l_max)
+        sums = _sum_groups(harmonics, values, groups.sizes[block.groups], l_max)
+        _spread(sums, groups.labels[block.groups], block.atoms, out)
 
     pairs_per_block = min(_PAIRS, _BLOCK // (n_functions + (l_max + 1) ** 2))
-    in_threads(fill, groups.blocks(pairs_per_block), n_threads)
-    return by_degree(out)
+    groups = _group(pairs, channels, n_atoms, pairs_per_block)
+    in_threads(fill, groups.blocks, n_threads)
+    return out
+
+
+def empty_coefficients(n_atoms, n_channels, n_radial, l_max, dtype):
+    """Arrays of shape (n_atoms, 2 l + 1, n_channels, n_radial) for each l, not yet filled."""
+    degrees = range(l_max + 1)
+    return [np.empty((n_atoms, 2 * l + 1, n_channels, n_radial), dtype) for l in degrees]
 
 
 def tabulate(radial, vectors):
@@ -84,15 +90,22 @@ def tabulate(radial, vectors):
     return radial(distances[order]), inverse(order)
 
 
-def by_degree(sums):
-    """The view (n_atoms, 2 l + 1, n_channels, n_radial) of each l of sums with l and m fastest."""
-    degrees = range(math.isqrt(sums.shape[3]))
-    return [np.moveaxis(sums[..., degree_slice(l)], 3, 1) for l in degrees]
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Consecutive atoms, and the groups of pairs around them.
+
+    Attributes
+    ----------
+    atoms, groups : slice
+    """
+
+    atoms: slice
+    groups: slice
 
 
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """Pairs of equal center and channel, ordered by the size of their group, largest first.
+    """Pairs of equal center and channel, block by block, the largest groups of a block first.
 
     Attributes
     ----------
@@ -102,37 +115,41 @@ class _Groups:
         Where each group begins in ``order``.
     order : ndarray of shape (n_acting_pairs,)
         The pairs, group after group.
+    blocks : list of _Block
+        All atoms, in order.
     """
 
     labels: np.ndarray
     sizes: np.ndarray
     starts: np.ndarray
     order: np.ndarray
-
-    def blocks(self, n_pairs):
-        """Slices of groups that hold about ``n_pairs`` pairs, at least one group each."""
-        first = 0
-        while first < len(self.labels):
-            last = np.searchsorted(self.starts, self.starts[first] + n_pairs, side="right") - 1
-            last = max(first + 1, int(last))
-            yield slice(first, last)
-            first = last
+    blocks: list
 
 
-def _group(pairs, channels, n_atoms):
+def _group(pairs, channels, n_atoms, pairs_per_block):
+    """Groups of pairs, in blocks of atoms that have about so many pairs, or of single atoms."""
     channel = np.take(channels.index, pairs.neighbors)
     labels = pairs.centers * channels.count + channel
     acting = channel >= 0
     chosen = None if acting.all() else np.flatnonzero(acting)
     labels = labels if chosen is None else labels[chosen]
     sizes = np.bincount(labels, minlength=n_atoms * channels.count)
-    by_size = _stable_order(-sizes + sizes.max(initial=0))[: np.count_nonzero(sizes)]
+    block = np.cumsum(sizes.reshape(n_atoms, -1).sum(axis=1)) // pairs_per_block
+    present, largest = np.flatnonzero(sizes), sizes.max(initial=0)
+    keys = np.repeat(block, channels.count) * (largest + 1) + largest - sizes
+    by_size = present[_stable_order(keys[present])]
     rank = np.zeros(len(sizes), int)
     rank[by_size] = np.arange(len(by_size))
     order = _stable_order(np.take(rank, labels))
-    sizes = sizes[by_size]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    return _Groups(by_size, sizes, starts, order if chosen is None else chosen[order])
+    starts = np.concatenate([[0], np.cumsum(sizes[by_size])])
+    cuts = np.concatenate([[0], np.flatnonzero(np.diff(block)) + 1, [n_atoms]])
+    ends = np.searchsorted(present, cuts * channels.count)
+    blocks = [
+        _Block(slice(*atoms), slice(*groups))
+        for atoms, groups in zip(pairwise(cuts.tolist()), pairwise(ends.tolist()), strict=True)
+    ]
+    order = order if chosen is None else chosen[order]
+    return _Groups(by_size, sizes[by_size], starts, order, blocks)
 
 
 def _stable_order(keys):
@@ -142,24 +159,41 @@ def _stable_order(keys):
 
 
 def _sum_groups(harmonics, values, sizes, l_max):
-    """Products of values and harmonics of equal l, shape (n_groups, n_radial, (l_max + 1)^2).
+    """Products of harmonics and values of equal l, (n_groups + 1, (l_max + 1)^2, n_radial).
 
-    Pairs are ordered by group, and groups by decreasing size.
+    Pairs are ordered by group, and groups by decreasing size. The last group is one without pairs.
     """
     n_radial = values.shape[1] // (l_max + 1)
-    sums = np.empty((len(sizes), n_radial, (l_max + 1) ** 2), values.dtype)
+    sums = np.empty((len(sizes) + 1, (l_max + 1) ** 2, n_radial), values.dtype)
+    sums[-1] = 0.0
     changes = np.flatnonzero(sizes[1:] != sizes[:-1]) + 1
     first_pair = 0
-    for first, last in zip([0, *changes], [*changes, len(sizes)], strict=True):
+    for first, last in pairwise([0, *changes.tolist(), len(sizes)] if len(sizes) else []):
         shape = (last - first, sizes[first], -1)
         end_pair = first_pair + shape[0] * shape[1]
-        left = values[first_pair:end_pair].reshape(shape).swapaxes(1, 2)
-        right = harmonics[first_pair:end_pair].reshape(shape)
+        left = harmonics[first_pair:end_pair].reshape(shape).swapaxes(1, 2)
+        right = values[first_pair:end_pair].reshape(shape)
         first_pair = end_pair
+        product = np.multiply if sizes[first] == 1 else np.matmul
         for l in range(l_max + 1):
-            functions, degree = left[:, l * n_radial : (l + 1) * n_radial], degree_slice(l)
-            np.matmul(functions, right[:, :, degree], out=sums[first:last, :, degree])
+            degree, functions = degree_slice(l), right[:, :, l * n_radial : (l + 1) * n_radial]
+            product(left[:, degree], functions, out=sums[first:last, degree])
     return sums
+
+
+def _spread(sums, labels, atoms, out):
+    """Write the sums of groups to their atoms and channels, and zeros where there is no group."""
+    n_atoms, n_channels = atoms.stop - atoms.start, out[0].shape[2]
+    n_harmonics, n_radial = sums.shape[1:]
+    first_rows = np.full(n_atoms * n_channels, len(labels) * n_harmonics)
+    first_rows[labels - atoms.start * n_channels] = np.arange(len(labels)) * n_harmonics
+    first_rows, rows = first_rows.reshape(n_atoms, n_channels), sums.reshape(-1, n_radial)
+    harmonics = np.repeat(np.arange(n_harmonics), n_channels).reshape(-1, n_channels)
+    for l, whole in enumerate(out):
+        places = np.repeat(first_rows, 2 * l + 1, axis=0).reshape(n_atoms, 2 * l + 1, n_channels)
+        places += harmonics[degree_slice(l)]
+        # "clip", with nothing to be clipped, writes to ``out`` without a copy between
+        np.take(rows, places, axis=0, out=whole[atoms], mode="clip")
 
 
 def add_centers(coefficients, channels, values):

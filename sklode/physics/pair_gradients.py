@@ -61,23 +61,23 @@ def pair_backward(
     strain : ndarray of shape (n_structures, 3, 3)
         The element [s, a, b] is the derivative by the strain [a, b] of structure s.
     """
-    groups = _group(pairs, channels, n_atoms)
+    n_columns = 2 * (l_max + 1) * cotangents[0].shape[3] + 6 * (l_max + 1) ** 2
+    groups = _group(pairs, channels, n_atoms, _pairs_per_block(n_columns))
     centers, neighbors = pairs.centers[groups.order], pairs.neighbors[groups.order]
     vectors, weights = pairs.vectors[groups.order], channels.weights[neighbors]
     gradients = np.empty_like(vectors)
 
     def fill(block):
-        own = slice(groups.starts[block.start], groups.starts[block.stop])
+        own = slice(groups.starts[block.groups.start], groups.starts[block.groups.stop])
         rows = _radial_rows(vectors[own], weights[own], radial, slopes)
-        atoms, channel = np.divmod(groups.labels[block], channels.count)
+        atoms, channel = np.divmod(groups.labels[block.groups], channels.count)
         parts = [c[atoms, :, channel] for c in cotangents]
-        both = _contract(rows, parts, groups.sizes[block])
+        both = _contract(rows, parts, groups.sizes[block.groups])
         units, harmonics, changes = harmonics_and_gradients(vectors[own], l_max)
         np.einsum("pk,pxk->px", both[:, 1], changes, out=gradients[own])
         gradients[own] += np.einsum("pk,pk->p", both[:, 0], harmonics)[:, None] * units
 
-    n_columns = 2 * (l_max + 1) * cotangents[0].shape[3] + 6 * (l_max + 1) ** 2
-    in_threads(fill, groups.blocks(_pairs_per_block(n_columns)), n_threads)
+    in_threads(fill, groups.blocks, n_threads)
     positions = _scatter(neighbors, gradients, n_atoms) - _scatter(centers, gradients, n_atoms)
     of_pairs = owners[centers]
     strain = [_scatter(of_pairs, vectors[:, [a]] * gradients, n_structures) for a in range(3)]

@@ -75,3 +75,20 @@ def repeat(structures):
 def atom_offsets(structures):
     """Where each structure begins in the concatenated atoms, and the total at the end."""
     return np.concatenate([[0], np.cumsum([len(s) for s in structures])]).astype(int)
+
+
+def present_channels(structures, channels):
+    """Which channels have atoms in each structure; shape (n_structures, n_channels), bool."""
+    owners = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
+    present = np.zeros((len(structures), channels.count), bool)
+    acting = channels.index >= 0
+    present[owners[acting], channels.index[acting]] = True
+    return present
+
+
+def alike_together(structures):
+    """Numbers of the structures, those of the same elements together, and of these equal sizes."""
+    numbers = np.concatenate([s.numbers for s in structures])
+    elements, index = np.unique(numbers, return_inverse=True)
+    present = present_channels(structures, Channels(index, np.ones(len(index)), len(elements)))
+    return np.lexsort(([len(s) for s in structures], *present.T))
