@@ -97,11 +97,13 @@ class MovedAtoms:
         index = field.channels.index[block.atoms]
         acting = np.flatnonzero(index >= 0)
         self._weights = np.where(index >= 0, field.channels.weights[block.atoms], 0.0)
-        self._channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
-        self._channel[acting, :, index[acting]] = np.eye(field.n_max)
-        self._own = field.zeros(block, 3)  # minus those by the atom itself
+        channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
+        channel[acting, :, index[acting]] = np.eye(field.n_max)
+        self._channel = channel.reshape(*channel.shape[:2], -1)
+        sums = field.zeros(block, 3)
         for pairs in around:
-            pairs.add_sums(field.channels, pairs.gradients, self._own)
+            pairs.add_sums(field.channels, pairs.gradients, sums)
+        self._own = [[_directions_first(-part) for part in parts] for parts in sums]
 
     def slices(self, n_rows):
         """Rows to be handled together, about so many."""
@@ -134,10 +136,9 @@ class MovedAtoms:
         neighbors = [self._of_neighbors(law, factor) for factor in factors]
 
         def fill(l, rows, changes, others):
-            n, own = 2 * l + 1, self._own[law][l][rows]
-            by_channel = changes.reshape(*changes.shape[:3], *self._channel.shape[2:])
-            np.negative(own.transpose(0, 3, 1, 2, 4), out=by_channel[:, :, :n])
-            by_channel[:, :, n:] = self._channel[rows, None]
+            n = 2 * l + 1
+            changes[:, :, :n] = self._own[law][l][rows]
+            changes[:, :, n:] = self._channel[rows, None]
             others[:, :, :n] = factors[l][self._atoms][rows, None]
             others[:, :, n:] = neighbors[l][rows]
 
@@ -152,6 +153,15 @@ class MovedAtoms:
         # gradients of f(-r) = (-1)^l f(r)
         total *= (self._weights if n_orders % 4 == 3 else -self._weights)[:, None, None]
         return total.reshape(len(total), 3, self._n_max, n_factors)
+
+
+def _directions_first(values):
+    """From (n_atoms, 2 l + 1, n_channels, n_directions, n_max) to the matrices of ``operands``."""
+    n_orders, n_channels, n_directions, n_max = values.shape[1:]
+    place = np.arange(values[0].size).reshape(values.shape[1:]).transpose(2, 0, 1, 3).ravel()
+    # faster than a copy of the transposed array, whose runs are short
+    flat = np.take(values.reshape(len(values), len(place)), place, axis=1)
+    return flat.reshape(len(values), n_directions, n_orders, n_channels * n_max)
 
 
 class Strained:
