@@ -96,10 +96,11 @@ class MovedAtoms:
         self._atoms, self._around, self._n_max = block.atoms, around, field.n_max
         index = field.channels.index[block.atoms]
         acting = np.flatnonzero(index >= 0)
-        self._weights = np.where(index >= 0, field.channels.weights[block.atoms], 0.0)
+        weights = field.channels.weights[block.atoms][acting, None, None]
         channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
-        channel[acting, :, index[acting]] = np.eye(field.n_max)
-        self._channel = channel.reshape(*channel.shape[:2], -1)
+        channel[acting, :, index[acting]] = weights * np.eye(field.n_max)
+        channel = channel.reshape(*channel.shape[:2], -1)
+        self._channel = -channel, channel  # gradients of f(-r) = (-1)^l f(r)
         sums = field.zeros(block, 3)
         for pairs in around:
             pairs.add_sums(field.channels, pairs.gradients, sums)
@@ -107,7 +108,7 @@ class MovedAtoms:
 
     def slices(self, n_rows):
         """Rows to be handled together, about so many."""
-        return slices(len(self._weights), n_rows)
+        return slices(len(self._channel[0]), n_rows)
 
     def n_inner(self, l, _):
         """Length of what is summed over in the products of ``operands``."""
@@ -138,21 +139,18 @@ class MovedAtoms:
         def fill(l, rows, changes, others):
             n = 2 * l + 1
             changes[:, :, :n] = self._own[law][l][rows]
-            changes[:, :, n:] = self._channel[rows, None]
+            changes[:, :, n:] = self._channel[l % 2][rows, None]
             others[:, :, :n] = factors[l][self._atoms][rows, None]
             others[:, :, n:] = neighbors[l][rows]
 
         return fill
 
     def _of_neighbors(self, law, factors):
-        """How each atom acts on its neighbours, (n_rows, 3, n_max, n_factors)."""
-        _, n_orders, n_factors = factors.shape
-        total = np.zeros((len(self._weights), 3 * self._n_max, n_factors))
+        """Sums of grad f(r_ij) times the factors of neighbours, (n_rows, 3, n_max, n_factors)."""
+        total = np.zeros((len(self._channel[0]), 3 * self._n_max, factors.shape[2]))
         for pairs in self._around:
             pairs.add_of_neighbors(law, factors, total)
-        # gradients of f(-r) = (-1)^l f(r)
-        total *= (self._weights if n_orders % 4 == 3 else -self._weights)[:, None, None]
-        return total.reshape(len(total), 3, self._n_max, n_factors)
+        return total.reshape(len(total), 3, self._n_max, factors.shape[2])
 
 
 def _directions_first(values):
