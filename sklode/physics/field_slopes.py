@@ -188,13 +188,14 @@ class Strained:
 
     def operands(self, law, factors):
         """Pairs of matrices as of MovedAtoms."""
+        changing = [np.moveaxis(values, 3, 0) for values in self._values[law][: len(factors)]]
+        changing = [part.reshape(*part.shape[:3], -1) for part in changing]
+        factors = [part[self._block.atoms] for part in factors]
 
         def fill(l, rows, changes, others):
             atoms = slice(*self._block.cuts[[rows.start, rows.stop]])
-            values = self._values[law][l][atoms]
-            by_atom = changes.reshape(9, *values.shape[:3], values.shape[4])
-            by_atom[:] = np.moveaxis(values, 3, 0)
-            others[:] = factors[l][self._block.atoms][atoms].reshape(others.shape[2:])
+            changes.reshape(9, -1, *changing[l].shape[2:])[:] = changing[l][:, atoms]
+            others[:] = factors[l][atoms].reshape(others.shape[2:])
 
         return fill
 
