@@ -96,9 +96,9 @@ class MovedAtoms:
         self._atoms, self._around, self._n_max = block.atoms, around, field.n_max
         index = field.channels.index[block.atoms]
         acting = np.flatnonzero(index >= 0)
-        weights = field.channels.weights[block.atoms][acting, None, None]
+        self._weights = field.channels.weights[block.atoms, None, None, None]
         channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
-        channel[acting, :, index[acting]] = weights * np.eye(field.n_max)
+        channel[acting, :, index[acting]] = np.eye(field.n_max)
         channel = channel.reshape(*channel.shape[:2], -1)
         self._channel = -channel, channel  # gradients of f(-r) = (-1)^l f(r)
         sums = field.zeros(block, 3)
@@ -108,7 +108,7 @@ class MovedAtoms:
 
     def slices(self, n_rows):
         """Rows to be handled together, about so many."""
-        return slices(len(self._channel[0]), n_rows)
+        return slices(len(self._weights), n_rows)
 
     def n_inner(self, l, _):
         """Length of what is summed over in the products of ``operands``."""
@@ -141,13 +141,13 @@ class MovedAtoms:
             changes[:, :, :n] = self._own[law][l][rows]
             changes[:, :, n:] = self._channel[l % 2][rows, None]
             others[:, :, :n] = factors[l][self._atoms][rows, None]
-            others[:, :, n:] = neighbors[l][rows]
+            np.multiply(neighbors[l][rows], self._weights[rows], out=others[:, :, n:])
 
         return fill
 
     def _of_neighbors(self, law, factors):
         """Sums of grad f(r_ij) times the factors of neighbours, (n_rows, 3, n_max, n_factors)."""
-        total = np.zeros((len(self._channel[0]), 3 * self._n_max, factors.shape[2]))
+        total = np.zeros((len(self._weights), 3 * self._n_max, factors.shape[2]))
         for pairs in self._around:
             pairs.add_of_neighbors(law, factors, total)
         return total.reshape(len(total), 3, self._n_max, factors.shape[2])
