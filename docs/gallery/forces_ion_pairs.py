@@ -34,26 +34,34 @@ def main(data_home=None, figure=None):
     distance, energy, forces = dimers.distance, dimers.target, dimers.forces
     structures = [prepare(atoms) for atoms in dimers.data]
     train, far = np.flatnonzero(distance < LONGEST), np.flatnonzero(distance >= LONGEST)
-    place = np.full(len(energy), -1)
-    place[train] = np.arange(len(train))  # folds count the training part
     tasks = validation(distance, dimers.groups, train)
-    folds = [(place[known], place[rest]) for task in tasks for known, rest in task]
+    folds = [fold for task in tasks for fold in task]
 
-    def take(rows):
-        return [structures[i] for i in rows]
+    def fit(parts, known, rest, alphas, cv=None):
+        rows = known if cv is None else np.append(known, rest)
+        targets = {"y": energy[rows], "forces": [forces[i] for i in rows]}
+        counts = shares_of_the_way(distance, dimers.groups, known, rest)[rows]
+        model = AtomisticRidgeCV(features(*parts), alphas, cv=cv)
+        return model.fit([structures[i] for i in rows], **targets, sample_weight=counts)
 
-    targets = {"y": energy[train], "forces": [forces[i] for i in train]}
+    def validate(parts):
+        squares, sizes = 0.0, 0.0
+        for known, rest in folds:
+            cv = [np.split(np.arange(len(known) + len(rest)), [len(known)])]
+            found = fit(parts, known, rest, ALPHAS, cv).cv_results_
+            size = np.array([[len(rest)], [sum(forces[i].size for i in rest)]])
+            squares += size * np.square([found["rmse_energy_per_atom"], found["rmse_forces"]])
+            sizes += size
+        return np.sqrt(np.sqrt(squares / sizes).prod(axis=0))
+
     rows, predicted = {}, {}
     for name, candidates in CANDIDATES.items():
         fits = []
         for cutoff, weight in candidates:
-            model = AtomisticRidgeCV(features(cutoff, weight, name != "local"), ALPHAS, cv=folds)
-            results = model.fit(take(train), **targets).cv_results_
-            score = np.sqrt(results["rmse_energy_per_atom"] * results["rmse_forces"])
+            score = validate((cutoff, weight, name != "local"))
             fits.append((score.min(), cutoff, weight, ALPHAS[score.argmin()]))
         score, cutoff, weight, alpha = min(fits)
-        model = AtomisticRidgeCV(features(cutoff, weight, name != "local"), [alpha])
-        model.fit(take(train), **targets)
+        model = fit((cutoff, weight, name != "local"), train, far, [alpha])
         predicted[name] = model.predict(structures), model.predict_forces(structures)
         rows[name] = {
             "energy": rmse((predicted[name][0] - energy)[far]),
@@ -71,6 +79,15 @@ def main(data_home=None, figure=None):
     if figure is not None:
         draw(figure, dimers, far, predicted)
     return rows
+
+
+def shares_of_the_way(distance, curves, known, rest):
+    """How many frames each known one stands for: itself, and all of the rest it is nearest to."""
+    counts = np.ones(len(distance))
+    for frame in rest:
+        members = known[curves[known] == curves[frame]]
+        counts[members[np.abs(distance[members] - distance[frame]).argmin()]] += 1
+    return counts
 
 
 def pull(dimers, forces):

@@ -96,12 +96,15 @@ class MovedAtoms:
         self._atoms, self._around, self._n_max = block.atoms, around, field.n_max
         index = field.channels.index[block.atoms]
         acting = np.flatnonzero(index >= 0)
-        self._weights = np.where(index >= 0, field.channels.weights[block.atoms], 0.0)
-        self._channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
-        self._channel[acting, :, index[acting]] = np.eye(field.n_max)
-        self._own = field.zeros(block, 3)  # minus those by the atom itself
+        self._weights = field.channels.weights[block.atoms, None, None, None]
+        channel = np.zeros((len(block), field.n_max, field.channels.count, field.n_max))
+        channel[acting, :, index[acting]] = np.eye(field.n_max)
+        channel = channel.reshape(*channel.shape[:2], -1)
+        self._channel = -channel, channel  # gradients of f(-r) = (-1)^l f(r)
+        sums = field.zeros(block, 3)
         for pairs in around:
-            pairs.add_sums(field.channels, pairs.gradients, self._own)
+            pairs.add_sums(field.channels, pairs.gradients, sums)
+        self._own = [[_directions_first(-part) for part in parts] for parts in sums]
 
     def slices(self, n_rows):
         """Rows to be handled together, about so many."""
@@ -134,24 +137,29 @@ class MovedAtoms:
         neighbors = [self._of_neighbors(law, factor) for factor in factors]
 
         def fill(l, rows, changes, others):
-            n, own = 2 * l + 1, self._own[law][l][rows]
-            by_channel = changes.reshape(*changes.shape[:3], *self._channel.shape[2:])
-            np.negative(own.transpose(0, 3, 1, 2, 4), out=by_channel[:, :, :n])
-            by_channel[:, :, n:] = self._channel[rows, None]
+            n = 2 * l + 1
+            changes[:, :, :n] = self._own[law][l][rows]
+            changes[:, :, n:] = self._channel[l % 2][rows, None]
             others[:, :, :n] = factors[l][self._atoms][rows, None]
-            others[:, :, n:] = neighbors[l][rows]
+            np.multiply(neighbors[l][rows], self._weights[rows], out=others[:, :, n:])
 
         return fill
 
     def _of_neighbors(self, law, factors):
-        """How each atom acts on its neighbours, (n_rows, 3, n_max, n_factors)."""
-        _, n_orders, n_factors = factors.shape
-        total = np.zeros((len(self._weights), 3 * self._n_max, n_factors))
+        """Sums of grad f(r_ij) times the factors of neighbours, (n_rows, 3, n_max, n_factors)."""
+        total = np.zeros((len(self._weights), 3 * self._n_max, factors.shape[2]))
         for pairs in self._around:
             pairs.add_of_neighbors(law, factors, total)
-        # gradients of f(-r) = (-1)^l f(r)
-        total *= (self._weights if n_orders % 4 == 3 else -self._weights)[:, None, None]
-        return total.reshape(len(total), 3, self._n_max, n_factors)
+        return total.reshape(len(total), 3, self._n_max, factors.shape[2])
+
+
+def _directions_first(values):
+    """From (n_atoms, 2 l + 1, n_channels, n_directions, n_max) to the matrices of ``operands``."""
+    n_orders, n_channels, n_directions, n_max = values.shape[1:]
+    place = np.arange(values[0].size).reshape(values.shape[1:]).transpose(2, 0, 1, 3).ravel()
+    # faster than a copy of the transposed array, whose runs are short
+    flat = np.take(values.reshape(len(values), len(place)), place, axis=1)
+    return flat.reshape(len(values), n_directions, n_orders, n_channels * n_max)
 
 
 class Strained:
@@ -180,13 +188,14 @@ class Strained:
 
     def operands(self, law, factors):
         """Pairs of matrices as of MovedAtoms."""
+        changing = [np.moveaxis(values, 3, 0) for values in self._values[law][: len(factors)]]
+        changing = [part.reshape(*part.shape[:3], -1) for part in changing]
+        factors = [part[self._block.atoms] for part in factors]
 
         def fill(l, rows, changes, others):
             atoms = slice(*self._block.cuts[[rows.start, rows.stop]])
-            values = self._values[law][l][atoms]
-            by_atom = changes.reshape(9, *values.shape[:3], values.shape[4])
-            by_atom[:] = np.moveaxis(values, 3, 0)
-            others[:] = factors[l][self._block.atoms][atoms].reshape(others.shape[2:])
+            changes.reshape(9, -1, *changing[l].shape[2:])[:] = changing[l][:, atoms]
+            others[:] = factors[l][atoms].reshape(others.shape[2:])
 
         return fill
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .harmonics import degree_slice, harmonics_with_gradients
 from .kspace import half_sphere
-from .standing_waves import StandingWaves
+from .standing_waves import sums_of_waves
 
 
 class WaveKernels:
@@ -86,7 +86,7 @@ class WaveKernels:
     @cached_property
     def _moved(self):
         even, odd = (self._times_vectors(parity) for parity in (0, 1))
-        return StandingWaves(self.sphere, even, -odd)
+        return sums_of_waves(self.sphere, even, -odd)
 
     def _times_vectors(self, parity):
         """Kernels times the components of k, columns (l, law, m, component, n)."""

@@ -6,7 +6,8 @@ With integers n of a k-vector and angles t of a position along the axes of the r
 
 so that k-vectors which differ in signs alone share eight real waves. In a cell of right angles
 along x, y and z what multiplies them is even or odd along each axis, so that most of the eight have
-nothing to add: the products of matrices are those of a quarter of the k-vectors.
+nothing to add: the products of matrices are those of a quarter of the k-vectors. In other cells
+there is nothing to gain, and the waves travel.
 """
 
 from dataclasses import dataclass
@@ -14,10 +15,46 @@ from itertools import product
 
 import numpy as np
 
-from .kspace import powers, slices
+from .kspace import PhaseTables, powers, slices
 
 _BLOCK = 2**15  # waves held at once, so that they and their products stay in cache
 _POSITIONS = 2**8  # handled at once
+
+
+def sums_of_waves(sphere, of_sines, of_cosines):
+    """What sums sin(k.r) a_k and cos(k.r) b_k over half a sphere.
+
+    Parameters
+    ----------
+    sphere : HalfSphere
+    of_sines, of_cosines : ndarray of shape (n_k, n_columns)
+        Factors a and b.
+
+    Returns
+    -------
+    StandingWaves or TravellingWaves
+    """
+    right_angles = np.count_nonzero(sphere.axes) == 3
+    return (StandingWaves if right_angles else TravellingWaves)(sphere, of_sines, of_cosines)
+
+
+class TravellingWaves:
+    """The sums by complex phases, in any cell; parameters as of ``sums_of_waves``."""
+
+    def __init__(self, sphere, of_sines, of_cosines):
+        self._sphere, self._factors = sphere, (of_sines, of_cosines)
+
+    def __call__(self, positions):
+        """As of StandingWaves."""
+        sums = [np.zeros((len(positions), factors.shape[1])) for factors in self._factors]
+        for some in slices(len(positions) if len(self._sphere) else 0, _POSITIONS):
+            tables = PhaseTables(positions[some], self._sphere)
+            for points in slices(len(self._sphere), _BLOCK // _POSITIONS):
+                phases = tables.phases(points)
+                parts = phases.imag.copy(), phases.real.copy()
+                for total, part, factors in zip(sums, parts, self._factors, strict=True):
+                    total[some] += part.T @ factors[points]
+        return sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +86,7 @@ class _Waves:
 
 
 class StandingWaves:
-    """Sums of sin(k.r) a_k and of cos(k.r) b_k over half a sphere.
-
-    Parameters
-    ----------
-    sphere : HalfSphere
-    of_sines, of_cosines : ndarray of shape (n_k, n_columns)
-        Factors a and b.
-    """
+    """The sums by products of real waves; parameters as of ``sums_of_waves``."""
 
     def __init__(self, sphere, of_sines, of_cosines):
         self._axes, self._widths = sphere.axes, (of_sines.shape[1], of_cosines.shape[1])

@@ -133,7 +133,8 @@ class WavePairs:
         for l, laws in enumerate(parts):
             for part, law in zip(laws, gradients, strict=True):
                 law[l][places] = part
-                law[l][mirror_places] = part[mirrored] if l % 2 else -part[mirrored]
+                part = np.take(part, mirrored, axis=0)
+                law[l][mirror_places] = part if l % 2 else np.negative(part, out=part)
 
     def _acting(self, some):
         """Numbers of the structures of a slice of the atoms, as far as they act."""
