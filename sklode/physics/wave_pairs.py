@@ -89,52 +89,57 @@ class WavePairs:
 
     def around(self, some, rows):
         """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
-        numbers = self._acting(some)
-        atoms = [slice(*self._offsets[n : n + 2]) for n in numbers]
-        centers = [slice(max(a.start, some.start), min(a.stop, some.stop)) for a in atoms]
-        sizes = [_length(c) * _length(a) for c, a in zip(centers, atoms, strict=True)]
-        pairs = [slice(end - size, end) for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
-        _, n_laws, _, n_max = self._uniform.shape
+        rows_of, sources, pairs, parts = [], [], [], []
+        for group in self._in_equal_cells(self._acting(some)):
+            members = [self._centers(number, some) for number in group]
+            parts.append(self._gradients(group, members))
+            for atoms, centers in members:
+                first, last = rows[[centers.start - some.start, centers.stop - 1 - some.start]]
+                rows_of.append(slice(first, last + 1))
+                sources.append(slice(self.atoms[atoms.start], self.atoms[atoms.stop - 1] + 1))
+                begin = pairs[-1].stop if pairs else 0
+                pairs.append(slice(begin, begin + _length(centers) * _length(atoms)))
+        if not parts:
+            parts.append(self._no_gradients())
         gradients = [
-            [np.zeros((sum(sizes), 2 * l + 1, 3, n_max)) for l in range(self._l_max + 1)]
-            for _ in range(n_laws)
+            [np.concatenate(same) if len(same) > 1 else same[0] for same in zip(*law, strict=True)]
+            for law in zip(*parts, strict=True)
         ]
-        for group in self._in_equal_cells(numbers):
-            members = [(numbers[i], atoms[i].start, centers[i], pairs[i].start) for i in group]
-            self._fill(members, gradients)
-        return MovedStructures(
-            [slice(rows[c.start - some.start], rows[c.stop - 1 - some.start] + 1) for c in centers],
-            [slice(self.atoms[a.start], self.atoms[a.stop - 1] + 1) for a in atoms],
-            pairs,
-            gradients,
-        )
+        return MovedStructures(rows_of, sources, pairs, gradients)
 
-    def _fill(self, members, gradients):
-        """Gradients of all pairs of structures in equal cells.
+    def _no_gradients(self):
+        _, n_laws, _, n_max = self._uniform.shape
+        of_law = [np.zeros((0, 2 * l + 1, 3, n_max)) for l in range(self._l_max + 1)]
+        return [of_law] * n_laws
 
-        ``members`` are their numbers, first atoms, centers and first pairs.
+    def _centers(self, number, some):
+        """All atoms of a structure, and those that are in a slice of the atoms."""
+        atoms = slice(*self._offsets[number : number + 2])
+        return atoms, slice(max(atoms.start, some.start), min(atoms.stop, some.stop))
+
+    def _gradients(self, numbers, members):
+        """For each law and l, gradients of all pairs of structures in equal cells.
+
+        ``members`` are their atoms and centers, see ``_centers``.
         """
-        structures = [self._structures[number] for number, *_ in members]
-        shifts = atom_offsets(structures)
-        once, again, n_once = [], [], 0
-        for structure, shift, (_, start, centers, place) in zip(
-            structures, shifts[:-1], members, strict=True
-        ):
-            mine = each_once(len(structure), centers.start - start, centers.stop - start)
-            once.append(mine[0] + [[shift], [shift], [place]])
-            again.append(mine[1] + [[n_once], [place]])
-            n_once += mine[0].shape[1]
-        centers, sources, places = np.concatenate(once, axis=1)
-        mirrored, mirror_places = np.concatenate(again, axis=1)
+        structures = [self._structures[number] for number in numbers]
+        ends, places, n_pairs = [], [], 0
+        for (atoms, centers), shift in zip(members, atom_offsets(structures), strict=False):
+            first, last = centers.start - atoms.start, centers.stop - atoms.start
+            both, place = each_once(_length(atoms), first, last)
+            ends.append(both + shift)
+            places.append(place + n_pairs * np.sign(place))
+            n_pairs += both.shape[1]
+        centers, sources = np.concatenate(ends, axis=1)
+        place = np.concatenate(places)
         positions = np.concatenate([s.positions for s in structures])
-        kernels = self._kernels_of(members[0][0])
+        kernels = self._kernels_of(numbers[0])
         sums = kernels.moved(positions[centers] - positions[sources])
-        parts = kernels.by_degree_and_law(sums, 3)
-        for l, laws in enumerate(parts):
-            for part, law in zip(laws, gradients, strict=True):
-                law[l][places] = part
-                part = np.take(part, mirrored, axis=0)
-                law[l][mirror_places] = part if l % 2 else np.negative(part, out=part)
+        by_degree = [
+            [_both_ways(part, place, -1.0 if l % 2 == 0 else 1.0) for part in laws]
+            for l, laws in enumerate(kernels.by_degree_and_law(sums, 3))
+        ]
+        return list(zip(*by_degree, strict=True))
 
     def _acting(self, some):
         """Numbers of the structures of a slice of the atoms, as far as they act."""
@@ -142,11 +147,11 @@ class WavePairs:
         return [number for number in range(first, last) if number in self._plans]
 
     def _in_equal_cells(self, numbers):
-        """Structures that share their kernels, as lists of places in ``numbers``."""
+        """Lists of those structures that share their kernels."""
         groups = {}
-        for place, number in enumerate(numbers):
+        for number in numbers:
             key = self._structures[number].cell.tobytes(), self._plans[number].k_cutoff
-            groups.setdefault(key, []).append(place)
+            groups.setdefault(key, []).append(number)
         return list(groups.values())
 
     def _kernels_of(self, number):
@@ -186,17 +191,34 @@ def each_once(n_atoms, first, last):
 
     Returns
     -------
-    once : ndarray of shape (3, n_pairs)
-        Center, source, and place of each among all pairs, sources fastest.
-    again : ndarray of shape (2, n_mirrored)
-        Which of them are there in the other order, too, and the places of that.
+    ends : ndarray of shape (2, n_pairs)
+        Centers and sources.
+    place : ndarray of shape ((last - first) * n_atoms,)
+        For all pairs, sources fastest, which of these it is, counted from 1; negative where that
+        has its ends exchanged, and 0 for an atom with itself.
     """
-    centers, sources = np.arange(first, last)[:, None], np.arange(n_atoms)
-    centers, sources = np.nonzero((sources > centers) | (sources < first))
-    mirrored = np.flatnonzero((sources >= first + centers) & (sources < last))
-    mirror_places = (sources[mirrored] - first) * n_atoms + centers[mirrored] + first
-    once = np.stack([centers + first, sources, centers * n_atoms + sources])
-    return once, np.stack([mirrored, mirror_places])
+    sources = np.arange(n_atoms)
+    centers = sources[first:last, None]
+    place = np.zeros((last - first, n_atoms), int)
+    once = (sources > centers) | (sources < first)
+    ends = np.stack(np.nonzero(once))
+    place[once] = 1 + np.arange(ends.shape[1])
+    among = place[:, first:last]
+    among -= np.triu(among, 1).T
+    ends[0] += first
+    return ends, place.ravel()
+
+
+def _both_ways(part, place, sign):
+    """Gradients of all pairs from those of pairs that are summed, with a sign for exchanged ends.
+
+    ``place`` is that of ``each_once``.
+    """
+    n_pairs = len(part)
+    known = np.empty((2 * n_pairs + 1, *part.shape[1:]))
+    known[0], known[1 : n_pairs + 1] = 0.0, part
+    np.multiply(part, sign, out=known[:n_pairs:-1])  # found by negative numbers
+    return np.take(known, place, axis=0)
 
 
 def _length(some):
