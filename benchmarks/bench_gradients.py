@@ -42,12 +42,7 @@ def spectra():
 
 def sklode(structures, transformer):
     """Rows and their gradients, ready to be timed."""
-    fitted = transformer.fit(structures)
-
-    def call():
-        return fitted.transform(structures), fitted.transform_gradients(structures)
-
-    return call
+    return partial(transformer.fit(structures).transform_with_gradients, structures)
 
 
 def featomic(structures, name, **basis):

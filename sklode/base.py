@@ -25,8 +25,8 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     per_atom, n_threads)`` (arrays in, arrays out, called for chunks of structures, possibly in
     other processes; threads are for structures so large that there are fewer chunks than workers)
     and what its columns are in ``_feature_table()``. Gradients are ``_row_gradients(structures,
-    positions, strain)``, a list of arrays and an array, either None if it is not wanted, and
-    ``_row_backward(structures, cotangents)``.
+    positions, strain)``, the rows of structures, a list of arrays and an array, either None if it
+    is not wanted, and ``_row_backward(structures, cotangents)``.
     """
 
     def _read(self, X, reset):
@@ -142,7 +142,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         n_jobs = getattr(self, "n_jobs", None)
         n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
         jobs = [([structures[i] for i in chunk], per_atom, n_threads) for chunk in chunks]
-        places = _places(chunks, sizes) if per_atom else chunks
+        places = [_slice_of(p) for p in (_places(chunks, sizes) if per_atom else chunks)]
         n_rows = sizes.sum() if per_atom else len(sizes)
         if len(jobs) > 1:
             shared = shared_rows((n_rows, self._n_features_out), self._row_dtype, n_jobs)
@@ -191,7 +191,29 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=True, strain=False)[0]
+        return self._gradients(X, positions=True, strain=False)[1]
+
+    def transform_with_gradients(self, X):
+        """Rows and their derivatives by positions, in less time than one by one.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_structures, n_features)
+            As of ``transform``, to rounding.
+        gradients : list of ndarray of shape (n_atoms, 3, n_features)
+            As of ``transform_gradients``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        return self._gradients(X, positions=True, strain=False)[:2]
 
     def transform_strain_gradients(self, X):
         """Derivatives of every row by a strain of positions and cell, r -> r (1 + strain).
@@ -211,7 +233,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=False, strain=True)[1]
+        return self._gradients(X, positions=False, strain=True)[2]
 
     def transform_all_gradients(self, X):
         """Derivatives of every row by positions and by strain, in less time than one by one.
@@ -233,7 +255,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=True, strain=True)
+        return self._gradients(X, positions=True, strain=True)[1:]
 
     def backpropagate(self, X, cotangents):
         """Gradients of one combination of the columns of each structure, in memory O(n_atoms).
@@ -269,13 +291,13 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         return np.split(np.concatenate(positions), np.cumsum(sizes)[:-1]), np.concatenate(strains)
 
     def _gradients(self, X, positions, strain):
-        """Derivatives of every row by positions and by strain, None if they are not wanted."""
+        """Rows, and their derivatives by positions and by strain, None if they are not wanted."""
         structures = self._readable(X)
         chunks = chunks_by_atoms([len(s) for s in structures])
         jobs = [(structures[chunk], positions, strain) for chunk in chunks]
-        moved, strained = zip(*self._in_parallel(_gradients_chunk, jobs), strict=True)
+        rows, moved, strained = zip(*self._in_parallel(_gradients_chunk, jobs), strict=True)
         moved = [array for part in moved for array in part] if positions else None
-        return moved, np.concatenate(strained) if strain else None
+        return np.concatenate(rows), moved, np.concatenate(strained) if strain else None
 
     def _readable(self, X):
         check_is_fitted(self)
@@ -333,11 +355,17 @@ def _places(chunks, sizes):
     ]
 
 
+def _slice_of(numbers):
+    """Those that follow each other as a slice, through which rows are copied faster."""
+    follow = numbers[-1] - numbers[0] == len(numbers) - 1 and np.all(numbers[1:] > numbers[:-1])
+    return slice(int(numbers[0]), int(numbers[-1]) + 1) if follow else numbers
+
+
 def _assembled(parts, places, n_rows):
     """Rows of all parts at their places in one array, each part freed once it is copied."""
     rows = None
     for part, place in zip(parts, places, strict=True):
-        if len(part) == n_rows and np.all(place[1:] > place[:-1]):
+        if isinstance(place, slice) and len(part) == n_rows:
             return part
         if rows is None:
             rows = np.empty((n_rows, part.shape[1]), part.dtype)

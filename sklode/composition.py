@@ -79,7 +79,8 @@ class Composition(StructureTransformer):
     def _row_gradients(self, structures, positions, strain):
         n_features = len(self.species_)
         moved = [np.zeros((len(s), 3, n_features)) for s in structures] if positions else None
-        return moved, np.zeros((len(structures), 3, 3, n_features)) if strain else None
+        strained = np.zeros((len(structures), 3, 3, n_features)) if strain else None
+        return self._rows(structures, False, 1), moved, strained
 
     def _row_backward(self, structures, cotangents):
         n_atoms = sum(len(s) for s in structures)

@@ -138,7 +138,9 @@ class PowerSpectrum(StructureTransformer):
     def _row_gradients(self, structures, positions, strain):
         invariants = self._invariants(structures, self._projectors())
         fields = [p._coefficient_slopes(structures) for p in self._projectors()]
-        return row_gradients(self, self.species_, structures, invariants, fields, positions, strain)
+        what = self, self.species_, structures, invariants
+        rows = assemble_rows(*what, per_atom=False).astype(self.left_.dtype, copy=False)
+        return rows, *row_gradients(*what, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents):
         invariants = self._invariants(structures, self._projectors())

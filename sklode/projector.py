@@ -136,7 +136,9 @@ class Projector(StructureTransformer):
     def _row_gradients(self, structures, positions, strain):
         invariants = self._invariants(self._coefficients(structures))
         fields = [self._coefficient_slopes(structures)]
-        return row_gradients(self, self.species_, structures, invariants, fields, positions, strain)
+        what = self, self.species_, structures, invariants
+        rows = assemble_rows(*what, per_atom=False).astype(self.dtype, copy=False)
+        return rows, *row_gradients(*what, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents):
         invariants = self._invariants(self._coefficients(structures))

@@ -179,6 +179,19 @@ def test_both_kinds_at_once(case):
     assert_same(transform_all_gradients(transformer, X), all_gradients(transformer, X))
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if hasattr(CASES[name], "transform_with_gradients")]
+)
+def test_rows_come_with_gradients(name):
+    X = structures()
+    transformer = CASES[name].fit(X)
+    rows, gradients = transformer.transform_with_gradients(X)
+    expected = transformer.transform(X)
+    np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    for found, alone in zip(gradients, transformer.transform_gradients(X), strict=True):
+        np.testing.assert_array_equal(found, alone)
+
+
 def test_memory_of_gradients_is_that_of_the_rows():
     """Not of the derivatives of all coefficients by all atoms, a hundred times as many numbers."""
     n_atoms = 120
