@@ -191,7 +191,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=True, strain=False)[1]
+        return self._gradients(X, positions=True, strain=False)[0]
 
     def transform_with_gradients(self, X):
         """Rows and their derivatives by positions, in less time than one by one.
@@ -213,7 +213,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=True, strain=False)[:2]
+        return self._rows_and_gradients(X, positions=True, strain=False)[:2]
 
     def transform_strain_gradients(self, X):
         """Derivatives of every row by a strain of positions and cell, r -> r (1 + strain).
@@ -233,7 +233,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=False, strain=True)[2]
+        return self._gradients(X, positions=False, strain=True)[1]
 
     def transform_all_gradients(self, X):
         """Derivatives of every row by positions and by strain, in less time than one by one.
@@ -255,7 +255,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=True, strain=True)[1:]
+        return self._gradients(X, positions=True, strain=True)
 
     def backpropagate(self, X, cotangents):
         """Gradients of one combination of the columns of each structure, in memory O(n_atoms).
@@ -291,6 +291,9 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         return np.split(np.concatenate(positions), np.cumsum(sizes)[:-1]), np.concatenate(strains)
 
     def _gradients(self, X, positions, strain):
+        return self._rows_and_gradients(X, positions, strain)[1:]
+
+    def _rows_and_gradients(self, X, positions, strain):
         """Rows, and their derivatives by positions and by strain, None if they are not wanted."""
         structures = self._readable(X)
         chunks = chunks_by_atoms([len(s) for s in structures])

@@ -123,6 +123,10 @@ class InteractionFeatures(StructureTransformer):
             np.subtract.at(strained, owners, inner_strains)
         return moved, strained
 
+    def _rows_and_gradients(self, X, positions, strain):
+        rows = self._describe(self._read(X, reset=False), per_atom=False)
+        return rows, *self._gradients(X, positions, strain)
+
     def backpropagate(self, X, cotangents):
         """Gradients of one combination of the columns of each structure.
 
