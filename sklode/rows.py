@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .gradients import some_gradients
-from .physics.ridge import Rows, stack
+from .physics.normal_equations import Rows, stack
 
 KINDS = ENERGY, FORCES, STRESS = range(3)
 

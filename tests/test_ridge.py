@@ -7,14 +7,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import BayesianRidge, Ridge
 
 from sklode.physics.leave_out import Fold, InMemory, Streamed, cross_validate
-from sklode.physics.ridge import (
-    Baseline,
-    DualRidge,
-    NormalEquations,
-    Rows,
-    column_scale,
-    stack,
-)
+from sklode.physics.normal_equations import NormalEquations, Rows, stack
+from sklode.physics.ridge import Baseline, DualRidge, PrimalRidge, column_scale
 
 ALPHAS = np.array([1e-3, 0.1, 10.0])
 
@@ -152,6 +146,21 @@ def test_leaving_out_is_exact(kind, n_features, fold):
         np.testing.assert_array_equal(rows.owners[rows.kinds == 0], left.owners[left.kinds == 0])
         np.testing.assert_allclose(residuals[k], expected, rtol=1e-10, atol=tolerance)
     assert (variances >= 1.0).all()
+
+
+def test_a_fold_costs_what_its_own_rows_cost(monkeypatch):
+    """Else leaving out each of n structures would cost n^2."""
+    energies, stream = problem(n_features=4)
+    ridge = Streamed(energies, stream)
+    seen = []
+    monkeypatch.setattr(PrimalRidge, "__init__", lambda *rows: pytest.fail("a fit to all others"))
+    monkeypatch.setattr(Stream, "__call__", _noted(Stream.__call__, seen))
+    ridge.left_out(np.array([2, 5]), ALPHAS)
+    assert set(np.concatenate(seen)) == {2, 5}
+
+
+def _noted(method, seen):
+    return lambda self, structures: (seen.append(structures), method(self, structures))[1]
 
 
 def test_primal_and_dual_agree():

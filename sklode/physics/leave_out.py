@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .ridge import DualRidge, NormalEquations, PrimalRidge, stack
+from .normal_equations import NormalEquations, stack
+from .ridge import DualRidge, PrimalRidge
 
 _REFIT = 5.0  # cost of an eigendecomposition, in cubes of the number of columns
 
@@ -89,10 +90,11 @@ class Streamed:
 
     def _refitted(self, structures, index, alphas):
         """Without the closed form, which costs more than a fit for many rows."""
-        rest = np.ones(len(self._rows), dtype=bool)
-        rest[index] = False
-        others = self._others.minus(self._equations(structures))
-        solution = PrimalRidge(self._rows.take(rest), others).solution
+        others = self._equations(structures)
+        solution = self._ridge.without(index, others)
+        if solution is None:
+            rest = np.delete(np.arange(len(self._rows)), index)
+            solution = PrimalRidge(self._rows.take(rest), self._others.minus(others)).solution
         rows = self._rows.take(index)
         parts = [(_without_matrix(rows), *_predicted(solution, rows, alphas))]
         for batch in self._stream.batches(structures):

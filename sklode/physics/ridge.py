@@ -5,93 +5,13 @@ by alpha times their squared norm, the baseline is not; where the rows do not de
 the one of smallest norm. One eigendecomposition serves all alphas.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.linalg.blas import dsyrk
 
 _RANK_TOLERANCE = 1e-10
 _ROUNDING = 16 * np.finfo(float).eps  # of the eigenvalues, relative to the largest
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Weighted rows of a least-squares problem.
-
-    Attributes
-    ----------
-    matrix : ndarray of shape (n_rows, n_features)
-        Penalised columns.
-    targets : ndarray of shape (n_rows,)
-    counts : ndarray of shape (n_rows, n_baseline)
-        Columns without penalty.
-    owners : ndarray of shape (n_rows,), int
-        Structure of each row.
-    kinds : ndarray of shape (n_rows,), int
-        What a row describes.
-    weights : ndarray of shape (n_rows,)
-        What a residual is divided by to be in the units of its kind.
-    """
-
-    matrix: np.ndarray
-    targets: np.ndarray
-    counts: np.ndarray
-    owners: np.ndarray
-    kinds: np.ndarray
-    weights: np.ndarray
-
-    def __len__(self):
-        return len(self.targets)
-
-    def take(self, index):
-        """Some of the rows."""
-        return Rows(*(getattr(self, field.name)[index] for field in fields(self)))
-
-
-def stack(parts):
-    """One Rows of several."""
-    if len(parts) == 1:
-        return parts[0]
-    arrays = zip(*[[getattr(p, field.name) for field in fields(Rows)] for p in parts], strict=True)
-    return Rows(*(np.concatenate(a) for a in arrays))
-
-
-class NormalEquations:
-    """matrix^T matrix and matrix^T targets, summed batch by batch.
-
-    Parameters
-    ----------
-    n_features : int
-    """
-
-    def __init__(self, n_features):
-        self._lower = np.zeros((n_features, n_features), order="F")
-        self.moments = np.zeros(n_features)
-
-    def add(self, matrix, targets):
-        """Add rows."""
-        if len(targets):
-            columns = np.ascontiguousarray(matrix).T  # Fortran order, no copy
-            self._lower = dsyrk(1.0, columns, beta=1.0, c=self._lower, lower=1, overwrite_c=1)
-            self.moments += columns @ targets
-        return self
-
-    def minus(self, other):
-        """Those of the rows that are not in other, as new equations."""
-        rest = NormalEquations(0)
-        rest._lower = self._lower - other._lower
-        rest.moments = self.moments - other.moments
-        return rest
-
-    def copy(self):
-        """Equations to go on with."""
-        return self.minus(NormalEquations(len(self.moments)))
-
-    def eigen(self):
-        """Eigenvalues, ascending and not negative, and eigenvectors in columns."""
-        values, vectors = eigh(self._lower, lower=True, driver="evd", check_finite=False)
-        return np.maximum(values, 0.0), vectors
 
 
 @dataclass(frozen=True)
@@ -171,22 +91,26 @@ class Baseline:
     ----------
     basis : ndarray of shape (n_rows, rank)
         Orthonormal basis of the columns.
-    inverse : ndarray of shape (n_baseline, n_rows)
-        Pseudo-inverse of the columns.
+    to_columns : ndarray of shape (n_baseline, rank)
+        From coefficients of the basis to those of the columns, of smallest norm.
     """
 
     basis: np.ndarray
-    inverse: np.ndarray
+    to_columns: np.ndarray
 
     @classmethod
     def of(cls, counts):
         """From the columns, of shape (n_rows, n_baseline)."""
         if counts.size == 0:
-            return cls(np.zeros((len(counts), 0)), np.zeros(counts.shape[::-1]))
+            return cls(np.zeros((len(counts), 0)), np.zeros((counts.shape[1], 0)))
         left, sizes, right = np.linalg.svd(counts, full_matrices=False)
         kept = sizes > _RANK_TOLERANCE * sizes.max(initial=0.0)
-        basis = left[:, kept]
-        return cls(basis, (right[kept].T / sizes[kept]) @ basis.T)
+        return cls(left[:, kept], right[kept].T / sizes[kept])
+
+    @property
+    def inverse(self):
+        """Pseudo-inverse of the columns: (n_baseline, n_rows)."""
+        return self.to_columns @ self.basis.T
 
     def project_out(self, array):
         """What of the columns of an array the baseline cannot express."""
@@ -204,14 +128,15 @@ class Baseline:
 
     def solution(self, rows, vectors, values, moments):
         """A Solution from an eigendecomposition of the projected rows."""
+        inverse = self.inverse
         return Solution(
             vectors,
             values,
             moments,
-            self.inverse @ rows.targets,
-            self.inverse @ rows.matrix,
-            self.inverse @ self.inverse.T,
-            np.eye(rows.counts.shape[1]) - self.inverse @ rows.counts,
+            inverse @ rows.targets,
+            inverse @ rows.matrix,
+            inverse @ inverse.T,
+            np.eye(rows.counts.shape[1]) - inverse @ rows.counts,
         )
 
 
@@ -230,10 +155,10 @@ class PrimalRidge:
         self._baseline = Baseline.of(rows.counts)
         matrix = self._baseline.project_out(rows.matrix)
         self._targets = self._baseline.project_out(rows.targets)
-        equations = others.copy().add(matrix, self._targets)
-        values, vectors = equations.eigen()
+        self._equations = others.copy().add(matrix, self._targets)
+        values, vectors = self._equations.eigen()
         self._along = matrix @ vectors
-        moments = vectors.T @ equations.moments
+        moments = vectors.T @ self._equations.moments
         self.solution = self._baseline.solution(rows, vectors, values, moments)
 
     def left_out(self, index, others, alphas):
@@ -263,6 +188,44 @@ class PrimalRidge:
         shrinkage = self.solution.shrinkage(alphas)
         residuals = targets - (shrinkage * self.solution.moments) @ along.T
         return _left_out(residuals, lambda part: complement - _gram(along, shrinkage[part]))
+
+    def without(self, index, others):
+        """Solution of the fit without some rows, at a cost that does not grow with the others.
+
+        Parameters
+        ----------
+        index : ndarray of int
+            The rows with counts to leave out.
+        others : NormalEquations
+            Sum over the rows without counts to leave out.
+
+        Returns
+        -------
+        Solution
+            None if the baseline needs these rows.
+        """
+        if not self._baseline.determined_without(index):
+            return None
+        basis, to_columns = self._baseline.basis[index], self._baseline.to_columns
+        # of the basis Q, orthonormal over all rows, the rest keeps R^T R = 1 - Q_G^T Q_G:
+        # without the rows G, Q_G^T of each array has to move from them to the others
+        covariance = np.linalg.inv(np.eye(basis.shape[1]) - basis.T @ basis)
+        root = np.linalg.cholesky(covariance)
+        matrix = self._along[index] @ self.solution.vectors.T
+        targets = self._targets[index]
+        shared, shared_targets = basis.T @ matrix, basis.T @ targets
+        left_out = others.copy().add(matrix, targets).add(root.T @ shared, root.T @ shared_targets)
+        equations = self._equations.minus(left_out)
+        values, vectors = equations.eigen()
+        return replace(
+            self.solution,
+            vectors=vectors,
+            values=values,
+            moments=vectors.T @ equations.moments,
+            offset=self.solution.offset - to_columns @ covariance @ shared_targets,
+            coupling=self.solution.coupling - to_columns @ covariance @ shared,
+            count_covariance=to_columns @ covariance @ to_columns.T,
+        )
 
 
 class DualRidge:
