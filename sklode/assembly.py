@@ -149,8 +149,8 @@ def assemble_rows(transformer, species, structures, invariants, per_atom, n_thre
     return (mine[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
 
 
-def row_gradients(transformer, species, structures, invariants, fields, positions, strain):
-    """Derivatives of the rows of structures by positions and by strain, as far as wanted.
+def rows_and_gradients(transformer, species, structures, invariants, fields, positions, strain):
+    """Rows of structures, and their derivatives by positions and by strain, as far as wanted.
 
     Parameters
     ----------
@@ -160,15 +160,18 @@ def row_gradients(transformer, species, structures, invariants, fields, position
 
     Returns
     -------
+    rows : ndarray of shape (n_structures, n_features)
     positions : list of ndarray of shape (n_atoms, 3, n_features) or None
     strain : ndarray of shape (n_structures, 3, 3, n_features) or None
     """
+    rows = assemble_rows(transformer, species, structures, invariants, per_atom=False)
     terms = [
         term
         for centers in _centers(transformer, species, structures)
         for term in invariants.terms(centers)
     ]
-    return differentiate(terms, fields, atom_offsets(structures), positions, strain)
+    gradients = differentiate(terms, fields, atom_offsets(structures), positions, strain)
+    return rows.astype(transformer._row_dtype, copy=False), *gradients
 
 
 def _centers(transformer, species, structures):

@@ -9,7 +9,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .parallel import ATOMS_PER_CHUNK, chunks_by_atoms, each_chunk
-from .physics.structures import alike_together
+from .physics.structures import alike_together, as_slice
 from .reading import read_container, read_structures, row_index
 from .shared_rows import shared_rows
 
@@ -142,7 +142,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         n_jobs = getattr(self, "n_jobs", None)
         n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
         jobs = [([structures[i] for i in chunk], per_atom, n_threads) for chunk in chunks]
-        places = [_slice_of(p) for p in (_places(chunks, sizes) if per_atom else chunks)]
+        places = [as_slice(p) for p in (_places(chunks, sizes) if per_atom else chunks)]
         n_rows = sizes.sum() if per_atom else len(sizes)
         if len(jobs) > 1:
             shared = shared_rows((n_rows, self._n_features_out), self._row_dtype, n_jobs)
@@ -356,12 +356,6 @@ def _places(chunks, sizes):
         atoms + np.repeat(starts[chunk] + sizes[chunk] - end, sizes[chunk])
         for chunk, atoms, end in zip(chunks, within, ends, strict=True)
     ]
-
-
-def _slice_of(numbers):
-    """Those that follow each other as a slice, through which rows are copied faster."""
-    follow = numbers[-1] - numbers[0] == len(numbers) - 1 and np.all(numbers[1:] > numbers[:-1])
-    return slice(int(numbers[0]), int(numbers[-1]) + 1) if follow else numbers
 
 
 def _assembled(parts, places, n_rows):

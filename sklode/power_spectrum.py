@@ -4,7 +4,7 @@ from numbers import Integral
 
 from sklearn.base import clone
 
-from .assembly import PairInvariants, assemble_rows, parts_of, row_backward, row_gradients
+from .assembly import PairInvariants, assemble_rows, parts_of, row_backward, rows_and_gradients
 from .base import StrOptions, StructureTransformer
 from .features import power_spectrum_table, split_by_center
 from .projector import Projector, symbols
@@ -139,8 +139,7 @@ class PowerSpectrum(StructureTransformer):
         invariants = self._invariants(structures, self._projectors())
         fields = [p._coefficient_slopes(structures) for p in self._projectors()]
         what = self, self.species_, structures, invariants
-        rows = assemble_rows(*what, per_atom=False).astype(self.left_.dtype, copy=False)
-        return rows, *row_gradients(*what, fields, positions, strain)
+        return rows_and_gradients(*what, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents):
         invariants = self._invariants(structures, self._projectors())

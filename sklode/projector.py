@@ -13,7 +13,7 @@ from .assembly import (
     assemble_rows,
     parts_of,
     row_backward,
-    row_gradients,
+    rows_and_gradients,
     species_index,
 )
 from .base import Interval, StrOptions, StructureTransformer
@@ -137,8 +137,7 @@ class Projector(StructureTransformer):
         invariants = self._invariants(self._coefficients(structures))
         fields = [self._coefficient_slopes(structures)]
         what = self, self.species_, structures, invariants
-        rows = assemble_rows(*what, per_atom=False).astype(self.dtype, copy=False)
-        return rows, *row_gradients(*what, fields, positions, strain)
+        return rows_and_gradients(*what, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents):
         invariants = self._invariants(self._coefficients(structures))

@@ -204,6 +204,16 @@ def test_degree_zero_alone_and_no_waves_at_all():
     assert not any(np.any(part) for part in (*jacobian, *strain, forces, virial))
 
 
+def test_single_precision_of_the_waves():
+    some = WaveSum(GTO, [SmearedPowerLaw(1, 1.0)], 8, 2)
+    rest = some.kernels(), some.positions, some.weights, random_like(some.at())
+    for exact, rounded in zip(
+        plane_wave_backward(*rest), plane_wave_backward(*rest, "float32"), strict=True
+    ):
+        assert rounded.dtype == exact.dtype == float
+        assert 0.0 < relative_difference(rounded, exact) <= 3e-6
+
+
 def test_an_atom_alone_feels_no_force():
     alone = WaveSum(GTO, [SmearedPowerLaw(1, 0.7)], 1, 1)
     jacobian, _ = alone.jacobian()

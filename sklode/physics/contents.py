@@ -6,7 +6,7 @@ import numpy as np
 
 from .kspace import reciprocal
 
-_VOLUME_STEPS = 16  # to the octave
+VOLUME_STEPS = 16  # to the octave
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Contents:
 
     def rounded(self):
         """These in a cell of much the same volume, one that many cells share."""
-        volume = 2.0 ** (np.round(_VOLUME_STEPS * np.log2(self.volume)) / _VOLUME_STEPS)
+        volume = 2.0 ** (np.round(VOLUME_STEPS * np.log2(self.volume)) / VOLUME_STEPS)
         return replace(self, volume=float(volume))
 
     @property

@@ -10,12 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from .contents import VOLUME_STEPS
 from .costs import direct_seconds, mesh_seconds, pair_seconds
 from .density_expansion import cutoff_function
 
 SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
 _STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
-_VOLUME_STEPS = 16  # to the octave
 _CANDIDATES = 33  # smearings up to 2^8 times the lowest
 # a typical mesh: points for each k-vector of the half sphere, order of splines, modes
 _MESH_POINTS, _MESH_ORDER, _MESH_MODES = 9.0, 9, 8
@@ -57,7 +57,7 @@ def sources_of(structures, channels):
     sizes = np.array([len(s) for s in structures])
     volumes = np.abs(np.linalg.det([s.cell for s in structures]))
     columns = (
-        2.0 ** (np.ceil(_VOLUME_STEPS * np.log2(volumes)) / _VOLUME_STEPS),
+        2.0 ** (np.ceil(VOLUME_STEPS * np.log2(volumes)) / VOLUME_STEPS),
         counts.sum(axis=1),
         np.count_nonzero(counts, axis=1),
         np.minimum(rarest, sizes),

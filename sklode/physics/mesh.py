@@ -171,7 +171,7 @@ class SplineMesh:
 
         return of_atoms
 
-    def derivatives(self, atoms, windows):
+    def derivatives(self, atoms, windows, highest=None):
         """Mixed derivatives of the fields at some atoms, of all total orders up to the highest.
 
         Parameters
@@ -179,6 +179,8 @@ class SplineMesh:
         atoms : ndarray of int
         windows : ndarray
             Of these atoms, as from ``windows``.
+        highest : int, default=None
+            Largest total order; None is that of the mesh.
 
         Returns
         -------
@@ -186,7 +188,8 @@ class SplineMesh:
             In mesh coordinates, in the order of ``derivative_triples``.
         """
         n, w = len(atoms), self.order
-        along_x, along_y, along_z = self._splines[:, atoms]
+        highest = self._splines.shape[2] - 1 if highest is None else highest
+        along_x, along_y, along_z = self._splines[:, atoms, : highest + 1]
         n_orders = along_x.shape[1]
         n_fields = windows.shape[-1] // w
         out = np.empty((n, n_triples(n_orders - 1), n_fields), self._dtype)

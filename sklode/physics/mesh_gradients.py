@@ -26,7 +26,7 @@ def mesh_backward(sums, cell, plan, positions, weights, cotangents):
     Parameters
     ----------
     sums : MeshSum
-        In double precision.
+        Says the precision, too.
     cell : ndarray of shape (3, 3)
     plan : Plan
         With a mesh.
@@ -46,10 +46,10 @@ def mesh_backward(sums, cell, plan, positions, weights, cotangents):
     weights = weights[:, acting]
     l_max = sums.basis.l_max
     modes = field_modes(sums.basis, sums.laws, cell, plan.k_cutoff, plan.mode_accuracy)
-    mesh = SplineMesh(cell, plan.mesh.shape, plan.mesh.order, positions, l_max + 1, np.float64)
-    factors = _of_modes([c[:, :, :, acting] for c in cotangents], modes.expand)
+    mesh = SplineMesh(cell, plan.mesh.shape, plan.mesh.order, positions, l_max + 1, sums.dtype)
+    factors = _of_modes([c[:, :, :, acting] for c in cotangents], modes.expand).astype(sums.dtype)
     matrix = modes.length * mesh.gradient
-    polynomials = solid_harmonic_polynomials(l_max, tuple(map(tuple, matrix)))
+    polynomials = solid_harmonic_polynomials(l_max, tuple(map(tuple, matrix))).astype(sums.dtype)
 
     def of_derivatives(atoms):
         """What multiplies the derivatives of all fields at some atoms."""
@@ -61,7 +61,7 @@ def mesh_backward(sums, cell, plan, positions, weights, cotangents):
     spread = mesh.spread_derivatives(factors.shape[2], l_max, of_derivatives)
     waves = _Waves(sums, cell, plan.k_cutoff, mesh, modes)
     potential, from_waves = waves.pull_back(spread, mesh.spread(weights))
-    forces += _at_sources(cell, plan.mesh, positions, weights, potential, sums.n_threads)
+    forces += _at_sources(mesh, weights.astype(sums.dtype), potential, sums.n_threads)
     return forces, strain + from_waves
 
 
@@ -110,14 +110,13 @@ def _at_centers(mesh, fields, factors, of_derivatives, n_threads):
     return slopes @ mesh.gradient.T, products.sum(axis=0)
 
 
-def _at_sources(cell, how, positions, weights, potential, n_threads):
+def _at_sources(mesh, weights, potential, n_threads):
     """Derivatives by the atoms that are spread, from those by the mesh, (n_channels, *shape)."""
-    mesh = SplineMesh(cell, how.shape, how.order, positions, 1, np.float64)
     windows = mesh.windows(len(potential), [potential], n_threads)
     slopes = np.empty((len(mesh), 3))
 
     def fill(atoms):
-        values = mesh.derivatives(atoms, windows(atoms))[:, [3, 2, 1]]  # along x, y, z
+        values = mesh.derivatives(atoms, windows(atoms), 1)[:, [3, 2, 1]]  # along x, y, z
         slopes[atoms] = np.einsum("idc,ic->id", values, weights[atoms])
 
     in_threads(fill, mesh.in_blocks(len(potential)), n_threads)

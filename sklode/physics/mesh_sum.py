@@ -35,7 +35,7 @@ class MeshSum:
 
     def __init__(self, basis, laws, dtype="float64", n_threads=1):
         self.basis, self.laws, self.n_threads = basis, tuple(laws), n_threads
-        self._dtype = np.dtype(dtype)
+        self.dtype = np.dtype(dtype)
         self._kept = (None, None)
 
     def __call__(self, cell, plan, positions, weights):
@@ -57,21 +57,21 @@ class MeshSum:
         acting = weights.any(axis=0)
         if not acting.all():  # channels without atoms need no fields
             parts = self(cell, plan, positions, weights[:, acting])
-            out = [np.zeros((*p.shape[:3], len(acting), p.shape[4]), self._dtype) for p in parts]
+            out = [np.zeros((*p.shape[:3], len(acting), p.shape[4]), self.dtype) for p in parts]
             for whole, part in zip(out, parts, strict=True):
                 whole[:, :, :, acting] = part
             return out
         l_max = self.basis.l_max
         shape, order = plan.mesh.shape, plan.mesh.order
-        mesh = SplineMesh(cell, shape, order, positions, l_max, self._dtype)
+        mesh = SplineMesh(cell, shape, order, positions, l_max, self.dtype)
         modes = field_modes(self.basis, self.laws, cell, plan.k_cutoff, plan.mode_accuracy)
         n_fields = weights.shape[1] * modes.count
         fields = self.fields(cell, plan.k_cutoff, mesh, modes, weights)
         matrix = tuple(map(tuple, modes.length * mesh.gradient))
-        harmonics = solid_harmonic_polynomials(l_max, matrix).astype(self._dtype)
+        harmonics = solid_harmonic_polynomials(l_max, matrix).astype(self.dtype)
         n_laws, n_channels, n_max = len(self.laws), weights.shape[1], self.basis.n_max
         out = [
-            np.empty((len(mesh), 2 * l + 1, n_laws, n_channels, n_max), self._dtype)
+            np.empty((len(mesh), 2 * l + 1, n_laws, n_channels, n_max), self.dtype)
             for l in range(l_max + 1)
         ]
         windows = mesh.windows(n_fields, fields, self.n_threads)
@@ -80,7 +80,7 @@ class MeshSum:
             values = harmonics @ mesh.derivatives(atoms, windows(atoms))
             values = values.reshape(len(atoms), -1, n_channels, modes.expand.shape[0])
             for l, coefficients in enumerate(out):
-                expand = modes.expand[:, :, l].reshape(len(modes.expand), -1).astype(self._dtype)
+                expand = modes.expand[:, :, l].reshape(len(modes.expand), -1).astype(self.dtype)
                 part = values[:, degree_slice(l)] @ expand
                 part = part.reshape(*part.shape[:3], n_laws, n_max)
                 coefficients[atoms] = part.transpose(0, 1, 3, 2, 4)
@@ -134,7 +134,7 @@ class MeshSum:
         functions = reduced_functions(self.basis, self.laws, degrees, k, modes.length)
         kernels = functions @ modes.compress
         kernels *= (4.0 * np.pi / abs(np.linalg.det(cell)) / attenuation)[:, None]
-        return chosen, np.ascontiguousarray(kernels.T, self._dtype)
+        return chosen, np.ascontiguousarray(kernels.T, self.dtype)
 
 
 @lru_cache(maxsize=16)

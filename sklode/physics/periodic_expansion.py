@@ -10,7 +10,7 @@ from .mesh_sum import MeshSum
 from .plane_wave_gradients import plane_wave_backward
 from .plane_wave_kernels import WaveKernels
 from .plane_wave_sum import PlaneWaveSum
-from .structures import atom_offsets
+from .structures import as_slice, atom_offsets
 from .summation import Planner
 from .wave_pairs import WavePairs
 
@@ -149,10 +149,10 @@ class PeriodicExpansion:
     def _plane_waves_backward(self, structure, plan, weights, cotangents):
         cell, positions = structure.cell, structure.positions
         if plan.mesh is not None:
-            return mesh_backward(
-                self._meshed["float64"], cell, plan, positions, weights, cotangents
-            )
-        return plane_wave_backward(self._kernels(cell, plan), positions, weights, cotangents)
+            sums = self._meshed[plan.dtype]
+            return mesh_backward(sums, cell, plan, positions, weights, cotangents)
+        kernels = self._kernels(cell, plan)
+        return plane_wave_backward(kernels, positions, weights, cotangents, plan.dtype)
 
     def _kernels(self, cell, plan):
         """Kernels with derivatives, kept for the next structure in the same cell."""
@@ -208,7 +208,8 @@ class PeriodicExpansion:
         """Atoms of one structure or more, and their coefficients."""
         matrices = {i: plan for i, plan in plans.items() if plan.mesh is None}
         for numbers, parts in self._direct(structures, weights, matrices):
-            yield _joined([atoms[i] for i in numbers]), parts
+            rows = [np.arange(atoms[i].start, atoms[i].stop) for i in numbers]
+            yield as_slice(np.concatenate(rows)), parts
         for i in plans.keys() - matrices.keys():
             plan, positions = plans[i], structures[i].positions
             yield (
@@ -255,10 +256,3 @@ def _larger_and_larger(coefficients, atoms):
     for rows, firsts in ((few.ravel(), _FEW * np.arange(len(atoms))), (slice(None), starts)):
         of_atoms = np.max([np.abs(c[rows]).max(axis=(1, 4)) for c in coefficients], axis=0)
         yield np.maximum.reduceat(of_atoms, firsts, axis=0)
-
-
-def _joined(slices):
-    """A slice of what is one after the other, or else the indices."""
-    if all(a.stop == b.start for a, b in pairwise(slices)):
-        return slice(slices[0].start, slices[-1].stop)
-    return np.concatenate([np.arange(some.start, some.stop) for some in slices])

@@ -14,7 +14,7 @@ _BLOCK = 2**15  # phases held at once, so that they and their products stay in c
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
-def plane_wave_backward(kernels, positions, weights, cotangents):
+def plane_wave_backward(kernels, positions, weights, cotangents, dtype="float64"):
     """Derivatives of L = sum of ``cotangents`` times the plane-wave part of the coefficients.
 
     With the waves P_kj, the structure factors S_ka = sum_j P_kj w_ja, and what the kernels make of
@@ -32,6 +32,8 @@ def plane_wave_backward(kernels, positions, weights, cotangents):
     weights : ndarray of shape (n_atoms, n_channels)
     cotangents : list of ndarray
         For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
+    dtype : {"float64", "float32"}, default="float64"
+        Precision of waves and kernels.
 
     Returns
     -------
@@ -47,10 +49,12 @@ def plane_wave_backward(kernels, positions, weights, cotangents):
     columns = kernels.columns([c[:, :, :, acting] for c in cotangents])
     even, odd = (part.swapaxes(0, 1) for part in columns)
     factors = np.concatenate([part.reshape(n_atoms, -1) for part in (even, odd)] + [weights], 1)
+    factors = factors.astype(dtype, copy=False)
     cuts = np.cumsum([even[0].size, odd[0].size])
     step = min(max(_FEWEST, _BLOCK // n_atoms), max(len(kernels), 1))
-    room = np.empty((2, 2, step, n_atoms))
-    tables = PhaseTables(positions, kernels.sphere) if len(kernels) else None
+    room = np.empty((2, 2, step, n_atoms), dtype)
+    complex_dtype = np.result_type(dtype, np.complex64)
+    tables = PhaseTables(positions, kernels.sphere, complex_dtype) if len(kernels) else None
     for points in slices(len(kernels), step):
         waves, slopes = room[:, :, : points.stop - points.start]
         phases = tables.phases(points)
@@ -59,7 +63,7 @@ def plane_wave_backward(kernels, positions, weights, cotangents):
         sums = np.split(waves.reshape(-1, n_atoms) @ factors, cuts, axis=1)
         of_even, of_odd, structure = (_complex(part.reshape(shape)) for part in sums)
         structure = structure.conj()
-        kernel = [kernels.values(points, parity)[:, None] for parity in (0, 1)]
+        kernel = [kernels.values(points, parity)[:, None].astype(dtype) for parity in (0, 1)]
         received = (of_even * kernel[0]).sum(axis=2) - 1j * (of_odd * kernel[1]).sum(axis=2)
         value += np.sum(structure[..., 0] * received).real
         # an atom is a center of all that it receives, and a source, conjugated, for all others
@@ -71,7 +75,7 @@ def plane_wave_backward(kernels, positions, weights, cotangents):
         slopes[1] *= waves[0]
         slopes[0] += slopes[1]
         vectors = kernels.sphere.vectors[points]
-        forces -= slopes[0].T @ vectors
+        forces -= slopes[0].T @ vectors.astype(dtype)
         moments = (structure * of_even).real.sum(axis=1), (structure * of_odd).imag.sum(axis=1)
         strain -= kernels.contract_gradients(points, moments).T @ vectors
     return forces, strain - value * np.eye(3)
