@@ -30,9 +30,9 @@ BASES = {
     "taylor": SolidHarmonicBasis(3, 2.0),
 }
 LAWS = (SmearedPowerLaw(1, 1.1), SmearedPowerLaw(3, 1.0))
-FINE = Plan(4.5, MeshPlan((30, 27, 25), 14), mode_accuracy=1e-13)
-COARSE = Plan(4.5, MeshPlan((16, 15, 18), 6), mode_accuracy=1e-6)
-THIN = Plan(2.5, MeshPlan((8, 9, 8), 8), mode_accuracy=1e-6)
+FINE = Plan(4.5, MeshPlan((30, 27, 25), 14), mode_accuracies=(1e-13,) * len(LAWS))
+COARSE = Plan(4.5, MeshPlan((16, 15, 18), 6), mode_accuracies=(1e-6,) * len(LAWS))
+THIN = Plan(2.5, MeshPlan((8, 9, 8), 8), mode_accuracies=(1e-6,) * len(LAWS))
 
 
 def crystal(n_atoms=5):
@@ -116,7 +116,7 @@ def test_strain_against_differences_of_strained_cells():
     """At a cutoff beyond which nothing is left, so that no k-vector that crosses it matters."""
     cell, positions = crystal()
     basis, weights = BASES["monomial"], some_weights(5, 2)
-    plan = Plan(8.0, MeshPlan((40, 40, 40), 14), mode_accuracy=1e-13)
+    plan = Plan(8.0, MeshPlan((40, 40, 40), 14), mode_accuracies=(1e-13,) * len(LAWS))
     sums = MeshSum(basis, LAWS)
     cotangents = random_like(sums(cell, plan, positions, weights))
 

@@ -45,7 +45,7 @@ def mesh_backward(sums, cell, plan, positions, weights, cotangents):
     acting = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, acting]
     l_max = sums.basis.l_max
-    modes = field_modes(sums.basis, sums.laws, cell, plan.k_cutoff, plan.mode_accuracy)
+    modes = field_modes(sums.basis, sums.laws, cell, plan.k_cutoff, plan.mode_accuracies)
     mesh = SplineMesh(cell, plan.mesh.shape, plan.mesh.order, positions, l_max + 1, sums.dtype)
     factors = _of_modes([c[:, :, :, acting] for c in cotangents], modes.expand).astype(sums.dtype)
     matrix = modes.length * mesh.gradient

@@ -64,7 +64,7 @@ class MeshSum:
         l_max = self.basis.l_max
         shape, order = plan.mesh.shape, plan.mesh.order
         mesh = SplineMesh(cell, shape, order, positions, l_max, self.dtype)
-        modes = field_modes(self.basis, self.laws, cell, plan.k_cutoff, plan.mode_accuracy)
+        modes = field_modes(self.basis, self.laws, cell, plan.k_cutoff, plan.mode_accuracies)
         n_fields = weights.shape[1] * modes.count
         fields = self.fields(cell, plan.k_cutoff, mesh, modes, weights)
         matrix = tuple(map(tuple, modes.length * mesh.gradient))

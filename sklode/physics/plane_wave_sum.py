@@ -92,14 +92,14 @@ class PlaneWaveSum:
         alike = {}
         spheres = _spheres(*zip(*cells.values(), strict=True)) if cells else []
         for (key, (cell, plan)), sphere in zip(cells.items(), spheres, strict=True):
-            shared = None, 0.0, plan.dtype  # without modes kernels are alike, whatever the cell
-            if len(self._laws) > 1 and plan.mode_accuracy > 0:
-                shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracy, plan.dtype
+            shared = None, (), plan.dtype  # without modes kernels are alike, whatever the cell
+            if len(self._laws) > 1 and plan.mode_accuracies:
+                shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracies, plan.dtype
             alike.setdefault(shared, {})[key] = cell, sphere
         prepared = []
-        for (span, accuracy, dtype), group in alike.items():
+        for (span, accuracies, dtype), group in alike.items():
             cells_of_group, spheres = zip(*group.values(), strict=True)
-            radial = self._radial_functions(span, accuracy)
+            radial = self._radial_functions(span, accuracies)
             kernels = self._kernels(spheres, cells_of_group, radial, np.dtype(dtype))
             prepared.append(
                 (radial, dict(zip(group, zip(spheres, kernels, strict=True), strict=True)))
@@ -121,12 +121,12 @@ class PlaneWaveSum:
             coefficients.append(part.transpose(1, 2, 3, 0, 4))
         return coefficients
 
-    def _radial_functions(self, span, accuracy):
+    def _radial_functions(self, span, accuracies):
         """What stands for v_p(k) I_nl(k) of each degree: itself, or fewer modes of several laws."""
         degrees = range(self._basis.l_max + 1)
-        if accuracy == 0:
+        if not accuracies:
             return [_Functions(len(self._laws) * self._basis.n_max) for _ in degrees]
-        return [_Modes(self._basis, self._laws, l, span, accuracy) for l in degrees]
+        return [_Modes(self._basis, self._laws, l, span, accuracies) for l in degrees]
 
     def _kernels(self, spheres, cells, radial, dtype):
         """Radial functions times Y_lm(k) 8 pi / V of cells, even and odd l, (n_columns, n_k)."""
@@ -158,7 +158,7 @@ class PlaneWaveSum:
 
 
 def _key(cell, plan):
-    return cell.tobytes(), plan.k_cutoff, plan.mode_accuracy, plan.dtype
+    return cell.tobytes(), plan.k_cutoff, plan.mode_accuracies, plan.dtype
 
 
 def _spheres(cells, plans):
@@ -190,8 +190,8 @@ class _Functions:
 class _Modes(_Functions):
     """Fewer functions that those of several laws are combinations of."""
 
-    def __init__(self, basis, laws, l, span, accuracy):
-        modes = radial_modes(basis, laws, (l,), span, accuracy)
+    def __init__(self, basis, laws, l, span, accuracies):
+        modes = radial_modes(basis, laws, (l,), span, accuracies)
         self._compress = modes.compress
         super().__init__(self._compress.shape[1])
         self._expand = modes.expand.reshape(self.count, -1)

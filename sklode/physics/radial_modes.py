@@ -13,6 +13,7 @@ import numpy as np
 from .kspace import reciprocal
 
 _POINTS = 400  # wave numbers on which functions are compared
+_FINEST = 1e-16  # accuracy that all functions together have
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,12 @@ def typical_sizes(basis, laws, span):
 
 
 @lru_cache(maxsize=256)
-def radial_modes(basis, laws, degrees, span, accuracy):
+def radial_modes(basis, laws, degrees, span, accuracies):
     """The fewest modes that give all functions of some degrees, in the mean over k-vectors.
 
     The error of a function of degree l counts k^l times, as in the coefficient, against the
-    largest coefficients of the same law.
+    largest coefficients of the same law. ``accuracies`` is a tuple with one for each law; without
+    any there are as many modes as functions.
     """
     length = min(law.smearing for law in laws)
     k = np.linspace(*span, _POINTS)
@@ -98,19 +100,20 @@ def radial_modes(basis, laws, degrees, span, accuracy):
     weights = k[:, None] * (k[:, None] * length) ** np.array(degrees)
     weights = weights[:, None, :, None]
     sizes = np.linalg.norm(functions.reshape(shape) * weights, axis=0).max(axis=(1, 2))
+    sizes *= accuracies or _FINEST
     scaled = functions / np.repeat(sizes, shape[2] * shape[3])
     emphasis = np.linalg.norm(weights, axis=2).reshape(-1, 1)
     vectors = np.linalg.svd(scaled * emphasis, full_matrices=False)[2].T
     for n_modes in range(1, vectors.shape[1] + 1):
         kept = vectors[:, :n_modes]
         missed = (scaled - scaled @ kept @ kept.T).reshape(shape)
-        if np.linalg.norm(missed * weights, axis=0).max() <= accuracy:
+        if np.linalg.norm(missed * weights, axis=0).max() <= 1.0:
             break
     sizes = np.repeat(sizes, shape[2] * shape[3])[:, None]
     return RadialModes(length, kept / sizes, (kept * sizes).T.reshape(n_modes, *shape[1:]))
 
 
-def field_modes(basis, laws, cell, k_cutoff, accuracy):
+def field_modes(basis, laws, cell, k_cutoff, accuracies):
     """Modes that serve all degrees, for the k-vectors of a cell."""
     degrees = tuple(range(basis.l_max + 1))
-    return radial_modes(basis, laws, degrees, wave_span(cell, k_cutoff), accuracy)
+    return radial_modes(basis, laws, degrees, wave_span(cell, k_cutoff), accuracies)

@@ -10,6 +10,8 @@ from .mesh_plan import MeshPlan, choose_mesh
 from .radial_modes import field_modes, span_from, typical_sizes
 from .truncation import RANDOM_PHASES, DenseTails, WaveEnvelope, tail_of_cell
 
+_FINEST = 1e-16  # accuracy of modes, and
+_COARSEST = 1.0
 _FEW_MODES = 7  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
@@ -57,8 +59,9 @@ class Plan:
         None for matrix products.
     sphere : HalfSphere or None
         The k-vectors, where they are at hand.
-    mode_accuracy : float
-        Accuracy of the radial modes, a half-integer power of 10; 0 for as many as functions.
+    mode_accuracies : tuple of float
+        Accuracies of the radial modes, half-integer powers of 10, one for each law; empty for as
+        many as functions.
     omitted : ndarray of shape (n_laws, n_channels) or float
         Estimated error of a coefficient.
     dtype : {"float64", "float32"}
@@ -69,7 +72,7 @@ class Plan:
     mesh: MeshPlan | None = None
     omitted: np.ndarray | float = 0.0
     sphere: HalfSphere | None = None
-    mode_accuracy: float = 0.0
+    mode_accuracies: tuple = ()
     dtype: str = "float64"
 
 
@@ -117,7 +120,7 @@ class Planner:
         direct, expected, without_mesh = self._without_looking(contents, accuracy)
         if without_mesh:
             return direct
-        k_cutoff, modes = direct.k_cutoff, direct.mode_accuracy
+        k_cutoff, modes = direct.k_cutoff, direct.mode_accuracies
         mesh, seconds, aliased = choose_mesh(
             contents,
             k_cutoff,
@@ -155,11 +158,11 @@ class Planner:
             k_cutoff = tail.cutoff(accuracy * expected, contents)
             omitted = tail.beyond(k_cutoff, contents)
             sphere = None if tail.sphere is None else tail.sphere.within(k_cutoff)
-        dtype, modes = self._how.dtype, 0.0
+        dtype, modes = self._how.dtype, ()
         if contents.n_waves(k_cutoff) >= _FEW_WAVES:
             of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)
-            modes = _rounded(max(_MODE_SHARE * _CANCELLATION * of_waves, 1e-16))
-            if self._how.tol >= _COARSE and of_waves > _SINGLE:
+            modes = _rounded(np.clip(_MODE_SHARE * _CANCELLATION * of_waves, _FINEST, _COARSEST))
+            if self._how.tol >= _COARSE and of_waves.min() > _SINGLE:
                 dtype = "float32"
         direct = Plan(k_cutoff, None, omitted, sphere, modes, dtype)
         without_mesh = accuracy < _MESH_LIMIT or self._without_mesh(contents, k_cutoff)
@@ -172,14 +175,15 @@ class Planner:
     def _accuracy_of_waves(self, contents, k_cutoff, allowed):
         """Error of either sign of each wave that makes one of ``allowed`` in the coefficients.
 
-        Relative to the root mean square of the waves; those of an atom's own potential count too.
+        Of each law, relative to the root mean square of its waves; those of an atom's own potential
+        count too.
         """
         span = span_from(contents.first_wave, k_cutoff)
         sizes = typical_sizes(self._basis, self._laws, span) / np.sqrt(contents.volume)
         amount = RANDOM_PHASES * contents.norms
         amount = amount + np.sqrt(contents.n_waves(k_cutoff)) * contents.heaviest
         active = amount > 0
-        return np.min(allowed[:, active] / (sizes[:, None] * amount[active]))
+        return np.min(allowed[:, active] / (sizes[:, None] * amount[active]), axis=1)
 
     def _without_mesh(self, contents, k_cutoff):
         """Whether it is plain without looking for a mesh that none is needed."""
@@ -213,6 +217,6 @@ def _octave(number):
     return np.floor(np.log2(number))
 
 
-def _rounded(accuracy):
-    """A half-integer power of 10, so that cells share modes."""
-    return 10.0 ** (0.5 * np.floor(2.0 * np.log10(accuracy)))
+def _rounded(accuracies):
+    """Half-integer powers of 10, so that cells share modes."""
+    return tuple((10.0 ** (0.5 * np.floor(2.0 * np.log10(accuracies)))).tolist())
