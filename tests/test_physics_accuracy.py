@@ -120,6 +120,16 @@ def test_single_precision_stays_within_tol(method, exponent, tol, single, monkey
     assert (np.abs(found - exact).max(axis=(0, 2, 3)) <= tol * scale).all()
 
 
+@pytest.mark.parametrize("tol", [1e-3, 1e-4, 2e-5])
+@pytest.mark.parametrize("exponent", [1, 4, (4, 1, 8)])
+@pytest.mark.parametrize("l_max", [4, 6])
+def test_high_derivatives_on_a_mesh_stay_within_tol(exponent, l_max, tol):
+    """They enlarge rounding errors, so that single precision is not enough for all."""
+    atoms = triclinic("NaClH" * 16, size=9.0)
+    options = {"exponent": exponent, "smearing": 0.8, "radial_basis": "gto", "cutoff": 5.5}
+    assert (errors(atoms, tol, n_max=1, l_max=l_max, method="nufft", **options) <= tol).all()
+
+
 @pytest.mark.parametrize("smearing", [0.7, 1.5, 3.0])
 @pytest.mark.parametrize("exponent", [1, 3, 4, 12])
 @pytest.mark.parametrize("include_center", [True, False])

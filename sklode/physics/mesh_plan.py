@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import next_fast_len
+from scipy.special import factorial2
 
 from .costs import mesh_seconds
 from .quadrature import gauss_legendre
@@ -62,6 +63,29 @@ def choose_mesh(contents, k_cutoff, envelope, allowed, n_modes):
         if seconds < best[1]:
             best = (MeshPlan(shape, order), seconds, of_orders[first])
     return best
+
+
+def amplification(cell, mesh, degrees):
+    r"""What rounding errors of a field are multiplied by in its l-th derivatives.
+
+    Errors are alike at all wave numbers :math:`\theta / h` of the mesh, of which splines of order w
+    keep those of :math:`\exp(-w \theta^2 / 12)`.
+
+    Parameters
+    ----------
+    cell : ndarray of shape (3, 3)
+    mesh : MeshPlan
+    degrees : ndarray of int
+        The l.
+
+    Returns
+    -------
+    ndarray of shape (n_degrees,)
+        In 1/angstrom^l.
+    """
+    waves = np.linalg.norm(np.linalg.inv(cell) * mesh.shape, axis=0).max()  # 1 / h
+    moments = factorial2(2 * degrees + 1) * (6.0 / mesh.order) ** degrees
+    return waves**degrees * np.sqrt(moments * (3.0 / (np.pi * mesh.order)) ** 1.5)
 
 
 def aliasing(volume, k_cutoff, envelope):

@@ -75,14 +75,28 @@ def reduced_slopes(basis, laws, degrees, k, length):
 
 @lru_cache(maxsize=256)
 def typical_sizes(basis, laws, span):
-    """Root of the summed squares of the waves' coefficients in 1 cubic angstrom, (n_laws,)."""
+    """Sizes of waves of coefficients, and of the fields that these are derivatives of.
+
+    Roots of their summed squares in 1 cubic angstrom, for the largest of all n and of all m at
+    once, the l-th derivatives of the fields still to be taken.
+
+    Returns
+    -------
+    coefficients : ndarray of shape (n_laws,)
+        Of the largest degree.
+    fields : ndarray of shape (n_laws, l_max + 1)
+        In angstrom^l times the unit of the coefficients.
+    """
     degrees = np.arange(basis.l_max + 1)
     k, step = np.linspace(*span, _POINTS, retstep=True)
     functions = reduced_functions(basis, laws, degrees, k, 1.0)
     functions = functions.reshape(len(k), len(laws), len(degrees), basis.n_max)
-    weights = k[:, None] ** (degrees + 1) * np.sqrt(16.0 * np.pi * (2 * degrees + 1))
-    sums = np.sum((functions * weights[:, None, :, None]) ** 2, axis=0) * step / (4.0 * np.pi**2)
-    return np.sqrt(sums.max(axis=(1, 2)))
+    functions *= (k[:, None] * np.sqrt(16.0 * np.pi * (2 * degrees + 1)))[:, None, :, None]
+    fields, coefficients = (
+        np.sqrt(np.sum((functions * weights[:, None, :, None]) ** 2, axis=0).max(axis=2) * step)
+        for weights in (k[:, None] ** (0 * degrees), k[:, None] ** degrees)
+    )
+    return coefficients.max(axis=1) / (2.0 * np.pi), fields / (2.0 * np.pi)
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .costs import direct_seconds, mesh_seconds
 from .kspace import HalfSphere
-from .mesh_plan import MeshPlan, choose_mesh
+from .mesh_plan import MeshPlan, amplification, choose_mesh
 from .radial_modes import field_modes, span_from, typical_sizes
 from .truncation import RANDOM_PHASES, DenseTails, WaveEnvelope, tail_of_cell
 
@@ -21,6 +21,8 @@ _FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain
 _COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
 _SINGLE = 3.0 * 2.0**-24  # and accuracy of waves from which on it is: 1/10 of tol
+_NOISE = 5.0 * 2.0**-24  # of a field in single precision: what was found is 1 to 10 times 2^-24
+_NOISE_SHARE = 0.1  # of the accuracy may be noise
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,21 @@ class Planner:
         slower = self._direct_seconds(contents, k_cutoff) < seconds
         if mesh is None or (slower and self._how.method == "auto"):
             return direct
-        return replace(direct, mesh=mesh, omitted=direct.omitted + aliased, sphere=None)
+        meshed = replace(direct, mesh=mesh, omitted=direct.omitted + aliased, sphere=None)
+        if direct.dtype == self._how.dtype:
+            return meshed
+        noise = self._noise_of_mesh(contents, k_cutoff, mesh)
+        if np.any(noise > _NOISE_SHARE * accuracy):
+            return replace(meshed, dtype=self._how.dtype)
+        return replace(meshed, omitted=meshed.omitted + noise[:, None] * expected)
+
+    def _noise_of_mesh(self, contents, k_cutoff, mesh):
+        """Errors of single precision in derivatives, relative to coefficients, (n_laws,)."""
+        span = span_from(contents.first_wave, k_cutoff)
+        coefficients, fields = typical_sizes(self._basis, self._laws, span)
+        degrees = np.arange(self._basis.l_max + 1)
+        enlarged = np.max(fields * amplification(contents.cell, mesh, degrees), axis=1)
+        return _NOISE * np.maximum(enlarged / coefficients, 1.0)
 
     def _without_looking(self, contents, accuracy):
         """As ``_direct``, of cells with many k-vectors once for all of much the same volume."""
@@ -179,7 +195,7 @@ class Planner:
         count too.
         """
         span = span_from(contents.first_wave, k_cutoff)
-        sizes = typical_sizes(self._basis, self._laws, span) / np.sqrt(contents.volume)
+        sizes = typical_sizes(self._basis, self._laws, span)[0] / np.sqrt(contents.volume)
         amount = RANDOM_PHASES * contents.norms
         amount = amount + np.sqrt(contents.n_waves(k_cutoff)) * contents.heaviest
         active = amount > 0
