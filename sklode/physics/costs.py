@@ -23,7 +23,7 @@ class Costs:
     mesh: float = 1e-3  # of a sum on a mesh, whatever the size
     point: float = 3e-8  # for each mesh point, whose k-vector has kernels
     transform: float = 5.5e-10  # for each mesh point, field and log2 of the points
-    spreading: float = 6.4e-9  # for each atom and point of its window
+    spreading: float = 2.6e-9  # for each atom and point of its window
     window: float = 3.0e-10  # and each field
     along_x: float = 8.7e-11  # and each derivative along the first axis
     along_y: float = 5.2e-10  # for each line of a window, field and derivative along two axes

@@ -6,14 +6,17 @@ derivatives of potentials, whose long waves are strong, need (theory, section 4.
 """
 
 from functools import lru_cache, partial
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import BSpline
 from scipy.sparse import csr_array
 
 from .costs import atoms_per_block
+from .structures import as_slice
 from .threads import in_threads
 
+_THICKNESS = 3  # of slabs of the mesh that atoms are spread to, in widths of a spline
 _SLAB = 8  # planes of the mesh that a thread copies at once
 
 
@@ -69,21 +72,46 @@ class SplineMesh:
         -------
         ndarray of shape (n_channels, *shape)
         """
-        n_points = int(np.prod(self.shape))
-        fields = np.zeros((weights.shape[1], n_points), self._dtype)
+        fields = np.zeros((weights.shape[1], *self.shape), self._dtype)
 
         def fill(channel):
-            field, column = fields[channel], weights[:, channel]
-            acting = np.flatnonzero(column)
-            size = max(8, n_points // self.order**3)  # so that no sweep over the mesh is idle
-            for start in range(0, len(acting), size):
-                atoms = acting[start : start + size]
-                points, values = self._stencils(atoms)
-                values *= column[atoms, None, None, None].astype(self._dtype)
-                field += np.bincount(points.ravel(), values.ravel(), minlength=n_points)
+            lines = fields[channel].reshape(-1, self.shape[2])
+            for atoms, planes in self._slabs(np.flatnonzero(weights[:, channel])):
+                in_lines = self._in_lines(atoms, weights[atoms, channel])
+                lines[:, as_slice(planes)] += in_lines.T @ self._along_z(atoms, planes)
 
         in_threads(fill, range(len(fields)), n_threads)
-        return fields.reshape(-1, *self.shape)
+        return fields
+
+    def _slabs(self, atoms):
+        """Atoms whose splines begin in the same slab of the mesh, and the planes they reach.
+
+        Products of dense rows cost the time of all planes, so that slabs are thin.
+        """
+        n_z = self.shape[2]
+        n_slabs = max(1, n_z // (_THICKNESS * self.order))
+        edges = np.arange(n_slabs + 1) * n_z // n_slabs
+        slab = np.searchsorted(edges, self._first[atoms, 2], side="right") - 1
+        for number, (first, last) in enumerate(pairwise(edges.tolist())):
+            planes = np.arange(first, min(last + self.order - 1, first + n_z)) % n_z
+            yield atoms[slab == number], planes
+
+    def _in_lines(self, atoms, weights):
+        """Weighted splines along x and y, (n, n_x * n_y), where they are not zero."""
+        x, y, _ = self._points(atoms)
+        sx, sy, _ = self._splines[:, atoms, 0]
+        values = (sx * weights[:, None].astype(self._dtype))[:, :, None] * sy[:, None, :]
+        lines = x[:, :, None] * self.shape[1] + y[:, None, :]
+        starts = np.arange(len(atoms) + 1) * self.order**2
+        shape = len(atoms), self.shape[0] * self.shape[1]
+        return csr_array((values.ravel(), lines.ravel(), starts), shape=shape)
+
+    def _along_z(self, atoms, planes):
+        """Splines along z on some consecutive planes, (n, n_planes)."""
+        dense = np.zeros((len(atoms), len(planes)), self._dtype)
+        places = (self._first[atoms, 2, None] - planes[0] + np.arange(self.order)) % self.shape[2]
+        np.put_along_axis(dense, places, self._splines[2, atoms, 0], axis=1)
+        return dense
 
     def spread_derivatives(self, n_fields, highest, values):
         """Sum of derivatives of the splines of all atoms, times values: ``derivatives`` reversed.
@@ -131,12 +159,6 @@ class SplineMesh:
                 taken += count
             lines[:, a] = (along_y[:, :, : n_orders - a] @ points).reshape(n, -1)
         return (along_x[:, :, :n_orders] @ lines).reshape(n, w, w, w, n_fields)
-
-    def _stencils(self, atoms):
-        """Flat indices of the mesh points around atoms, and the splines there, (n, w, w, w)."""
-        sx, sy, sz = self._splines[:, atoms, 0]
-        values = (sx[:, :, None] * sy[:, None, :])[..., None] * sz[:, None, None, :]
-        return self._flat_points(atoms), values
 
     def _flat_points(self, atoms):
         x, y, z = self._points(atoms)
