@@ -22,7 +22,7 @@ from sklode import AtomisticRidgeCV, DensityProjector, LongRangePotential, Power
 N_ATOMS = 50
 CUTOFF, DECAY = 5.0, 0.5  # angstrom, of the repulsion
 FACTORS = {"Na": 8.0, "Cl": 12.0}  # whose products are in eV
-OPTIONS = {"--sizes": {"type": int, "nargs": "+", "help": "numbers of structures (250 1000)"}}
+OPTIONS = {"--sizes": {"type": int, "nargs": "+", "help": "numbers of structures (1000 10000)"}}
 
 
 def repulsion(atoms):
@@ -47,7 +47,7 @@ def fit(structures):
 
 def main():
     benchmark = harness.Benchmark("ridge", __doc__, OPTIONS)
-    sizes = benchmark.arguments.sizes or ([20] if benchmark.quick else [250, 1000])
+    sizes = benchmark.arguments.sizes or ([20] if benchmark.quick else [1000, 10_000])
     for size in sizes:
         structures = systems.different_cells(size, N_ATOMS)
         case = harness.Case("sklode, energies and forces", fit, rounds=1, warm_up=False)

@@ -22,7 +22,8 @@ _COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
 _SINGLE = 3.0 * 2.0**-24  # and accuracy of waves from which on it is: 1/10 of tol
 _NOISE = 5.0 * 2.0**-24  # of a field in single precision: what was found is 1 to 10 times 2^-24
-_NOISE_SHARE = 0.1  # of the accuracy may be noise
+_NOISE_SHARE = 0.1  # of the accuracy may be noise,
+_ASKED = 2e-5  # and so much if single precision is asked for
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,14 @@ class Planner:
         if mesh is None or (slower and self._how.method == "auto"):
             return direct
         meshed = replace(direct, mesh=mesh, omitted=direct.omitted + aliased, sphere=None)
-        if direct.dtype == self._how.dtype:
+        if direct.dtype == "float64":
             return meshed
-        noise = self._noise_of_mesh(contents, k_cutoff, mesh)
-        if np.any(noise > _NOISE_SHARE * accuracy):
-            return replace(meshed, dtype=self._how.dtype)
-        return replace(meshed, omitted=meshed.omitted + noise[:, None] * expected)
+        noise, asked = self._noise_of_mesh(contents, k_cutoff, mesh), self._how.dtype == "float32"
+        if np.any(noise > max(_NOISE_SHARE * accuracy, _ASKED * asked)):
+            return replace(meshed, dtype="float64")
+        return (
+            meshed if asked else replace(meshed, omitted=meshed.omitted + noise[:, None] * expected)
+        )
 
     def _noise_of_mesh(self, contents, k_cutoff, mesh):
         """Errors of single precision in derivatives, relative to coefficients, (n_laws,)."""
