@@ -13,7 +13,7 @@ import numpy as np
 from .kspace import reciprocal
 
 _POINTS = 400  # wave numbers on which functions are compared
-_FINEST = 1e-16  # accuracy that all functions together have
+FINEST = 1e-16  # accuracy that all functions together have
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def typical_sizes(basis, laws, span):
     functions = reduced_functions(basis, laws, degrees, k, 1.0)
     functions = functions.reshape(len(k), len(laws), len(degrees), basis.n_max)
     functions *= (k[:, None] * np.sqrt(16.0 * np.pi * (2 * degrees + 1)))[:, None, :, None]
+    derivatives = functions * (k[:, None] ** degrees)[:, None, :, None]
     fields, coefficients = (
-        np.sqrt(np.sum((functions * weights[:, None, :, None]) ** 2, axis=0).max(axis=2) * step)
-        for weights in (k[:, None] ** (0 * degrees), k[:, None] ** degrees)
+        np.sqrt(np.sum(some**2, axis=0).max(axis=2) * step) for some in (functions, derivatives)
     )
     return coefficients.max(axis=1) / (2.0 * np.pi), fields / (2.0 * np.pi)
 
@@ -114,7 +114,7 @@ def radial_modes(basis, laws, degrees, span, accuracies):
     weights = k[:, None] * (k[:, None] * length) ** np.array(degrees)
     weights = weights[:, None, :, None]
     sizes = np.linalg.norm(functions.reshape(shape) * weights, axis=0).max(axis=(1, 2))
-    sizes *= accuracies or _FINEST
+    sizes *= accuracies or FINEST
     scaled = functions / np.repeat(sizes, shape[2] * shape[3])
     emphasis = np.linalg.norm(weights, axis=2).reshape(-1, 1)
     vectors = np.linalg.svd(scaled * emphasis, full_matrices=False)[2].T

@@ -7,11 +7,10 @@ import numpy as np
 from .costs import direct_seconds, mesh_seconds
 from .kspace import HalfSphere
 from .mesh_plan import MeshPlan, amplification, choose_mesh
-from .radial_modes import field_modes, span_from, typical_sizes
+from .radial_modes import FINEST, field_modes, span_from, typical_sizes
 from .truncation import RANDOM_PHASES, DenseTails, WaveEnvelope, tail_of_cell
 
-_FINEST = 1e-16  # accuracy of modes, and
-_COARSEST = 1.0
+_COARSEST = 1.0  # accuracy of modes
 _FEW_MODES = 7  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
@@ -180,7 +179,7 @@ class Planner:
         dtype, modes = self._how.dtype, ()
         if contents.n_waves(k_cutoff) >= _FEW_WAVES:
             of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)
-            modes = _rounded(np.clip(_MODE_SHARE * _CANCELLATION * of_waves, _FINEST, _COARSEST))
+            modes = _rounded(np.clip(_MODE_SHARE * _CANCELLATION * of_waves, FINEST, _COARSEST))
             if self._how.tol >= _COARSE and of_waves.min() > _SINGLE:
                 dtype = "float32"
         direct = Plan(k_cutoff, None, omitted, sphere, modes, dtype)
