@@ -18,7 +18,7 @@ import numpy as np
 from .kspace import PhaseTables, powers, slices
 
 _BLOCK = 2**15  # waves held at once, so that they and their products stay in cache
-_POSITIONS = 2**8  # handled at once
+_POSITIONS = 2**9  # handled at once
 
 
 def sums_of_waves(sphere, of_sines, of_cosines):
@@ -63,58 +63,55 @@ class _Waves:
 
     Attributes
     ----------
-    lines : ndarray of shape (n_waves,)
-        Which combination of integers of the first two axes.
-    last : ndarray of shape (n_waves,)
-        Integer of the third axis.
-    factors : ndarray of shape (n_columns, n_waves)
+    factors : ndarray of shape (n_last, n_columns, n_lines)
+        For each integer of the third axis and each combination of those of the others.
     columns : ndarray of shape (n_columns,)
         Those whose factors are not all zero.
     """
 
-    lines: np.ndarray
-    last: np.ndarray
     factors: np.ndarray
     columns: np.ndarray
 
     def add(self, on_lines, on_last, out):
         """Add products of the waves and their factors to ``out`` (n_all_columns, n_positions)."""
-        for some in slices(len(self.lines), _BLOCK // _POSITIONS):
-            values = np.take(on_lines, self.lines[some], axis=0)
-            values *= np.take(on_last, self.last[some], axis=0)
-            out[self.columns] += self.factors[:, some] @ values
+        n_last, n_columns, n_lines = self.factors.shape
+        sums = self.factors.reshape(n_last * n_columns, n_lines) @ on_lines
+        sums = sums.reshape(n_last, n_columns, on_lines.shape[1])
+        out[self.columns] += np.einsum("lcp,lp->cp", sums, on_last)
 
 
 class StandingWaves:
-    """The sums by products of real waves; parameters as of ``sums_of_waves``."""
+    """The sums by products of real waves; parameters as of ``sums_of_waves``.
+
+    Sums over the first two axes are matrix products, to which few waves of the third are left.
+    """
 
     def __init__(self, sphere, of_sines, of_cosines):
         self._axes, self._widths = sphere.axes, (of_sines.shape[1], of_cosines.shape[1])
         sizes = np.abs(sphere.integers)
-        self._highest = int(sizes.max(initial=0))
-        shape = (self._highest + 1,) * 3
-        keys, place = np.unique(np.ravel_multi_index(sizes.T, shape), return_inverse=True)
-        keys, last = np.divmod(keys, shape[2])
-        keys, lines = np.unique(keys, return_inverse=True)
-        self._lines = np.stack(np.divmod(keys, shape[1]))
-        points = np.concatenate([self._lines[:, lines], last[None]])
+        self._highest = sizes.max(axis=0, initial=0)
+        keys, line = np.unique(sizes[:, :2] @ [sizes.max(initial=0) + 1, 1], return_inverse=True)
+        lines = np.stack(np.divmod(keys, sizes.max(initial=0) + 1))
         signs = (sphere.integers[:, 1:] < 0).astype(int).T  # the first integer is never negative
         by_sign = []
         for factors in (of_cosines, of_sines):
-            by_sign.append(np.zeros((2, 2, len(last), factors.shape[1])))
-            by_sign[-1][*signs, place] = factors
-        self._waves = {}
+            shape = 2, 2, len(keys), self._highest[2] + 1, factors.shape[1]
+            by_sign.append(np.zeros(shape))
+            by_sign[-1][*signs, line, sizes[:, 2]] = factors
+        self._lines, self._waves = {}, {}
         for sines in product((0, 1), repeat=3):
             odd = sum(sines) % 2
             factors = _combined(_combined(by_sign[odd], sines[1]), sines[2])
             if sum(sines) > 1:  # i^2 and i^3
                 factors = -factors
             # a sine of nothing is none
-            some = np.flatnonzero(np.all((points > 0) | (np.array(sines)[:, None] == 0), axis=0))
-            columns = np.flatnonzero(factors[some].any(axis=0))
-            factors = np.ascontiguousarray(factors[some][:, columns].T)
+            some = np.flatnonzero(np.all(lines.T >= sines[:2], axis=1))
+            factors = factors[some, sines[2] :]
+            columns = np.flatnonzero(factors.any(axis=(0, 1)))
+            factors = factors[..., columns].transpose(1, 2, 0)
             columns += 0 if odd else self._widths[0]
-            self._waves[sines] = _Waves(lines[some], last[some], factors, columns)
+            self._lines[sines[:2]] = lines[:, some]
+            self._waves[sines] = _Waves(np.ascontiguousarray(factors), columns)
 
     def __call__(self, positions):
         """Both sums at each position.
@@ -128,16 +125,18 @@ class StandingWaves:
         list of two ndarray of shape (n, n_columns)
         """
         sums = np.empty((len(positions), sum(self._widths)))
+        highest = self._highest.max()
         for some in slices(len(positions), _POSITIONS):
             turns = np.exp(1j * (self._axes @ positions[some].T))
-            upward = powers(turns, self._highest)[:, self._highest :]
+            upward = powers(turns, highest)[:, highest:]
             tables = upward.real.copy(), upward.imag.copy()
             total = np.zeros((sums.shape[1], turns.shape[1]))
-            for first, second in product((0, 1), repeat=2):
-                on_lines = np.take(tables[first][0], self._lines[0], axis=0)
-                on_lines *= np.take(tables[second][1], self._lines[1], axis=0)
+            for (first, second), lines in self._lines.items():
+                on_lines = np.take(tables[first][0], lines[0], axis=0)
+                on_lines *= np.take(tables[second][1], lines[1], axis=0)
                 for third in (0, 1):
-                    self._waves[first, second, third].add(on_lines, tables[third][2], total)
+                    on_last = tables[third][2, third : self._highest[2] + 1]
+                    self._waves[first, second, third].add(on_lines, on_last, total)
             sums[some] = total.T
         return np.split(sums, self._widths[:1], axis=1)
 
