@@ -131,6 +131,7 @@ class PhaseTables:
         self._highest = int(np.abs(sphere.integers).max())
         self._tables = powers(turns, self._highest).astype(dtype, copy=False)
         self._sphere, self._dtype = sphere, dtype
+        self._last = None, None
 
     def phases(self, points, atoms=slice(None), out=None, work=None):
         """Phases of slices of the k-vectors and of the atoms, shape (n_points, n_atoms).
@@ -141,15 +142,22 @@ class PhaseTables:
         first, second, third = self._tables[:, :, atoms]
         if out is None:
             out, work = np.empty((2, points.stop - points.start, first.shape[1]), self._dtype)
-        lines, n3 = self._sphere.line[points], self._sphere.integers[points, 2]
-        starts = self._sphere.line_starts[lines[0] : lines[-1] + 1]
-        n1, n2, _ = self._sphere.integers[starts].T
-        prefix = np.take(first, n1 + self._highest, axis=0)
-        prefix *= np.take(second, n2 + self._highest, axis=0)
-        np.take(prefix, lines - lines[0], axis=0, out=out, mode="clip")
-        np.take(third, n3 + self._highest, axis=0, out=work, mode="clip")
+        n1, n2, line, n3 = self._places(points)
+        prefix = np.take(first, n1, axis=0)
+        prefix *= np.take(second, n2, axis=0)
+        np.take(prefix, line, axis=0, out=out, mode="clip")
+        np.take(third, n3, axis=0, out=work, mode="clip")
         out *= work
         return out
+
+    def _places(self, points):
+        """Where the factors of each line and each vector are in the tables, kept for more atoms."""
+        if self._last[0] != points:
+            lines, (_, _, n3) = self._sphere.line[points], self._sphere.integers[points].T
+            starts = self._sphere.line_starts[lines[0] : lines[-1] + 1]
+            n1, n2, _ = self._sphere.integers[starts].T + self._highest
+            self._last = points, (n1, n2, lines - lines[0], n3 + self._highest)
+        return self._last[1]
 
 
 def powers(turns, highest):

@@ -254,5 +254,8 @@ def _larger_and_larger(coefficients, atoms):
     starts, ends = atoms.T
     few = np.minimum(starts[:, None] + np.arange(_FEW), ends[:, None] - 1)
     for rows, firsts in ((few.ravel(), _FEW * np.arange(len(atoms))), (slice(None), starts)):
-        of_atoms = np.max([np.abs(c[rows]).max(axis=(1, 4)) for c in coefficients], axis=0)
-        yield np.maximum.reduceat(of_atoms, firsts, axis=0)
+        of_degrees = [
+            np.maximum.reduceat(np.abs(c[rows]), firsts, axis=0).max(axis=(1, 4))
+            for c in coefficients
+        ]
+        yield np.max(of_degrees, axis=0)
