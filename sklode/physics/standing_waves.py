@@ -90,8 +90,9 @@ class StandingWaves:
         self._axes, self._widths = sphere.axes, (of_sines.shape[1], of_cosines.shape[1])
         sizes = np.abs(sphere.integers)
         self._highest = sizes.max(axis=0, initial=0)
-        keys, line = np.unique(sizes[:, :2] @ [sizes.max(initial=0) + 1, 1], return_inverse=True)
-        lines = np.stack(np.divmod(keys, sizes.max(initial=0) + 1))
+        base = self._highest[1] + 1
+        keys, line = np.unique(sizes[:, :2] @ [base, 1], return_inverse=True)
+        lines = np.stack(np.divmod(keys, base))
         signs = (sphere.integers[:, 1:] < 0).astype(int).T  # the first integer is never negative
         by_sign = []
         for factors in (of_cosines, of_sines):
@@ -105,7 +106,7 @@ class StandingWaves:
             if sum(sines) > 1:  # i^2 and i^3
                 factors = -factors
             # a sine of nothing is none
-            some = np.flatnonzero(np.all(lines.T >= sines[:2], axis=1))
+            some = np.flatnonzero((lines[0] >= sines[0]) & (lines[1] >= sines[1]))
             factors = factors[some, sines[2] :]
             columns = np.flatnonzero(factors.any(axis=(0, 1)))
             factors = factors[..., columns].transpose(1, 2, 0)
