@@ -10,7 +10,7 @@ from sklode import LongRangePotential
 from sklode.physics.contents import contents_of
 from sklode.physics.kspace import PhaseTables, half_sphere, half_spheres, reciprocal
 from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.truncation import DenseTails, tail_of_cell
+from sklode.physics.truncation import DenseTails, SparseTails
 
 
 def full_sphere(cell, k_cutoff):
@@ -118,7 +118,10 @@ class TestTail:
 
     @pytest.fixture
     def tail(self):
-        return tail_of_cell(self.CELL, self.envelope, self.SMEARING, 1e-9)
+        return self.tail_of(self.CELL, 1e-9)
+
+    def tail_of(self, cell, accuracy):
+        return SparseTails(self.envelope, self.SMEARING).of_cells(cell[None], accuracy)[0]
 
     def test_it_decreases_to_nothing(self, tail):
         tails = np.array([tail.beyond(k, self.ONE_AND_FOUR) for k in np.linspace(0.5, 12.0, 60)])
@@ -158,10 +161,8 @@ class TestTail:
     @pytest.mark.parametrize("accuracy", [1e-3, 1e-9])
     def test_the_mean_density_of_k_vectors_serves_large_cells(self, accuracy):
         cell = 3.0 * self.CELL + [[0.0, 0.3, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, -0.4]]
-        few, many = (
-            make(self.envelope, self.SMEARING, accuracy)
-            for make in (lambda *how: tail_of_cell(cell, *how), DenseTails)
-        )
+        few = self.tail_of(cell, accuracy)
+        many = DenseTails(self.envelope, self.SMEARING, accuracy)
         filled = contents(cell, self.WEIGHTS)
         assert many.serve(filled)
         assert not many.serve(self.ONE_AND_FOUR)

@@ -191,7 +191,7 @@ class TestChoice:
         cell = (10.0 * n_atoms) ** (1 / 3) * np.eye(3)
         weights = np.tile(np.eye(2), (n_atoms // 2, 1))
         planner = Planner(self.BASIS, self.LAWS, np.zeros(1), Summation(tol=tol, **options))
-        return planner.plan(contents(cell, weights), tol)
+        return planner.plans([contents(cell, weights)], [tol])[0]
 
     def test_large_structures_go_to_the_mesh(self):
         assert self.plan(64).mesh is None

@@ -141,10 +141,8 @@ class PeriodicExpansion:
         cells = np.stack([structures[i].cell for i in accuracies])
         offsets = np.cumsum([0] + [len(structures[i]) for i in accuracies])
         contents = contents_of(cells, np.concatenate([weights[i] for i in accuracies]), offsets)
-        return {
-            i: self._planner.plan(of_cell, accuracy)
-            for (i, accuracy), of_cell in zip(accuracies.items(), contents, strict=True)
-        }
+        plans = self._planner.plans(contents, list(accuracies.values()))
+        return dict(zip(accuracies, plans, strict=True))
 
     def _plane_waves_backward(self, structure, plan, weights, cotangents):
         cell, positions = structure.cell, structure.positions

@@ -1,5 +1,6 @@
 """How to sum over the k-vectors of a structure: which of them, and in which way."""
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from .costs import direct_seconds, mesh_seconds
 from .kspace import HalfSphere
 from .mesh_plan import MeshPlan, amplification, choose_mesh
 from .radial_modes import FINEST, field_modes, span_from, typical_sizes
-from .truncation import RANDOM_PHASES, DenseTails, WaveEnvelope, tail_of_cell
+from .truncation import RANDOM_PHASES, DenseTails, SparseTails, WaveEnvelope
 
 _COARSEST = 1.0  # accuracy of modes
 _FEW_MODES = 7  # of the cheapest meshes
@@ -96,30 +97,57 @@ class Planner:
         self._smearing = min(law.smearing for law in laws)
         self._n_columns = (basis.l_max + 1) ** 2 * len(laws) * basis.n_max
         self._n_radial = (basis.l_max + 1) * len(laws) * basis.n_max
-        self._kept_tail = self._kept_plan = (None, None)
-        self._dense, self._alike = {}, {}
+        self._sparse = SparseTails(self._envelope, self._smearing)
+        self._dense, self._alike, self._kept = {}, {}, {}
 
-    def plan(self, contents, accuracy):
-        """Plan whose errors should stay below ``accuracy``.
+    def plans(self, contents, accuracies):
+        """Plans whose errors should stay below the accuracies.
 
         Parameters
         ----------
-        contents : Contents
-            Not all weights may be zero.
-        accuracy : float
+        contents : list of Contents
+            Not all weights of a cell may be zero.
+        accuracies : list of float
             Relative to the largest coefficient of each law and channel.
-        """
-        # the frames of a trajectory share their plan
-        key, kept = (accuracy, contents.key), self._kept_plan
-        if kept[0] != key:
-            kept = self._kept_plan = (key, self._plan(contents, accuracy))
-        return kept[1]
 
-    def _plan(self, contents, accuracy):
+        Returns
+        -------
+        list of Plan
+        """
+        # the frames of a trajectory share their plan, also from one call to the next
+        keys = [(accuracy, of.key) for of, accuracy in zip(contents, accuracies, strict=True)]
+        tasks = dict(zip(keys, zip(contents, accuracies, strict=True), strict=True))
+        tasks = {key: task for key, task in tasks.items() if key not in self._kept}
+        tails = self._sparse_tails(tasks)
+        found = {key: self._plan(*task, tails.get(key)) for key, task in tasks.items()}
+        found |= self._kept
+        self._kept = {keys[-1]: found[keys[-1]]}
+        return [found[key] for key in keys]
+
+    def _sparse_tails(self, tasks):
+        """Tails of the cells with few k-vectors, those of equal accuracy together."""
+        by_accuracy, tails = defaultdict(list), {}
+        for key, (contents, accuracy) in tasks.items():
+            if self._needs_tail(contents) and not self._dense_tails(accuracy).serve(contents):
+                by_accuracy[accuracy].append(key)
+        for accuracy, keys in by_accuracy.items():
+            cells = np.stack([tasks[key][0].cell for key in keys])
+            tails |= dict(zip(keys, self._sparse.of_cells(cells, accuracy), strict=True))
+        return tails
+
+    def _needs_tail(self, contents):
         k_cutoff = self._how.k_cutoff
-        if k_cutoff is not None and self._leaves_no_choice(contents, k_cutoff):
-            return Plan(k_cutoff, dtype=self._how.dtype)
-        direct, expected, without_mesh = self._without_looking(contents, accuracy)
+        return k_cutoff is None or not self._leaves_no_choice(contents, k_cutoff)
+
+    def _plan(self, contents, accuracy, tail):
+        """Plan of one structure; ``tail`` is that of a cell with few k-vectors, or None."""
+        if not self._needs_tail(contents):
+            return Plan(self._how.k_cutoff, dtype=self._how.dtype)
+        direct, expected, without_mesh = (
+            self._of_many_waves(contents, accuracy)
+            if tail is None
+            else self._direct(contents, tail, accuracy)
+        )
         if without_mesh:
             return direct
         k_cutoff, modes = direct.k_cutoff, direct.mode_accuracies
@@ -151,12 +179,9 @@ class Planner:
         enlarged = np.max(fields * amplification(contents.cell, mesh, degrees), axis=1)
         return _NOISE * np.maximum(enlarged / coefficients, 1.0)
 
-    def _without_looking(self, contents, accuracy):
-        """As ``_direct``, of cells with many k-vectors once for all of much the same volume."""
-        dense = self._dense_tails(accuracy)
-        if not dense.serve(contents):
-            return self._direct(contents, self._tail_of_cell(contents.cell, accuracy), accuracy)
-        alike = contents.rounded()
+    def _of_many_waves(self, contents, accuracy):
+        """As ``_direct``, once for all cells of much the same volume."""
+        dense, alike = self._dense_tails(accuracy), contents.rounded()
         key = accuracy, alike.volume, _octave(alike.first_wave), *alike.key_of_atoms
         if key not in self._alike:
             if len(self._alike) == _KEPT:
@@ -222,13 +247,6 @@ class Planner:
         if finest not in self._dense:
             self._dense[finest] = DenseTails(self._envelope, self._smearing, finest)
         return self._dense[finest]
-
-    def _tail_of_cell(self, cell, accuracy):
-        key, kept = (cell.tobytes(), accuracy), self._kept_tail
-        if kept[0] != key:
-            tail = tail_of_cell(cell, self._envelope, self._smearing, accuracy)
-            kept = self._kept_tail = (key, tail)
-        return kept[1]
 
 
 def _octave(number):

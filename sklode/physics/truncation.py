@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from .kspace import half_sphere, reciprocal
+from .kspace import half_spheres, reciprocal
 
 _MANY_VECTORS = 1000  # beyond, shells are as dense as their mean,
 _DENSE = 0.2  # if the k-vectors are no farther apart than this part of the sphere's radius
 _SHELLS = 1024
-_GRID = 256  # points of the envelope's table
+_GRID = 128  # points of the envelope's table an octave
 RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
 _ORDER = 0.3  # largest coefficients of dense, ordered matter against those of random positions
 
@@ -95,39 +95,57 @@ class KSpaceTail:
         return float(self._norms[first] * (1.0 + 1e-9))
 
 
-def tail_of_cell(cell, envelope, smearing, accuracy):
-    """The tail of a cell with few k-vectors, from these themselves.
+class SparseTails:
+    """The tails of cells with few k-vectors, from these themselves.
 
     So the estimate holds for small cells and wide smearings as well, where a rule in units of the
     smearing fails.
 
     Parameters
     ----------
-    cell : ndarray of shape (3, 3)
     envelope : callable
         k (n,) to the largest coefficient of one plane wave, shape (n, n_exponents), without
         8 pi / V.
     smearing : float
-    accuracy : float
-        The finest relative accuracy that will be asked for.
-
-    Returns
-    -------
-    KSpaceTail
     """
-    first = np.linalg.norm(reciprocal(cell), axis=1).min()
-    k_max = float(np.sqrt(first**2 + _margin(accuracy) / smearing**2))
-    sphere = half_sphere(cell, k_max)
-    norms = np.sort(sphere.norms)
-    grid = np.linspace(norms[0], k_max, _GRID)
-    volume = abs(np.linalg.det(cell))
-    amplitudes = _decreasing(8.0 * np.pi / volume * envelope(grid))
-    terms = np.exp([np.interp(norms, grid, np.log(row)) for row in amplitudes])
-    # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
-    last, count = amplitudes[:, -1:], 1.0 + volume * k_max / (4.0 * np.pi**2 * smearing**2)
-    coherent = _sums_from_the_end(terms) + count * last
-    random = np.sqrt(0.5 * (_sums_from_the_end(terms**2) + count * last**2))
-    return KSpaceTail(norms, k_max, coherent, random, smearing, sphere)
+
+    def __init__(self, envelope, smearing):
+        self._envelope, self._smearing, self._tables = envelope, smearing, {}
+
+    def of_cells(self, cells, accuracy):
+        """KSpaceTail of each cell.
+
+        Parameters
+        ----------
+        cells : ndarray of shape (n_cells, 3, 3)
+        accuracy : float
+            The finest relative accuracy that will be asked for.
+        """
+        first = np.linalg.norm(reciprocal(cells), axis=2).min(axis=1)
+        k_max = np.sqrt(first**2 + _margin(accuracy) / self._smearing**2)
+        volumes = np.abs(np.linalg.det(cells))
+        each = zip(half_spheres(cells, k_max), k_max.tolist(), volumes.tolist(), strict=True)
+        return [self._of_sphere(*one) for one in each]
+
+    def _of_sphere(self, sphere, k_max, volume):
+        norms = np.append(np.sort(sphere.norms), k_max)
+        grid, logarithms = self._table(norms[0], k_max)
+        terms = np.exp([np.interp(norms, grid, row) for row in logarithms])
+        terms *= 8.0 * np.pi / volume
+        # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
+        counts = np.ones(len(norms))
+        counts[-1] += volume * k_max / (4.0 * np.pi**2 * self._smearing**2)
+        coherent = _sums_from_the_end(counts * terms)[:, :-1]
+        random = np.sqrt(0.5 * _sums_from_the_end(counts * terms**2))[:, :-1]
+        return KSpaceTail(norms[:-1], k_max, coherent, random, self._smearing, sphere)
+
+    def _table(self, first, last):
+        """Wave numbers that enclose an interval, and logarithms of decreasing amplitudes."""
+        key = int(np.floor(np.log2(first))), int(np.ceil(4.0 * np.log2(last)))
+        if key not in self._tables:
+            grid = 2.0 ** np.linspace(key[0], key[1] / 4, (key[1] - 4 * key[0]) * _GRID // 4 + 1)
+            self._tables[key] = grid, np.log(_decreasing(self._envelope(grid)))
+        return self._tables[key]
 
 
 class DenseTails:
@@ -137,8 +155,10 @@ class DenseTails:
 
     Parameters
     ----------
-    envelope, smearing, accuracy
-        As for ``tail_of_cell``.
+    envelope, smearing
+        As for ``SparseTails``.
+    accuracy : float
+        The finest relative accuracy that will be asked for.
     """
 
     def __init__(self, envelope, smearing, accuracy):
