@@ -3,6 +3,7 @@
 Beside it stands the sum on a mesh, which takes over where structures are large.
 """
 
+from collections import defaultdict
 from itertools import pairwise
 
 import numpy as np
@@ -11,10 +12,12 @@ from scipy.linalg.blas import dgemm, sgemm
 from .harmonics import degree_slice, spherical_harmonics
 from .kspace import PhaseTables, half_spheres, slices
 from .radial_modes import radial_modes, wave_span
+from .small_cells import add_waves_of_small_cells
 
 _BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
 _ROWS = 64  # atoms of small structures summed at once
 _SMALL = 10**6  # multiplications of a product that BLAS does not rearrange before
+_FEW_PHASES = 2**13  # of a structure that is summed together with those in other cells
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
@@ -57,18 +60,22 @@ class PlaneWaveSum:
             equal.setdefault((_key(structures[i].cell, plan), len(structures[i])), []).append(i)
         cells = {key: (structures[i].cell, plans[i]) for (key, _), (i, *_) in equal.items()}
         for radial, kernels in self._prepare(cells):
-            groups = {key: members for key, members in equal.items() if key[0] in kernels}
-            numbers = [i for members in groups.values() for i in members]
+            groups = _together({key: of for key, of in equal.items() if key[0] in kernels}, kernels)
+            numbers = [i for members, _ in groups for i in members]
             n_atoms = sum(len(structures[i]) for i in numbers)
             n_channels, (_, of_any) = weights[numbers[0]].shape[1], next(iter(kernels.values()))
             sums = [np.zeros((n_channels, n_atoms, len(part)), part.dtype) for part in of_any]
             first = 0
-            for (key, _), members in groups.items():
+            for members, cells in groups:
                 positions = np.stack([structures[i].positions for i in members])
                 of_members = np.stack([weights[i] for i in members])
                 last = first + positions.shape[0] * positions.shape[1]
                 targets = [part[:, first:last] for part in sums]
-                add_plane_waves(targets, positions, of_members, *kernels[key])
+                if len(cells) == 1:
+                    add_plane_waves(targets, positions, of_members, *cells[0])
+                else:
+                    each = map(list, zip(*cells, strict=True))
+                    add_waves_of_small_cells(targets, positions, of_members, *each)
                 first = last
             yield numbers, self._by_degree(sums, radial)
 
@@ -155,6 +162,32 @@ class PlaneWaveSum:
                 filled += width
             parities.append(kernel)
         return [[part[:, a:b] for part in parities] for a, b in pairwise(np.cumsum([0, *sizes]))]
+
+
+def _together(equal, kernels):
+    """Structures that are summed at once: in one cell, or of equal size in small ones.
+
+    Parameters
+    ----------
+    equal : dict of (tuple, int) to list of int
+        For each cell and number of atoms, the structures.
+    kernels : dict of tuple to (HalfSphere, list of ndarray)
+
+    Returns
+    -------
+    list of (list of int, list of (HalfSphere, list of ndarray))
+        Structures, and the cell that they share, or that of each.
+    """
+    groups, small = [], defaultdict(list)
+    for (key, n_atoms), members in equal.items():
+        if len(members) == 1 and n_atoms * len(kernels[key][0]) <= _FEW_PHASES:
+            small[n_atoms].append((members[0], kernels[key]))
+        else:
+            groups.append((members, [kernels[key]]))
+    for alike in small.values():
+        alike.sort(key=lambda structure: len(structure[1][0]))  # few vectors to fill up with
+        groups.append(tuple(map(list, zip(*alike, strict=True))))
+    return groups
 
 
 def _key(cell, plan):
