@@ -121,10 +121,12 @@ class TestTail:
         return self.tail_of(self.CELL, 1e-9)
 
     def tail_of(self, cell, accuracy):
-        return SparseTails(self.envelope, self.SMEARING).of_cells(cell[None], accuracy)[0]
+        return SparseTails(self.envelope, self.SMEARING).of_cells(cell[None], accuracy)
 
     def test_it_decreases_to_nothing(self, tail):
-        tails = np.array([tail.beyond(k, self.ONE_AND_FOUR) for k in np.linspace(0.5, 12.0, 60)])
+        tails = np.array(
+            [tail.beyond([k], [self.ONE_AND_FOUR])[0] for k in np.linspace(0.5, 12.0, 60)]
+        )
         assert tails.shape == (60, 2, 2)
         assert (np.diff(tails, axis=0) <= 0).all()
         assert (tails[-1] <= 1e-9 * tails[0]).all()
@@ -135,27 +137,28 @@ class TestTail:
         prefactor = 8.0 * np.pi / abs(np.linalg.det(self.CELL))
         omitted = prefactor * self.envelope(norms[norms >= k_cutoff]).sum(axis=0)
         for weight in (0.1, 1.0, -3.0):
-            bound = tail.beyond(k_cutoff, contents(self.CELL, np.array([[weight]])))[:, 0]
+            atom = contents(self.CELL, np.array([[weight]]))
+            bound = tail.beyond([k_cutoff], [atom])[0, :, 0]
             assert (bound >= abs(weight) * omitted * (1 - 1e-6)).all()
 
     def test_it_is_proportional_to_the_weights(self, tail):
-        single = tail.beyond(3.0, self.ONE_AND_FOUR)
-        three = tail.beyond(3.0, contents(self.CELL, -3 * self.WEIGHTS))
+        single = tail.beyond([3.0], [self.ONE_AND_FOUR])
+        three = tail.beyond([3.0], [contents(self.CELL, -3 * self.WEIGHTS)])
         np.testing.assert_allclose(three, 3 * single, rtol=1e-14)
 
     @pytest.mark.parametrize("accuracy", [1e-2, 1e-4, 1e-8])
     def test_cutoff_suffices_and_is_one_shell_too_far_at_most(self, tail, accuracy):
-        allowed = accuracy * tail.expected_scale(self.ONE_AND_FOUR)
-        k_cutoff = tail.cutoff(allowed, self.ONE_AND_FOUR)
-        assert (tail.beyond(k_cutoff, self.ONE_AND_FOUR) <= allowed).all()
+        allowed = accuracy * tail.expected_scales([self.ONE_AND_FOUR])
+        k_cutoff = tail.cutoffs(allowed, [self.ONE_AND_FOUR])[0]
+        assert (tail.beyond([k_cutoff], [self.ONE_AND_FOUR]) <= allowed).all()
         shells = np.unique(half_sphere(self.CELL, k_cutoff).norms.round(6))
         shorter = shells[-2] * (1 - 1e-5)
-        assert (tail.beyond(shorter, self.ONE_AND_FOUR) > allowed).any()
+        assert (tail.beyond([shorter], [self.ONE_AND_FOUR]) > allowed).any()
 
     def test_higher_accuracy_needs_more_vectors(self, tail):
-        scale = tail.expected_scale(self.ONE_AND_FOUR)
+        scale = tail.expected_scales([self.ONE_AND_FOUR])
         accuracies = (1e-2, 1e-4, 1e-6, 1e-8, 0.0)
-        cutoffs = [tail.cutoff(a * scale, self.ONE_AND_FOUR) for a in accuracies]
+        cutoffs = [tail.cutoffs(a * scale, [self.ONE_AND_FOUR])[0] for a in accuracies]
         assert (np.diff(cutoffs) > 0).all()
 
     @pytest.mark.parametrize("accuracy", [1e-3, 1e-9])
@@ -169,10 +172,12 @@ class TestTail:
         assert not many.serve(contents(np.diag([1.0, 1.0, 1000.0]), self.WEIGHTS))
         many = many.of_volume(filled.volume)
         np.testing.assert_allclose(
-            many.expected_scale(self.ONE_AND_FOUR), few.expected_scale(self.ONE_AND_FOUR), rtol=0.1
+            many.expected_scales([self.ONE_AND_FOUR]),
+            few.expected_scales([self.ONE_AND_FOUR]),
+            rtol=0.1,
         )
         for k_cutoff in np.linspace(1.5, 5.0, 20):
-            found, exact = (tail.beyond(k_cutoff, self.ONE_AND_FOUR) for tail in (many, few))
+            found, exact = (tail.beyond([k_cutoff], [self.ONE_AND_FOUR]) for tail in (many, few))
             np.testing.assert_allclose(found, exact, rtol=0.2)
 
 
@@ -185,3 +190,24 @@ def test_a_sphere_without_vectors_leaves_the_uniform_term(exponent):
     assert not rows[:, degrees > 0].any()
     assert rows[:, degrees == 0].any() == (exponent != 1)
     assert not lode.transform_gradients([atoms])[0].any()
+
+    def test_cells_together_have_the_tails_of_each(self):
+        rng = np.random.default_rng(0)
+        cells = np.stack([s * self.CELL + rng.uniform(-0.3, 0.3, (3, 3)) for s in (0.4, 1.0, 2.0)])
+        weights = [n * self.WEIGHTS for n in (1.0, -2.0, 0.5)]
+        filled = [contents(*one) for one in zip(cells, weights, strict=True)]
+        together = SparseTails(self.envelope, self.SMEARING).of_cells(cells, 1e-6)
+        scales = together.expected_scales(filled)
+        cutoffs = together.cutoffs(1e-4 * scales, filled)
+        spheres = together.spheres_within(cutoffs)
+        for i, (cell, of_cell) in enumerate(zip(cells, filled, strict=True)):
+            alone = self.tail_of(cell, 1e-6)
+            np.testing.assert_allclose(alone.expected_scales([of_cell])[0], scales[i], rtol=1e-12)
+            (k_cutoff,) = alone.cutoffs(1e-4 * scales[[i]], [of_cell])
+            assert k_cutoff == pytest.approx(cutoffs[i], rel=1e-12)
+            np.testing.assert_allclose(
+                together.beyond(cutoffs, filled)[i],
+                alone.beyond([k_cutoff], [of_cell])[0],
+                rtol=1e-9,
+            )
+            assert len(spheres[i]) == len(half_sphere(cell, k_cutoff))

@@ -118,36 +118,32 @@ class Planner:
         keys = [(accuracy, of.key) for of, accuracy in zip(contents, accuracies, strict=True)]
         tasks = dict(zip(keys, zip(contents, accuracies, strict=True), strict=True))
         tasks = {key: task for key, task in tasks.items() if key not in self._kept}
-        tails = self._sparse_tails(tasks)
-        found = {key: self._plan(*task, tails.get(key)) for key, task in tasks.items()}
-        found |= self._kept
+        found = self._new_plans(tasks) | self._kept
         self._kept = {keys[-1]: found[keys[-1]]}
         return [found[key] for key in keys]
 
-    def _sparse_tails(self, tasks):
-        """Tails of the cells with few k-vectors, those of equal accuracy together."""
-        by_accuracy, tails = defaultdict(list), {}
+    def _new_plans(self, tasks):
+        """Plans by the keys of tasks; cells with few k-vectors are looked at together."""
+        found, sparse = {}, defaultdict(dict)
         for key, (contents, accuracy) in tasks.items():
-            if self._needs_tail(contents) and not self._dense_tails(accuracy).serve(contents):
-                by_accuracy[accuracy].append(key)
-        for accuracy, keys in by_accuracy.items():
-            cells = np.stack([tasks[key][0].cell for key in keys])
-            tails |= dict(zip(keys, self._sparse.of_cells(cells, accuracy), strict=True))
-        return tails
+            k_cutoff = self._how.k_cutoff
+            if k_cutoff is not None and self._leaves_no_choice(contents, k_cutoff):
+                found[key] = Plan(k_cutoff, dtype=self._how.dtype)
+            elif self._dense_tails(accuracy).serve(contents):
+                direct = self._of_many_waves(contents, accuracy)
+                found[key] = self._plan(contents, accuracy, *direct)
+            else:
+                sparse[accuracy][key] = contents
+        for accuracy, members in sparse.items():
+            contents = list(members.values())
+            tails = self._sparse.of_cells(np.stack([of.cell for of in contents]), accuracy)
+            direct = self._direct(contents, tails, accuracy)
+            for key, of_cell, plan in zip(members, contents, direct, strict=True):
+                found[key] = self._plan(of_cell, accuracy, *plan)
+        return found
 
-    def _needs_tail(self, contents):
-        k_cutoff = self._how.k_cutoff
-        return k_cutoff is None or not self._leaves_no_choice(contents, k_cutoff)
-
-    def _plan(self, contents, accuracy, tail):
-        """Plan of one structure; ``tail`` is that of a cell with few k-vectors, or None."""
-        if not self._needs_tail(contents):
-            return Plan(self._how.k_cutoff, dtype=self._how.dtype)
-        direct, expected, without_mesh = (
-            self._of_many_waves(contents, accuracy)
-            if tail is None
-            else self._direct(contents, tail, accuracy)
-        )
+    def _plan(self, contents, accuracy, direct, expected, without_mesh):
+        """The plan of matrix products, or a better one on a mesh; the last as of ``_direct``."""
         if without_mesh:
             return direct
         k_cutoff, modes = direct.k_cutoff, direct.mode_accuracies
@@ -186,21 +182,30 @@ class Planner:
         if key not in self._alike:
             if len(self._alike) == _KEPT:
                 self._alike.clear()
-            self._alike[key] = self._direct(alike, dense.of_volume(alike.volume), accuracy)
+            tail = dense.of_volume(alike.volume)
+            (self._alike[key],) = self._direct([alike], tail, accuracy)
         return self._alike[key]
 
-    def _direct(self, contents, tail, accuracy):
-        """The plan of matrix products, sizes of coefficients, and whether no mesh can be better.
+    def _direct(self, contents, tails, accuracy):
+        """For each cell, the plan of matrix products, and whether no mesh can be better.
 
-        The sizes are those that the largest coefficients have at least, (n_laws, n_channels).
+        Between them, sizes that the largest coefficients have at least, (n_laws, n_channels).
         """
-        k_cutoff, omitted, sphere = self._how.k_cutoff, 0.0, None
-        uniform = np.multiply.outer(self._uniform, np.abs(contents.totals) / contents.volume)
-        expected = np.maximum(tail.expected_scale(contents), uniform)
-        if k_cutoff is None:
-            k_cutoff = tail.cutoff(accuracy * expected, contents)
-            omitted = tail.beyond(k_cutoff, contents)
-            sphere = None if tail.sphere is None else tail.sphere.within(k_cutoff)
+        densities = [np.abs(of.totals) / of.volume for of in contents]
+        uniform = np.multiply.outer(densities, self._uniform).swapaxes(1, 2)
+        expected = np.maximum(tails.expected_scales(contents), uniform)
+        if self._how.k_cutoff is None:
+            k_cutoffs = tails.cutoffs(accuracy * expected, contents)
+            omitted = tails.beyond(k_cutoffs, contents)
+            spheres = tails.spheres_within(k_cutoffs)
+        else:
+            k_cutoffs = np.full(len(contents), self._how.k_cutoff)
+            omitted, spheres = np.zeros(len(contents)), [None] * len(contents)
+        each = zip(contents, k_cutoffs.tolist(), omitted, spheres, expected, strict=True)
+        return [self._direct_plan(accuracy, *of_cell) for of_cell in each]
+
+    def _direct_plan(self, accuracy, contents, k_cutoff, omitted, sphere, expected):
+        """As ``_direct``, of one cell."""
         dtype, modes = self._how.dtype, ()
         if contents.n_waves(k_cutoff) >= _FEW_WAVES:
             of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)

@@ -7,7 +7,8 @@ from .kspace import half_spheres, reciprocal
 _MANY_VECTORS = 1000  # beyond, shells are as dense as their mean,
 _DENSE = 0.2  # if the k-vectors are no farther apart than this part of the sphere's radius
 _SHELLS = 1024
-_GRID = 128  # points of the envelope's table an octave
+_GRID = 128  # points of the envelope's table an octave,
+_STEPS = 4  # where it may end
 RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
 _ORDER = 0.3  # largest coefficients of dense, ordered matter against those of random positions
 
@@ -38,61 +39,92 @@ class WaveEnvelope:
         return self.of_degrees(k).max(axis=2)
 
 
-class KSpaceTail:
-    """What the terms beyond any cutoff may still add to a coefficient.
+class KSpaceTails:
+    """What the terms beyond any cutoff may still add to a coefficient, for each of some cells.
 
     The tail of an atom's own potential adds up coherently, that of the other atoms with random
     phases.
 
     Parameters
     ----------
-    norms : ndarray of shape (n_shells,)
-        Wave numbers, increasing.
-    k_max : float
+    norms : ndarray of shape (n_cells, n_shells)
+        Wave numbers, increasing; rows end with infinite ones where there are fewer.
+    k_max : ndarray of shape (n_cells,)
         Beyond the last shell.
-    coherent, random : ndarray of shape (n_exponents, n_shells + 1)
+    coherent, random : ndarray of shape (n_cells, n_exponents, n_shells + 1)
         From each shell on, the sum of the largest coefficients of one wave, and the root of half
         the sum of their squares.
     smearing : float
-    sphere : HalfSphere or None
+    spheres : list of HalfSphere or None
         The k-vectors up to ``k_max``, where they are at hand.
     """
 
-    def __init__(self, norms, k_max, coherent, random, smearing, sphere=None):
+    def __init__(self, norms, k_max, coherent, random, smearing, spheres=None):
         self._norms, self._k_max, self._smearing = norms, k_max, smearing
         self._coherent, self._random = coherent, random
-        self.sphere = sphere
+        self._sizes = np.count_nonzero(norms < np.inf, axis=1)
+        self._spheres = spheres or [None] * len(norms)
 
-    def beyond(self, k_cutoff, contents):
-        """Estimate of the omitted part of a coefficient, shape (n_exponents, n_channels)."""
-        shell = np.searchsorted(self._norms, k_cutoff)
-        return self._tails(contents, slice(shell, shell + 1))[..., 0]
+    def beyond(self, k_cutoffs, contents):
+        """Estimate of the omitted part of a coefficient.
 
-    def _tails(self, contents, shells=slice(None)):
-        """Shape (n_exponents, n_channels, n_shells)."""
-        heaviest, norms = contents.heaviest[:, None], RANDOM_PHASES * contents.norms[:, None]
-        return self._coherent[:, None, shells] * heaviest + self._random[:, None, shells] * norms
+        Parameters
+        ----------
+        k_cutoffs : ndarray of shape (n_cells,)
+        contents : list of Contents
+            Of each cell.
 
-    def expected_scale(self, contents):
-        """Size that the largest coefficients have at least as a rule, (n_exponents, n_channels).
+        Returns
+        -------
+        ndarray of shape (n_cells, n_exponents, n_channels)
+        """
+        own, others = self._tails(contents, self._shells_below(np.asarray(k_cutoffs)[:, None]))
+        return (own + RANDOM_PHASES * others)[..., 0]
+
+    def _shells_below(self, k):
+        """Which shell is the first from ``k`` (n_cells, 1) on, (n_cells, 1)."""
+        return np.count_nonzero(self._norms < k, axis=1, keepdims=True)
+
+    def _tails(self, contents, shells=None):
+        """Coherent and random sums from shells on, (n_cells, n_exponents, n_channels, n_shells).
+
+        ``shells`` (n_cells, n_shells) are all if not given.
+        """
+        parts = self._coherent, self._random
+        if shells is not None:
+            parts = [np.take_along_axis(part, shells[:, None], axis=2) for part in parts]
+        weights = [[of.heaviest for of in contents], [of.norms for of in contents]]
+        return [
+            part[:, :, None] * np.array(weight)[:, None, :, None]
+            for part, weight in zip(parts, weights, strict=True)
+        ]
+
+    def expected_scales(self, contents):
+        """Sizes that the largest coefficients have at least as a rule; shape as of ``beyond``.
 
         Waves longer than the smearing do not count, since dense matter suppresses them.
         """
-        short = np.searchsorted(self._norms[:-1], 1.0 / self._smearing)
-        own = self._coherent[:, [short]] * contents.heaviest
-        others = self._random[:, [short]] * contents.norms
-        return _ORDER * np.maximum(own, others)
+        short = np.minimum(self._shells_below(1.0 / self._smearing), self._sizes[:, None] - 1)
+        return _ORDER * np.maximum(*self._tails(contents, short))[..., 0]
 
-    def cutoff(self, allowed, contents):
-        """End of the first shell beyond which the tails are ``allowed`` (n_exponents, n_channels).
+    def cutoffs(self, allowed, contents):
+        """End of the first shell beyond which the tails are ``allowed``, (n_cells,).
 
-        At most the largest cutoff that this object knows of.
+        At most the largest cutoff that this object knows of. ``allowed`` is shaped as ``beyond``.
         """
-        allowed = np.all(self._tails(contents) <= allowed[..., None], axis=(0, 1))
-        first = int(np.argmax(allowed))  # the tails decrease
-        if not allowed.any() or first == len(self._norms):
-            return self._k_max
-        return float(self._norms[first] * (1.0 + 1e-9))
+        own, others = self._tails(contents)
+        enough = np.all(own + RANDOM_PHASES * others <= allowed[..., None], axis=(1, 2))
+        first = np.where(
+            enough.any(axis=1), np.argmax(enough, axis=1), self._sizes
+        )  # they decrease
+        last = np.minimum(first, self._sizes - 1)[:, None]
+        ends = np.take_along_axis(self._norms, last, axis=1)[:, 0] * (1.0 + 1e-9)
+        return np.where(first < self._sizes, ends, self._k_max)
+
+    def spheres_within(self, k_cutoffs):
+        """The k-vectors of each cell as far as they are at hand, or None."""
+        each = zip(self._spheres, k_cutoffs, strict=True)
+        return [None if sphere is None else sphere.within(k) for sphere, k in each]
 
 
 class SparseTails:
@@ -113,37 +145,47 @@ class SparseTails:
         self._envelope, self._smearing, self._tables = envelope, smearing, {}
 
     def of_cells(self, cells, accuracy):
-        """KSpaceTail of each cell.
+        """Tails of cells.
 
         Parameters
         ----------
         cells : ndarray of shape (n_cells, 3, 3)
         accuracy : float
             The finest relative accuracy that will be asked for.
+
+        Returns
+        -------
+        KSpaceTails
         """
         first = np.linalg.norm(reciprocal(cells), axis=2).min(axis=1)
         k_max = np.sqrt(first**2 + _margin(accuracy) / self._smearing**2)
+        spheres = half_spheres(cells, k_max)
+        n_shells = max(map(len, spheres))
+        norms = np.full((len(cells), n_shells + 1), np.inf)
+        for row, sphere, last in zip(norms, spheres, k_max, strict=True):
+            row[: len(sphere)] = np.sort(sphere.norms)
+            row[-1] = last
         volumes = np.abs(np.linalg.det(cells))
-        each = zip(half_spheres(cells, k_max), k_max.tolist(), volumes.tolist(), strict=True)
-        return [self._of_sphere(*one) for one in each]
-
-    def _of_sphere(self, sphere, k_max, volume):
-        norms = np.append(np.sort(sphere.norms), k_max)
-        grid, logarithms = self._table(norms[0], k_max)
-        terms = np.exp([np.interp(norms, grid, row) for row in logarithms])
-        terms *= 8.0 * np.pi / volume
+        terms = 8.0 * np.pi / volumes[:, None, None] * self._amplitudes(norms)
         # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
-        counts = np.ones(len(norms))
-        counts[-1] += volume * k_max / (4.0 * np.pi**2 * self._smearing**2)
-        coherent = _sums_from_the_end(counts * terms)[:, :-1]
-        random = np.sqrt(0.5 * _sums_from_the_end(counts * terms**2))[:, :-1]
-        return KSpaceTail(norms[:-1], k_max, coherent, random, self._smearing, sphere)
+        counts = np.ones((len(cells), 1, n_shells + 1))
+        counts[:, 0, -1] += volumes * k_max / (4.0 * np.pi**2 * self._smearing**2)
+        coherent = _sums_from_the_end(counts * terms)
+        random = np.sqrt(0.5 * _sums_from_the_end(counts * terms**2))
+        return KSpaceTails(norms[:, :-1], k_max, coherent, random, self._smearing, spheres)
+
+    def _amplitudes(self, k):
+        """The decreasing envelope, (n_cells, n_exponents, n_k); nothing at infinity."""
+        grid, logarithms = self._table(k.min(), k.max(initial=0.0, where=k < np.inf))
+        values = [np.exp(np.interp(k, grid, row, right=-np.inf)) for row in logarithms]
+        return np.stack(values, axis=1)
 
     def _table(self, first, last):
         """Wave numbers that enclose an interval, and logarithms of decreasing amplitudes."""
-        key = int(np.floor(np.log2(first))), int(np.ceil(4.0 * np.log2(last)))
+        key = int(np.floor(np.log2(first))), int(np.ceil(_STEPS * np.log2(last)))
         if key not in self._tables:
-            grid = 2.0 ** np.linspace(key[0], key[1] / 4, (key[1] - 4 * key[0]) * _GRID // 4 + 1)
+            n_points = (key[1] - _STEPS * key[0]) * _GRID // _STEPS + 1
+            grid = 2.0 ** np.linspace(key[0], key[1] / _STEPS, n_points)
             self._tables[key] = grid, np.log(_decreasing(self._envelope(grid)))
         return self._tables[key]
 
@@ -168,9 +210,10 @@ class DenseTails:
         terms = 8.0 * np.pi * _decreasing(envelope(self._norms))
         density = self._norms**2 * step / (4.0 * np.pi**2)  # k-vectors per volume
         rest = self._k_max / (4.0 * np.pi**2 * smearing**2)
-        self._coherent = _sums_from_the_end(density * terms) + rest * terms[:, -1:]
-        squares = _sums_from_the_end(density * terms**2) + rest * terms[:, -1:] ** 2
-        self._random = np.sqrt(0.5 * squares)
+        counts = np.append(density, rest)
+        terms = np.append(terms, terms[:, -1:], axis=1)
+        self._coherent = _sums_from_the_end(counts * terms)
+        self._random = np.sqrt(0.5 * _sums_from_the_end(counts * terms**2))
 
     def serve(self, contents):
         """Whether a cell has many k-vectors along all directions."""
@@ -178,9 +221,10 @@ class DenseTails:
         return many and contents.last_wave < _DENSE * self._k_max
 
     def of_volume(self, volume):
-        """KSpaceTail of a cell."""
+        """KSpaceTails of one cell."""
         random = self._random / np.sqrt(volume)
-        return KSpaceTail(self._norms, self._k_max, self._coherent, random, self._smearing)
+        arrays = self._norms, self._k_max, self._coherent, random
+        return KSpaceTails(*(np.asarray(array)[None] for array in arrays), self._smearing)
 
 
 def _margin(accuracy):
@@ -194,6 +238,5 @@ def _decreasing(amplitudes):
 
 
 def _sums_from_the_end(terms):
-    """Sums of the terms i, i + 1, ... of each row; one more column of zeros."""
-    sums = np.cumsum(terms[:, ::-1], axis=1)[:, ::-1]
-    return np.concatenate([sums, np.zeros((len(terms), 1))], axis=1)
+    """Sums of the terms i, i + 1, ... along the last axis."""
+    return np.cumsum(terms[..., ::-1], axis=-1)[..., ::-1]
