@@ -155,6 +155,7 @@ def main():
     with_featomic = peers.installed("featomic")
     n = 5 if benchmark.quick else 50
     many = {
+        f"16 atoms, {2 * n} cells": systems.different_cells(2 * n, 16),
         "64 atoms, one cell": systems.one_cell(n, 64),
         f"64 atoms, {n} cells": systems.different_cells(n, 64),
     }

@@ -21,10 +21,11 @@ LODE = {"cutoff": 3.0, "n_max": 2, "l_max": 2, "smearing": 0.8, "invariants": No
     widths=st.sampled_from([(3, 2), (1, 0), (18, 30)]),
     k_cutoff=st.sampled_from([0.1, 1.0, 3.0]),
     dtype=st.sampled_from(["float64", "float32"]),
+    acting=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_sums_are_those_of_each_cell(
-    n_structures, n_atoms, n_channels, widths, k_cutoff, dtype, seed
+    n_structures, n_atoms, n_channels, widths, k_cutoff, dtype, acting, seed
 ):
     rng = np.random.default_rng(seed)
     cells = np.eye(3) * rng.uniform(2.0, 8.0, (n_structures, 1, 1))
@@ -33,6 +34,7 @@ def test_sums_are_those_of_each_cell(
     kernels = [[rng.normal(size=(n, len(s))).astype(dtype) for n in widths] for s in spheres]
     positions = rng.uniform(-9.0, 9.0, (n_structures, n_atoms, 3))
     weights = rng.normal(size=(n_structures, n_atoms, n_channels))
+    weights *= rng.random((n_structures, 1, n_channels)) < acting
     together, each = (
         [np.ones((n_channels, n_structures * n_atoms, n), dtype) for n in widths] for _ in range(2)
     )

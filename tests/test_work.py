@@ -220,7 +220,9 @@ def test_a_molecule_more_costs_few_calls(transformer, limit):
     [
         ("one", 8, {"k_cutoff": K_CUTOFF}, 105),
         ("one", 8, {"tol": 4e-4}, 120),
-        ("many", 8, {"k_cutoff": K_CUTOFF}, 330),
+        ("many", 8, {"k_cutoff": K_CUTOFF}, 140),
+        ("many", 16, {"tol": 4e-4}, 180),
+        ("many", 16, {"tol": 1e-6, "exponent": [1, 3, 6]}, 250),
         ("many", 64, {"tol": 4e-4}, 360),
     ],
 )

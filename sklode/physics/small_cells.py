@@ -8,6 +8,7 @@ up with vectors whose kernels are zero.
 import numpy as np
 
 from .kspace import powers
+from .structures import as_slice
 
 _PHASES = 2**15  # held at once, so that they and their products stay in cache
 
@@ -34,11 +35,12 @@ def add_waves_of_small_cells(sums, positions, weights, spheres, kernels):
         factors = np.conj(phases @ weights[some].astype(phases.dtype))
         padded = [_padded(each, phases.shape[1]) for each in zip(*kernels[some], strict=True)]
         for channel in range(n_channels):
-            waves = phases * factors[..., channel, None]
+            acting = as_slice(np.flatnonzero(weights[some, :, channel].any(axis=1)))
+            waves = phases[acting] * factors[acting, :, channel, None]
             for total, part, kernel in zip(sums, (waves.real, waves.imag), padded, strict=True):
-                products = np.ascontiguousarray(part).swapaxes(1, 2) @ kernel.swapaxes(1, 2)
-                target = total[channel, rows]
-                target += products.reshape(target.shape)
+                products = np.ascontiguousarray(part).swapaxes(1, 2) @ kernel[acting].swapaxes(1, 2)
+                target = total[channel, rows].reshape(len(phases), n_atoms, total.shape[2])
+                target[acting] += products
 
 
 def _phases(positions, spheres, dtype):

@@ -96,5 +96,7 @@ def alike_together(structures):
 
 def as_slice(numbers):
     """Those that follow each other as a slice, through which rows are copied faster."""
+    if len(numbers) == 0:
+        return slice(0)
     follow = numbers[-1] - numbers[0] == len(numbers) - 1 and np.all(numbers[1:] > numbers[:-1])
     return slice(int(numbers[0]), int(numbers[-1]) + 1) if follow else numbers
