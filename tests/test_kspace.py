@@ -1,5 +1,7 @@
 """Reciprocal lattice vectors, phases on them, and what lies beyond the cutoff."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -121,7 +123,8 @@ class TestTail:
         return self.tail_of(self.CELL, 1e-9)
 
     def tail_of(self, cell, accuracy):
-        return SparseTails(self.envelope, self.SMEARING).of_cells(cell[None], accuracy)
+        ((_, tail),) = SparseTails(self.envelope, self.SMEARING).of_cells(cell[None], accuracy)
+        return tail
 
     def test_it_decreases_to_nothing(self, tail):
         tails = np.array(
@@ -193,21 +196,36 @@ def test_a_sphere_without_vectors_leaves_the_uniform_term(exponent):
 
     def test_cells_together_have_the_tails_of_each(self):
         rng = np.random.default_rng(0)
-        cells = np.stack([s * self.CELL + rng.uniform(-0.3, 0.3, (3, 3)) for s in (0.4, 1.0, 2.0)])
-        weights = [n * self.WEIGHTS for n in (1.0, -2.0, 0.5)]
+        sizes = [0.4, 1.0, 1.1, 1.2, 2.0, 0.9]
+        cells = np.stack([s * self.CELL + rng.uniform(-0.1, 0.1, (3, 3)) for s in sizes])
+        weights = [n * self.WEIGHTS for n in (1.0, -2.0, 0.5, 1.0, 0.1, 3.0)]
         filled = [contents(*one) for one in zip(cells, weights, strict=True)]
-        together = SparseTails(self.envelope, self.SMEARING).of_cells(cells, 1e-6)
-        scales = together.expected_scales(filled)
-        cutoffs = together.cutoffs(1e-4 * scales, filled)
-        spheres = together.spheres_within(cutoffs)
-        for i, (cell, of_cell) in enumerate(zip(cells, filled, strict=True)):
-            alone = self.tail_of(cell, 1e-6)
-            np.testing.assert_allclose(alone.expected_scales([of_cell])[0], scales[i], rtol=1e-12)
-            (k_cutoff,) = alone.cutoffs(1e-4 * scales[[i]], [of_cell])
-            assert k_cutoff == pytest.approx(cutoffs[i], rel=1e-12)
-            np.testing.assert_allclose(
-                together.beyond(cutoffs, filled)[i],
-                alone.beyond([k_cutoff], [of_cell])[0],
-                rtol=1e-9,
-            )
-            assert len(spheres[i]) == len(half_sphere(cell, k_cutoff))
+        groups = list(SparseTails(self.envelope, self.SMEARING).of_cells(cells, 1e-6))
+        assert 1 < len(groups) < len(cells)
+        assert sorted(i for numbers, _ in groups for i in numbers) == list(range(len(cells)))
+        for numbers, together in groups:
+            of_cells = [filled[i] for i in numbers]
+            scales = together.expected_scales(of_cells)
+            cutoffs = together.cutoffs(1e-4 * scales, of_cells)
+            spheres = together.spheres_within(cutoffs)
+            omitted = together.beyond(cutoffs, of_cells)
+            for i, number in enumerate(numbers):
+                alone, of_cell = self.tail_of(cells[number], 1e-6), [filled[number]]
+                np.testing.assert_allclose(alone.expected_scales(of_cell)[0], scales[i], rtol=1e-12)
+                (k_cutoff,) = alone.cutoffs(1e-4 * scales[[i]], of_cell)
+                assert k_cutoff == pytest.approx(cutoffs[i], rel=1e-12)
+                found = alone.beyond([k_cutoff], of_cell)[0]
+                np.testing.assert_allclose(found, omitted[i], rtol=1e-9)
+                assert len(spheres[i]) == len(half_sphere(cells[number], k_cutoff))
+
+    def test_a_thin_cell_among_small_ones_takes_its_own_memory_only(self):
+        cells = np.stack([np.diag([3.0, 3.0, 3.0])] * 200 + [np.diag([2.0, 2.0, 20000.0])])
+        tails = SparseTails(self.envelope, self.SMEARING)
+        tracemalloc.start()
+        groups = list(tails.of_cells(cells, 1e-6))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert [len(numbers) for numbers, _ in groups] == [200, 1]
+        n_vectors = len(groups[1][1].spheres_within([np.inf])[0])
+        assert n_vectors > 100_000
+        assert peak < 40 * 8 * n_vectors  # 200 such rows would be five times as much

@@ -135,11 +135,13 @@ class Planner:
             else:
                 sparse[accuracy][key] = contents
         for accuracy, members in sparse.items():
-            contents = list(members.values())
-            tails = self._sparse.of_cells(np.stack([of.cell for of in contents]), accuracy)
-            direct = self._direct(contents, tails, accuracy)
-            for key, of_cell, plan in zip(members, contents, direct, strict=True):
-                found[key] = self._plan(of_cell, accuracy, *plan)
+            keys, contents = list(members), list(members.values())
+            cells = np.stack([of.cell for of in contents])
+            for numbers, tails in self._sparse.of_cells(cells, accuracy):
+                together = [contents[i] for i in numbers]
+                each = zip(numbers, together, self._direct(together, tails, accuracy), strict=True)
+                for i, of_cell, direct in each:
+                    found[keys[i]] = self._plan(of_cell, accuracy, *direct)
         return found
 
     def _plan(self, contents, accuracy, direct, expected, without_mesh):

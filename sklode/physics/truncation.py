@@ -9,6 +9,7 @@ _DENSE = 0.2  # if the k-vectors are no farther apart than this part of the sphe
 _SHELLS = 1024
 _GRID = 128  # points of the envelope's table an octave,
 _STEPS = 4  # where it may end
+_AT_ONCE = 2**16  # k-vectors of several cells
 RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
 _ORDER = 0.3  # largest coefficients of dense, ordered matter against those of random positions
 
@@ -114,9 +115,8 @@ class KSpaceTails:
         """
         own, others = self._tails(contents)
         enough = np.all(own + RANDOM_PHASES * others <= allowed[..., None], axis=(1, 2))
-        first = np.where(
-            enough.any(axis=1), np.argmax(enough, axis=1), self._sizes
-        )  # they decrease
+        # the tails decrease
+        first = np.where(enough.any(axis=1), np.argmax(enough, axis=1), self._sizes)
         last = np.minimum(first, self._sizes - 1)[:, None]
         ends = np.take_along_axis(self._norms, last, axis=1)[:, 0] * (1.0 + 1e-9)
         return np.where(first < self._sizes, ends, self._k_max)
@@ -145,7 +145,7 @@ class SparseTails:
         self._envelope, self._smearing, self._tables = envelope, smearing, {}
 
     def of_cells(self, cells, accuracy):
-        """Tails of cells.
+        """Tails of cells, of those together that have about equally many k-vectors.
 
         Parameters
         ----------
@@ -153,12 +153,21 @@ class SparseTails:
         accuracy : float
             The finest relative accuracy that will be asked for.
 
-        Returns
-        -------
-        KSpaceTails
+        Yields
+        ------
+        numbers : ndarray of int
+            Which cells.
+        tails : KSpaceTails
         """
         first = np.linalg.norm(reciprocal(cells), axis=2).min(axis=1)
         k_max = np.sqrt(first**2 + _margin(accuracy) / self._smearing**2)
+        counts = np.abs(np.linalg.det(cells)) * k_max**3 / (12.0 * np.pi**2)
+        order = np.argsort(counts, kind="stable")
+        octaves, parts = np.log2(counts[order]) // 1, np.cumsum(counts[order]) // _AT_ONCE
+        for numbers in np.split(order, 1 + np.flatnonzero(np.diff(octaves) + np.diff(parts))):
+            yield numbers, self._together(cells[numbers], k_max[numbers])
+
+    def _together(self, cells, k_max):
         spheres = half_spheres(cells, k_max)
         n_shells = max(map(len, spheres))
         norms = np.full((len(cells), n_shells + 1), np.inf)
