@@ -66,15 +66,15 @@ class PlaneWaveSum:
             n_channels, (_, of_any) = weights[numbers[0]].shape[1], next(iter(kernels.values()))
             sums = [np.zeros((n_channels, n_atoms, len(part)), part.dtype) for part in of_any]
             first = 0
-            for members, cells in groups:
+            for members, of_cells in groups:
                 positions = np.stack([structures[i].positions for i in members])
                 of_members = np.stack([weights[i] for i in members])
                 last = first + positions.shape[0] * positions.shape[1]
                 targets = [part[:, first:last] for part in sums]
-                if len(cells) == 1:
-                    add_plane_waves(targets, positions, of_members, *cells[0])
+                if len(of_cells) == 1:
+                    add_plane_waves(targets, positions, of_members, *of_cells[0])
                 else:
-                    each = map(list, zip(*cells, strict=True))
+                    each = map(list, zip(*of_cells, strict=True))
                     add_waves_of_small_cells(targets, positions, of_members, *each)
                 first = last
             yield numbers, self._by_degree(sums, radial)
