@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +100,17 @@ def test_backpropagation_is_linear(a, b, seed):
     u, v = np.random.default_rng(seed).normal(size=(2, len(X), 3))
     strains = [backpropagate(features, X, c)[1] for c in (u, v, a * u + b * v)]
     np.testing.assert_allclose(a * strains[0] + b * strains[1], strains[2], atol=1e-9)
+
+
+@pytest.mark.parametrize("length", [2.5, 4.0])
+def test_a_crystal_without_pairs_within_reach(length):
+    atoms = Atoms("H", cell=3 * [length], pbc=True)
+    features = LongRangePotential(4, exterior=True, cutoff=2.3, smearing=1.2).fit([atoms])
+    cotangents = np.ones((1, len(features.get_feature_names_out())))
+    (positions,), (strain,) = features.backpropagate([atoms], cotangents)
+    exact = features.transform_strain_gradients([atoms])[0].sum(axis=-1)
+    np.testing.assert_allclose(positions, 0.0, atol=1e-12)
+    np.testing.assert_allclose(strain, exact, rtol=1e-9, atol=1e-9 * np.abs(exact).max())
 
 
 def test_cotangents_are_not_changed():

@@ -156,4 +156,4 @@ def equal_groups(sizes):
 def _scatter(targets, values, n_targets):
     """Sums of the rows of ``values`` (n, n_columns) for each target, (n_targets, n_columns)."""
     columns = [np.bincount(targets, column, minlength=n_targets) for column in values.T]
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1, dtype=float)  # of nothing, bincount makes integers
