@@ -1,6 +1,8 @@
 """Reciprocal lattice vectors, phases on them, and what lies beyond the cutoff."""
 
+import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from sklode import LongRangePotential
 from sklode.physics.contents import contents_of
 from sklode.physics.kspace import PhaseTables, half_sphere, half_spheres, reciprocal
 from sklode.physics.potentials import SmearedPowerLaw
+from sklode.physics.radial import RadialBasis
+from sklode.physics.summation import Planner, Summation
 from sklode.physics.truncation import DenseTails, SparseTails
 
 
@@ -229,3 +233,23 @@ def test_a_sphere_without_vectors_leaves_the_uniform_term(exponent):
         n_vectors = len(groups[1][1].spheres_within([np.inf])[0])
         assert n_vectors > 100_000
         assert peak < 40 * 8 * n_vectors  # 200 such rows would be five times as much
+
+
+def test_threads_share_a_planner():
+    """Each plan is that of its own cell, whatever other threads keep meanwhile."""
+    basis, laws = RadialBasis("gto", 2, 1, 3.0), (SmearedPowerLaw(1.0, 1.0),)
+    planner = Planner(basis, laws, np.zeros(1), Summation(tol=1e-4))
+    cells = [contents(length * np.eye(3), np.eye(2)) for length in np.linspace(4.0, 9.0, 8)]
+    expected = [planner.plans([cell], [1e-4])[0].k_cutoff for cell in cells]
+
+    def plan(turn):
+        order = np.random.default_rng(turn).permutation(np.tile(np.arange(8), 30))
+        return all(planner.plans([cells[i]], [1e-4])[0].k_cutoff == expected[i] for i in order)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(plan, range(8)))
+    finally:
+        sys.setswitchinterval(interval)

@@ -94,8 +94,9 @@ class PlaneWaveSum:
         list of (list of _Functions, dict of tuple to (HalfSphere, list of ndarray))
             Cells that share their radial functions, with their kernels of even and odd degrees.
         """
-        if list(cells) == self._last[0]:
-            return self._last[1]
+        last = self._last  # other threads may exchange it
+        if list(cells) == last[0]:
+            return last[1]
         alike = {}
         spheres = _spheres(*zip(*cells.values(), strict=True)) if cells else []
         for (key, (cell, plan)), sphere in zip(cells.items(), spheres, strict=True):

@@ -115,10 +115,11 @@ class Planner:
         list of Plan
         """
         # the frames of a trajectory share their plan, also from one call to the next
+        kept = self._kept  # other threads may exchange it
         keys = [(accuracy, of.key) for of, accuracy in zip(contents, accuracies, strict=True)]
         tasks = dict(zip(keys, zip(contents, accuracies, strict=True), strict=True))
-        tasks = {key: task for key, task in tasks.items() if key not in self._kept}
-        found = self._new_plans(tasks) | self._kept
+        tasks = {key: task for key, task in tasks.items() if key not in kept}
+        found = self._new_plans(tasks) | kept
         self._kept = {keys[-1]: found[keys[-1]]}
         return [found[key] for key in keys]
 
@@ -181,12 +182,13 @@ class Planner:
         """As ``_direct``, once for all cells of much the same volume."""
         dense, alike = self._dense_tails(accuracy), contents.rounded()
         key = accuracy, alike.volume, _octave(alike.first_wave), *alike.key_of_atoms
-        if key not in self._alike:
-            if len(self._alike) == _KEPT:
+        found = self._alike.get(key)
+        if found is None:
+            if len(self._alike) >= _KEPT:
                 self._alike.clear()
-            tail = dense.of_volume(alike.volume)
-            (self._alike[key],) = self._direct([alike], tail, accuracy)
-        return self._alike[key]
+            (found,) = self._direct([alike], dense.of_volume(alike.volume), accuracy)
+            self._alike[key] = found
+        return found
 
     def _direct(self, contents, tails, accuracy):
         """For each cell, the plan of matrix products, and whether no mesh can be better.
