@@ -2,8 +2,9 @@
 
 BLAS and OpenMP have one thread in every process, so that n_jobs is the number of processes that
 work. joblib starts them in the call that warms up; data go to them and results come back within the
-timing. Structures are handed out in chunks; inside a single large one, threads of one process share
-its pairs, its mesh and its rows instead.
+timing. Each timed call follows one of its kind that is not timed, so that both cores are awake.
+Structures are handed out in chunks; inside a single large one, threads of one process share its
+pairs, its mesh and its rows instead.
 """
 
 import harness  # before numpy
@@ -46,6 +47,7 @@ def cases(structures, code, prepare, system, rounds):
             parameters=f"n_jobs={n_jobs}",
             rounds=rounds,
             memory=False,
+            again=True,
         )
 
 

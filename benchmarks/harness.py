@@ -54,6 +54,9 @@ class Case:
         Whether to make one call first, which is not timed.
     memory : bool
         Whether to measure the memory.
+    again : bool
+        Whether each timed call comes right after one that is not timed: a core that has rested is
+        slow for a tenth of a second.
     """
 
     code: str
@@ -64,6 +67,7 @@ class Case:
     rounds: int | None = None
     warm_up: bool = True
     memory: bool = True
+    again: bool = False
 
 
 class Benchmark:
@@ -145,6 +149,8 @@ class Benchmark:
             for turn in range(rounds[0]):
                 for j, call in enumerate(calls):
                     if turn < rounds[j]:
+                        if cases[j].again:
+                            call()
                         start = perf_counter()
                         call()
                         seconds[turn, j] = perf_counter() - start

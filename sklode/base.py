@@ -2,16 +2,14 @@
 
 import numpy as np
 import pandas as pd
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from .parallel import ATOMS_PER_CHUNK, chunks_by_atoms, each_chunk
-from .physics.structures import alike_together, as_slice
+from .chunks import backward_of_all, gradients_of_all, rows_of_all
+from .parallel import ATOMS_PER_CHUNK
 from .reading import read_container, read_structures, row_index
-from .shared_rows import shared_rows
 
 __all__ = ["HasMethods", "Interval", "StrOptions", "StructureTransformer", "fit_context"]
 
@@ -129,41 +127,13 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         return pd.DataFrame(rows, index=index, columns=columns)
 
     def _describe(self, atoms_list, per_atom):
-        """Rows of all structures, computed chunk by chunk as joblib's configuration says.
-
-        The chunks depend on the structures alone, never on the number of workers: serial and
-        parallel results are identical to the last bit. Structures of the same elements share them.
-        """
         structures = read_structures(atoms_list, self._charge_names())
         self._check_structures(atoms_list)
-        sizes, order = np.array([len(s) for s in structures]), alike_together(structures)
-        at_once = self._atoms_at_once(structures)
-        chunks = [order[chunk] for chunk in chunks_by_atoms(sizes[order], at_once)]
-        n_jobs = getattr(self, "n_jobs", None)
-        n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
-        jobs = [([structures[i] for i in chunk], per_atom, n_threads) for chunk in chunks]
-        places = [as_slice(p) for p in (_places(chunks, sizes) if per_atom else chunks)]
-        n_rows = sizes.sum() if per_atom else len(sizes)
-        if len(jobs) > 1:
-            shared = shared_rows((n_rows, self._n_features_out), self._row_dtype, n_jobs)
-            if shared is not None:
-                return self._write(shared, jobs, places, n_jobs)
-        return _assembled(each_chunk(_rows_chunk, self, jobs, n_jobs), places, n_rows)
+        return rows_of_all(self, structures, per_atom)
 
     def _atoms_at_once(self, structures):
         """Atoms of a chunk of structures, so that what is held for them stays small."""
         return ATOMS_PER_CHUNK
-
-    def _write(self, shared, jobs, places, n_jobs):
-        """Rows that the workers write themselves."""
-        try:
-            rows = shared.open()
-            jobs = [(*job, shared, place) for job, place in zip(jobs, places, strict=True)]
-            for _ in each_chunk(_written_chunk, self, jobs, n_jobs):
-                pass
-        finally:
-            shared.remove()
-        return rows
 
     @property
     def _row_dtype(self):
@@ -282,25 +252,14 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         shape = (len(structures), self._n_features_out)
         if cotangents.shape != shape:
             raise ValueError(f"cotangents must have shape {shape}; got {cotangents.shape}.")
-        sizes = [len(s) for s in structures]
-        chunks = chunks_by_atoms(sizes)
-        parts = self._in_parallel(
-            _backward_chunk, [(structures[chunk], cotangents[chunk]) for chunk in chunks]
-        )
-        positions, strains = zip(*parts, strict=True)
-        return np.split(np.concatenate(positions), np.cumsum(sizes)[:-1]), np.concatenate(strains)
+        return backward_of_all(self, structures, cotangents)
 
     def _gradients(self, X, positions, strain):
         return self._rows_and_gradients(X, positions, strain)[1:]
 
     def _rows_and_gradients(self, X, positions, strain):
         """Rows, and their derivatives by positions and by strain, None if they are not wanted."""
-        structures = self._readable(X)
-        chunks = chunks_by_atoms([len(s) for s in structures])
-        jobs = [(structures[chunk], positions, strain) for chunk in chunks]
-        rows, moved, strained = zip(*self._in_parallel(_gradients_chunk, jobs), strict=True)
-        moved = [array for part in moved for array in part] if positions else None
-        return np.concatenate(rows), moved, np.concatenate(strained) if strain else None
+        return gradients_of_all(self, self._readable(X), positions, strain)
 
     def _readable(self, X):
         check_is_fitted(self)
@@ -308,10 +267,6 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         structures = read_structures(atoms_list, self._charge_names())
         self._check_structures(atoms_list)
         return structures
-
-    def _in_parallel(self, function, jobs):
-        """Results of ``function(self, *job)`` for chunks of structures."""
-        return list(each_chunk(function, self, jobs, getattr(self, "n_jobs", None)))
 
     @property
     def feature_table_(self):
@@ -345,42 +300,3 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _places(chunks, sizes):
-    """Rows of the atoms of chunks of structures."""
-    starts = np.cumsum(sizes) - sizes
-    within = [np.arange(sizes[chunk].sum()) for chunk in chunks]
-    ends = [np.cumsum(sizes[chunk]) for chunk in chunks]
-    return [
-        atoms + np.repeat(starts[chunk] + sizes[chunk] - end, sizes[chunk])
-        for chunk, atoms, end in zip(chunks, within, ends, strict=True)
-    ]
-
-
-def _assembled(parts, places, n_rows):
-    """Rows of all parts at their places in one array, each part freed once it is copied."""
-    rows = None
-    for part, place in zip(parts, places, strict=True):
-        if isinstance(place, slice) and len(part) == n_rows:
-            return part
-        if rows is None:
-            rows = np.empty((n_rows, part.shape[1]), part.dtype)
-        rows[place] = part
-    return rows
-
-
-def _rows_chunk(transformer, structures, per_atom, n_threads):
-    return transformer._rows(structures, per_atom, n_threads)
-
-
-def _written_chunk(transformer, structures, per_atom, n_threads, shared, place):
-    shared.open()[place] = transformer._rows(structures, per_atom, n_threads)
-
-
-def _gradients_chunk(transformer, structures, positions, strain):
-    return transformer._row_gradients(structures, positions, strain)
-
-
-def _backward_chunk(transformer, structures, cotangents):
-    return transformer._row_backward(structures, cotangents)

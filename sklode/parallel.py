@@ -1,5 +1,6 @@
 """Chunks of structures, and who works on them: this process, or joblib's workers."""
 
+import pickle
 import sys
 from functools import lru_cache
 from itertools import pairwise
@@ -16,6 +17,7 @@ from .physics.memory import keep_freed_memory
 
 ATOMS_PER_CHUNK = 1024
 _MOST_WORKERS = 8
+_MOST_AT_ONCE = 4  # chunks of a worker's task, which costs some milliseconds
 _PATIENCE = 2.0  # seconds without a sign of progress
 
 
@@ -68,9 +70,7 @@ def each_chunk(function, transformer, jobs, n_jobs):
         if len(jobs) == 1 or effective_n_jobs(n_jobs) == 1:
             results = (function(transformer, *job) for job in jobs)
         else:
-            results = Parallel(n_jobs=n_jobs, return_as="generator")(
-                delayed(_single_threaded)(function, transformer, *job) for job in jobs
-            )
+            results = _by_workers(function, transformer, jobs, n_jobs)
         for job, result in zip(jobs, results, strict=True):
             yield result
             progress.update(len(job[0]))
@@ -82,10 +82,24 @@ def _somebody_looks():
     return mine and ("ipykernel" in sys.modules or sys.stderr.isatty())
 
 
-def _single_threaded(function, transformer, *job):
+def _by_workers(function, transformer, jobs, n_jobs):
+    n_workers = effective_n_jobs(n_jobs)
+    at_once = min(_MOST_AT_ONCE, -(-len(jobs) // n_workers))
+    parallel = Parallel(
+        n_jobs=n_jobs,
+        return_as="generator",
+        batch_size=at_once,
+        pre_dispatch=2 * n_workers * at_once,
+    )
+    # packed here, since joblib would call Python code for every array of every structure
+    packed = (pickle.dumps(job, pickle.HIGHEST_PROTOCOL) for job in jobs)
+    return parallel(delayed(_single_threaded)(function, transformer, job) for job in packed)
+
+
+def _single_threaded(function, transformer, packed):
     keep_freed_memory()
     with blas_threads().limit(limits=1):
-        return function(transformer, *job)
+        return function(transformer, *pickle.loads(packed))
 
 
 @lru_cache(maxsize=1)

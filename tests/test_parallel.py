@@ -1,6 +1,7 @@
 """Parallel results are those of serial runs to the last bit, whoever does the work."""
 
 import importlib
+import os
 import threading
 from pathlib import Path
 
@@ -143,43 +144,127 @@ def test_composition_is_chunked_too(cells):
         assert (Composition().fit_transform(cells) == 32).all()
 
 
+def files_in_memory():
+    """Files of rows that this process has open."""
+    links = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum("sklode rows" in link for link in links)
+
+
+def derivatives(estimator, X):
+    """Rows and derivatives of all kinds, one after the other."""
+    moved, strained = estimator.transform_all_gradients(X)
+    rows, moved_alone = estimator.transform_with_gradients(X)
+    alone = estimator.transform_strain_gradients(X)
+    return [*moved, *strained, *rows, *moved_alone, *alone]
+
+
 class TestSharedRows:
     """Many rows are written by the workers, through memory that both sides see."""
 
+    @pytest.fixture(autouse=True)
+    def all_are_worth_it(self, monkeypatch):
+        monkeypatch.setattr(shared_rows, "_WORTH", 1)
+
     @pytest.fixture
-    def files(self, monkeypatch):
-        """Every file that was made, by its path."""
+    def made(self, monkeypatch):
+        """Shape of every array that was made."""
+        if not hasattr(os, "memfd_create"):
+            pytest.skip("no files in memory on this system")
         made, original = [], shared_rows.SharedRows.__init__
 
-        def noted(self, *how):
-            original(self, *how)
-            made.append(Path(self._path))
+        def noted(self, shape, dtype):
+            made.append(shape)
+            original(self, shape, dtype)
 
-        monkeypatch.setattr(shared_rows, "_WORTH", 1)
         monkeypatch.setattr(shared_rows.SharedRows, "__init__", noted)
         return made
 
-    @pytest.mark.skipif(not shared_rows._MEMORY.is_dir(), reason="no memory file system")
     @pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=name)
-    def test_they_are_those_of_one_process(self, cells, estimator, files):
+    def test_they_are_those_of_one_process(self, cells, estimator, made):
         assert_parallel_is_serial(estimator, cells, "loky")
-        assert len(files) == 2  # transform and transform_atoms
-        assert not any(path.exists() for path in files)
+        assert [n_rows for n_rows, _ in made] == [60, 60 * 64]  # transform and transform_atoms
 
-    @pytest.mark.skipif(not shared_rows._MEMORY.is_dir(), reason="no memory file system")
-    def test_a_failure_leaves_no_file(self, cells, files):
+    @pytest.mark.parametrize("estimator", [DENSITY, ESTIMATORS[2]], ids=name)
+    def test_derivatives_too(self, unequal, estimator, made):
+        serial = derivatives(clone(estimator).fit(unequal), unequal)
+        with parallel_config(backend="loky", n_jobs=2):
+            shared = derivatives(clone(estimator).fit(unequal), unequal)
+        n_atoms = sum(len(atoms) for atoms in unequal)
+        positions, strain = 3 * n_atoms, 9 * len(unequal)
+        assert [n for n, _ in made] == [positions + strain, positions, strain]
+        assert all(map(np.array_equal, shared, serial))
+
+    def test_a_failure_leaves_no_file(self, cells, made):
         failing = Failing(n_jobs=2).fit(cells)
+        before = files_in_memory()
         with parallel_config(backend="loky"), pytest.raises(RuntimeError, match="on purpose"):
             failing.transform(cells)
-        assert len(files) == 1
-        assert not files[0].exists()
+        assert len(made) == 1
+        assert files_in_memory() <= before
+
+    def test_memory_is_used_again_once_nobody_has_it(self, cells, made):
+        estimator = clone(DENSITY).set_params(n_jobs=2).fit(cells)
+        first = estimator.transform_atoms(cells)
+        kept, part = first.copy(), first[5:7]
+        second = estimator.transform_atoms(cells[::-1])
+        assert np.array_equal(first, kept)
+        del first  # but not part
+        third = estimator.transform_atoms(cells[::-1])
+        assert np.array_equal(part, kept[5:7])
+        before = files_in_memory()
+        del part, second, third
+        for _ in range(5):
+            assert np.array_equal(estimator.transform_atoms(cells), kept)
+        assert files_in_memory() < before
+
+    def test_much_memory_goes_back(self, cells, made, monkeypatch):
+        monkeypatch.setattr(shared_rows, "_LARGEST_KEPT", 1)
+        monkeypatch.setattr(shared_rows, "_kept", [])
+        estimator = clone(DENSITY).set_params(n_jobs=2).fit(cells)
+        before = files_in_memory()
+        rows = estimator.transform(cells)
+        assert files_in_memory() > before
+        del rows
+        assert files_in_memory() == before
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on this system")
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_the_array_of_a_child_stays_as_it_is(self, made):
+        with shared_rows.SharedRows((3, 2), np.dtype(float)) as rows:
+            rows[:] = 1.0
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.read(read, 1)  # until the parent has made another array
+            os._exit(not (rows == 1.0).all())
+        del rows
+        with shared_rows.SharedRows((3, 2), np.dtype(float)) as rows:
+            rows[:] = 2.0
+        os.write(write, b" ")
+        assert os.waitpid(child, 0)[1] == 0
+        os.close(read)
+        os.close(write)
 
     @pytest.mark.parametrize("backend", ["threading", "loky"])
-    def test_without_them_rows_are_sent(self, cells, files, backend, monkeypatch):
+    def test_without_them_rows_are_sent(self, cells, made, backend, monkeypatch):
         if backend == "loky":
-            monkeypatch.setattr(shared_rows, "_MEMORY", Path("/nowhere"))
+            monkeypatch.delattr(os, "memfd_create")
         assert_parallel_is_serial(DENSITY, cells, backend)
-        assert not files
+        assert (backend == "loky") == bool(made)
+
+    def test_what_cannot_be_written_is_sent(self, cells, made, monkeypatch):
+        monkeypatch.setattr(shared_rows.SharedRows, "__getstate__", nowhere)
+        assert_parallel_is_serial(DENSITY, cells, "loky")
+        serial = derivatives(clone(DENSITY).fit(cells), cells)
+        with parallel_config(backend="loky", n_jobs=2):
+            sent = derivatives(clone(DENSITY).fit(cells), cells)
+        assert len(made) == 5
+        assert all(map(np.array_equal, sent, serial))
+
+
+def nowhere(shared):
+    """What workers get of rows in a file that they cannot open."""
+    return {"_shape": shared._shape, "_dtype": shared._dtype, "_path": "/nowhere"}
 
 
 class Failing(DensityProjector):
@@ -190,6 +275,21 @@ class Failing(DensityProjector):
 
     def _rows(self, structures, per_atom, n_threads):
         raise RuntimeError("on purpose")
+
+
+def who(transformer, structures):
+    return os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "n_chunks", "together"), [(2, 8, 4), (2, 16, 4), (3, 6, 2), (2, 2, 1)]
+)
+def test_tasks_hold_several_chunks(n_jobs, n_chunks, together):
+    jobs = [([None],)] * n_chunks
+    with parallel_config(backend="loky"):
+        workers = list(parallel.each_chunk(who, DENSITY, jobs, n_jobs))
+    assert all(len(set(task)) == 1 for task in np.split(np.array(workers), n_chunks // together))
+    assert os.getpid() not in workers
 
 
 @pytest.mark.parametrize("somebody_looks", [True, False])
