@@ -22,6 +22,7 @@ from sklode.physics.radial import RadialBasis
 from sklode.physics.screened import SmearedTable, SmearedYukawa
 from sklode.physics.structures import Channels, Structure
 from sklode.physics.summation import Plan, Summation
+from sklode.physics.wave_factors import WaveFactors
 from sklode.physics.wave_pairs import WavePairs
 
 STEP = 1e-3
@@ -130,8 +131,8 @@ class WaveSum:
         ((_, coefficients),) = direct([structure], [self.weights], {0: plan})
         return coefficients
 
-    def jacobian(self):
-        """All derivatives, by position and by strain, from those of pairs."""
+    def jacobian(self, kind=WavePairs):
+        """All derivatives, by position and by strain, from those of pairs or structure factors."""
         n_atoms, n_channels = self.weights.shape
         structure = Structure(np.ones(n_atoms, int), self.positions, self.cell, np.ones(3, bool))
         index = np.argmax(self.weights != 0, axis=1)
@@ -139,11 +140,12 @@ class WaveSum:
         l_max, n_laws, n_max = self.basis.l_max, len(self.laws), self.basis.n_max
         uniform = np.zeros((1, n_laws, n_channels, n_max))
         how = {0: Plan(self.k_cutoff)}, lambda *_: self.kernels(), uniform, l_max
-        waves = WavePairs([structure], np.arange(n_atoms), *how)
+        waves = kind([structure], np.arange(n_atoms), [self.weights], *how)
         return of_one(FieldSlopes([waves], channels, l_max, n_laws, n_max), structure)
 
     def assert_derivatives(self):
         jacobian, strain = self.jacobian()
+        self.assert_structure_factors_are_pairs(jacobian, strain)
         coefficients = self.at()
         differences = by_position(self.at, self.positions)
         strained = by_strain(lambda eps: self.at(strain=eps))
@@ -164,6 +166,14 @@ class WaveSum:
         assert np.abs(forces - expected[0]).max() <= 1e-11 * size
         assert np.abs(forces.sum(axis=0)).max() <= 1e-12 * size
         assert relative_difference(virial, expected[1]) <= 1e-11
+
+    def assert_structure_factors_are_pairs(self, jacobian, strain):
+        by_factors, strain_by_factors = self.jacobian(WaveFactors)
+        scale = max(np.abs(c).max() for c in self.at())  # rounding errors of an atom's own source
+        for pairs, factors in zip(jacobian, by_factors, strict=True):
+            np.testing.assert_allclose(factors, pairs, rtol=1e-11, atol=1e-11 * scale)
+        for pairs, factors in zip(strain, strain_by_factors, strict=True):
+            np.testing.assert_array_equal(factors, pairs)
 
 
 @pytest.mark.parametrize("exponent", EXPONENTS)
@@ -198,6 +208,7 @@ def test_degree_zero_alone_and_no_waves_at_all():
     none = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2, k_cutoff=0.5)
     assert len(none.sphere) == 0
     jacobian, strain = none.jacobian()
+    none.assert_structure_factors_are_pairs(jacobian, strain)
     forces, virial = plane_wave_backward(
         none.kernels(), none.positions, none.weights, random_like(some.at())
     )

@@ -8,6 +8,8 @@ by the position of an atom, or by the strain of a structure, for fixed factors f
 few atoms at a time give those of these atoms, see ``moved_pairs``.
 """
 
+import math
+
 import numpy as np
 
 from .kspace import slices
@@ -22,7 +24,7 @@ class FieldSlopes:
 
     Parameters
     ----------
-    sources : list of NearPairs or WavePairs
+    sources : list of NearPairs, WavePairs or WaveFactors
         What adds to the coefficients.
     channels : Channels
         Of all atoms of the batch.
@@ -62,13 +64,14 @@ class FieldSlopes:
         ]
         found = []
         if positions:
-            found.append(MovedAtoms(self, block, around))
+            found.append(MovedAtoms(self, block, [part for parts in around for part in parts]))
         if strain:
             values = self.zeros(block, 9)
             for (source, some), pairs in zip(near, around, strict=True):
                 rows = source.atoms[some] - block.first
                 source.add_strained(some, rows, self.channels, pairs, values)
-            found.append(Strained(block, values))
+            waves = [wave for source, some in near for wave in source.strained_waves(some)]
+            found.append(Strained(block, values, waves))
         return found
 
     def zeros(self, block, n_directions):
@@ -87,7 +90,7 @@ class MovedAtoms:
     ----------
     field : FieldSlopes
     block : Block
-    around : list of MovedPairs
+    around : list of MovedPairs, MovedStructures or MovedWaves
     """
 
     n_directions = 3
@@ -102,8 +105,8 @@ class MovedAtoms:
         channel = channel.reshape(*channel.shape[:2], -1)
         self._channel = -channel, channel  # gradients of f(-r) = (-1)^l f(r)
         sums = field.zeros(block, 3)
-        for pairs in around:
-            pairs.add_sums(field.channels, pairs.gradients, sums)
+        for part in around:
+            part.add_own(field.channels, sums)
         self._own = [[_directions_first(-part) for part in parts] for parts in sums]
 
     def slices(self, n_rows):
@@ -134,7 +137,7 @@ class MovedAtoms:
             (n_rows, n_directions, n_inner, n_channels * n_max) and
             (n_rows, n_directions, n_inner, n_factors).
         """
-        neighbors = [self._of_neighbors(law, factor) for factor in factors]
+        neighbors = self._of_neighbors(law, factors)
 
         def fill(l, rows, changes, others):
             n = 2 * l + 1
@@ -146,11 +149,12 @@ class MovedAtoms:
         return fill
 
     def _of_neighbors(self, law, factors):
-        """Sums of grad f(r_ij) times the factors of neighbours, (n_rows, 3, n_max, n_factors)."""
-        total = np.zeros((len(self._weights), 3 * self._n_max, factors.shape[2]))
-        for pairs in self._around:
-            pairs.add_of_neighbors(law, factors, total)
-        return total.reshape(len(total), 3, self._n_max, factors.shape[2])
+        """Sums of grad f(r_ij) times factors of neighbours, (n_rows, 3, n_max, n_factors)."""
+        shape = len(self._weights), 3 * self._n_max
+        totals = [np.zeros((*shape, factor.shape[2])) for factor in factors]
+        for part in self._around:
+            part.add_of_neighbors(law, factors, totals)
+        return [total.reshape(len(total), 3, self._n_max, total.shape[2]) for total in totals]
 
 
 def _directions_first(values):
@@ -171,12 +175,18 @@ class Strained:
     values : list of list of ndarray
         For each law and l, of the coefficients of each atom, shape
         (n_atoms, 2 l + 1, n_channels, 9, n_max).
+    waves : list of StrainedWaves
+        What comes on top of these, at most one a structure.
     """
 
     n_directions = 9
 
-    def __init__(self, block, values):
+    def __init__(self, block, values, waves):
         self._block, self._values = block, values
+        first_atoms = [wave.atoms.start - block.first for wave in waves]
+        owners = np.searchsorted(block.cuts, first_atoms, side="right") - 1
+        self._waves = dict(zip(owners.tolist(), waves, strict=True))
+        self._width = math.prod(values[0][0].shape[2::2])
 
     def slices(self, n_rows):
         """Rows to be handled together: one structure, whatever ``n_rows``."""
@@ -184,18 +194,24 @@ class Strained:
 
     def n_inner(self, l, rows):
         """Length of what is summed over in the products of ``operands``."""
-        return (2 * l + 1) * (self._block.cuts[rows.stop] - self._block.cuts[rows.start])
+        n_atoms = self._block.cuts[rows.stop] - self._block.cuts[rows.start]
+        return (2 * l + 1) * n_atoms + self._width * (rows.start in self._waves)
 
     def operands(self, law, factors):
         """Pairs of matrices as of MovedAtoms."""
         changing = [np.moveaxis(values, 3, 0) for values in self._values[law][: len(factors)]]
         changing = [part.reshape(*part.shape[:3], -1) for part in changing]
+        contracted = {row: wave.contracted(law, factors) for row, wave in self._waves.items()}
         factors = [part[self._block.atoms] for part in factors]
 
         def fill(l, rows, changes, others):
             atoms = slice(*self._block.cuts[[rows.start, rows.stop]])
-            changes.reshape(9, -1, *changing[l].shape[2:])[:] = changing[l][:, atoms]
-            others[:] = factors[l][atoms].reshape(others.shape[2:])
+            n = (2 * l + 1) * (atoms.stop - atoms.start)
+            changes[0, :, :n] = changing[l][:, atoms].reshape(9, n, self._width)
+            others[0, :, :n] = factors[l][atoms].reshape(n, others.shape[3])
+            if rows.start in contracted:
+                changes[0, :, n:] = np.eye(self._width)
+                others[0, :, n:] = contracted[rows.start][l]
 
         return fill
 

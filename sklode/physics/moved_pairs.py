@@ -7,7 +7,7 @@ its own pairs, so that atoms are handled few at a time.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -42,6 +42,14 @@ class MovedPairs:
     neighbors: np.ndarray
     vectors: np.ndarray
     gradients: list
+
+    def with_functions(self, change):
+        """The same with other functions; ``change`` makes their gradients of these gradients."""
+        return replace(self, gradients=change(self.gradients))
+
+    def add_own(self, channels, out):
+        """Add sums of the gradients, see ``add_sums``."""
+        self.add_sums(channels, self.gradients, out)
 
     def add_sums(self, channels, gradients, out):
         """Add sums over the pairs of each atom and channel, times the weights of the neighbours.
@@ -79,16 +87,18 @@ class MovedPairs:
         Parameters
         ----------
         law : int
-        factors : ndarray of shape (n_atoms, 2 l + 1, n_factors)
-            Of all atoms of the batch.
-        out : ndarray of shape (n_rows, 3 * n_max, n_factors)
+        factors : list of ndarray
+            For each l, or for the first of them, shape (n_atoms, 2 l + 1, n_factors) for all atoms
+            of the batch.
+        out : list of ndarray
+            The same, shape (n_rows, 3 * n_max, n_factors).
         """
-        values = self.gradients[law][factors.shape[1] // 2]
-        around = np.take(factors, self.neighbors, axis=0)
-        for some, pairs in equal_groups(self.sizes):
-            shape = some.stop - some.start, self.sizes[some.start] * values.shape[1], -1
-            left, right = values[pairs].reshape(shape), around[pairs].reshape(shape)
-            out[self.rows[some]] += left.swapaxes(1, 2) @ right
+        for values, of_degree, total in zip(self.gradients[law], factors, out, strict=False):
+            around = np.take(of_degree, self.neighbors, axis=0)
+            for some, pairs in equal_groups(self.sizes):
+                shape = some.stop - some.start, self.sizes[some.start] * values.shape[1], -1
+                left, right = values[pairs].reshape(shape), around[pairs].reshape(shape)
+                total[self.rows[some]] += left.swapaxes(1, 2) @ right
 
 
 class NearPairs:
@@ -127,7 +137,7 @@ class NearPairs:
         return functions
 
     def around(self, some, rows):
-        """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
+        """A list of the pairs of a slice of the atoms, the ``rows`` of those asked for."""
         by_size, chosen = largest_first(self.sizes[some])
         chosen += self._starts[some.start]
         vectors = self._vectors[chosen]
@@ -139,15 +149,18 @@ class NearPairs:
         gradients = _gradients(vectors, functions, self._l_max, self._n_laws)
         neighbors = self.atoms[self._neighbors[chosen]]
         sizes = self.sizes[some][by_size]
-        return MovedPairs(rows[by_size], sizes, neighbors, vectors, gradients)
+        return [MovedPairs(rows[by_size], sizes, neighbors, vectors, gradients)]
+
+    def strained_waves(self, _):
+        """None, as pairs are strained one by one."""
+        return []
 
     def add_strained(self, some, rows, channels, around, out):
         """Add derivatives by the strain [a, b], sums of r_a d/dr_b.
 
         ``out`` holds for each law and l an array of shape (n_rows, 2 l + 1, n_channels, 9, n_max).
         """
-        if around is None:
-            around = self.around(some, rows)
+        (around,) = self.around(some, rows) if around is None else around
         vectors = around.vectors[:, None, :, None, None]
         moments = ((vectors * part[:, :, None] for part in law) for law in around.gradients)
         around.add_sums(channels, moments, out)

@@ -1,7 +1,5 @@
 """Derivatives of exterior multipoles, isolated and periodic structures alike (section 6)."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from .batch import backward_in_groups, each_group
@@ -98,7 +96,7 @@ class _OrdersLast:
 
     Parameters
     ----------
-    source : NearPairs or WavePairs
+    source : NearPairs, WavePairs or WaveFactors
         One law a power.
     factors : ndarray of shape (l_max + 1, n_powers)
     n_max : int
@@ -111,8 +109,11 @@ class _OrdersLast:
 
     def around(self, some, rows):
         """As of NearPairs."""
-        pairs = self._source.around(some, rows)
-        return replace(pairs, gradients=self._by_exponent(pairs.gradients))
+        return [p.with_functions(self._by_exponent) for p in self._source.around(some, rows)]
+
+    def strained_waves(self, some):
+        """As of NearPairs."""
+        return [w.with_functions(self._by_exponent) for w in self._source.strained_waves(some)]
 
     def add_strained(self, some, rows, channels, _, out):
         """As of NearPairs."""

@@ -12,6 +12,7 @@ from .plane_wave_kernels import WaveKernels
 from .plane_wave_sum import PlaneWaveSum
 from .structures import as_slice, atom_offsets
 from .summation import Planner
+from .wave_factors import WaveFactors, many_atoms
 from .wave_pairs import WavePairs
 
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision
@@ -119,12 +120,16 @@ class PeriodicExpansion:
 
         Returns
         -------
-        list of WavePairs and NearPairs
+        list of WavePairs, WaveFactors and NearPairs
         """
         _, weights, uniform = self._inputs(structures, channels)
         plans = self._first_plans(structures, weights)
-        how = (plans, self._kernels, uniform, self._basis.l_max)
-        found = [WavePairs(structures, atoms, *how)]
+        many = {i for i in plans if many_atoms(structures[i])}
+        found = []
+        for kind, numbers in ((WavePairs, plans.keys() - many), (WaveFactors, many)):
+            chosen = {i: plans[i] for i in sorted(numbers)}
+            how = chosen, self._kernels, uniform, self._basis.l_max
+            found += [kind(structures, atoms, weights, *how)] if chosen else []
         if self.short_range is not None:
             found.append(self.short_range.source(structures, atoms, slopes))
         return found

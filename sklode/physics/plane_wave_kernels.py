@@ -68,6 +68,15 @@ class WaveKernels:
         ]
         return _joined(columns, points.stop - points.start)
 
+    def harmonics(self, points, l):
+        """Y_lm(k) 8 pi / V of a slice of the k-vectors, signs included, (n_points, 2 l + 1)."""
+        return self._harmonics[points, degree_slice(l)]
+
+    def functions(self):
+        """v_p(k) I_nl(k) for each law and l, shape (n_k, n_max)."""
+        radial = self._radial.reshape(len(self), self.l_max + 1, *self.shape)
+        return [[radial[:, l, law] for l in range(self.l_max + 1)] for law in range(self.shape[0])]
+
     def moved(self, vectors):
         """Gradients by the position of a source of weight 1 of what it adds to the coefficients.
 

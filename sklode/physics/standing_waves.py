@@ -34,8 +34,13 @@ def sums_of_waves(sphere, of_sines, of_cosines):
     -------
     StandingWaves or TravellingWaves
     """
-    right_angles = np.count_nonzero(sphere.axes) == 3
-    return (StandingWaves if right_angles else TravellingWaves)(sphere, of_sines, of_cosines)
+    kind = StandingWaves if stands(sphere.axes) else TravellingWaves
+    return kind(sphere, of_sines, of_cosines)
+
+
+def stands(axes):
+    """Whether a cell, or its reciprocal one, has right angles along x, y and z."""
+    return np.count_nonzero(axes) == 3
 
 
 class TravellingWaves:

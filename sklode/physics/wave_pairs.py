@@ -5,16 +5,13 @@ the waves. Structures in equal cells share one product of phases and kernels; of
 inside a block of atoms only one order is summed, as f(-r) = (-1)^l f(r).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from .kspace import PhaseTables, slices
 from .structures import atom_offsets
-
-_BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
+from .wave_source import WaveSource, length
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +38,15 @@ class MovedStructures:
     def _structures(self):
         return zip(self.rows, self.sources, self.pairs, strict=True)
 
-    def add_sums(self, channels, gradients, out):
+    def with_functions(self, change):
+        """As of MovedPairs."""
+        return replace(self, gradients=change(self.gradients))
+
+    def add_own(self, channels, out):
         """As of MovedPairs."""
         for rows, sources, pairs in self._structures():
             weights = channels.of(sources).dense().T
-            for totals, law in zip(out, gradients, strict=True):
+            for totals, law in zip(out, self.gradients, strict=True):
                 for total, values in zip(totals, law, strict=True):
                     sums = weights @ values[pairs].reshape(-1, weights.shape[1], values[0].size)
                     sums = sums.reshape(*sums.shape[:2], *values.shape[1:])
@@ -53,39 +54,18 @@ class MovedStructures:
 
     def add_of_neighbors(self, law, factors, out):
         """As of MovedPairs."""
-        values = self.gradients[law][factors.shape[1] // 2]
-        for rows, sources, pairs in self._structures():
-            right = factors[sources].reshape(-1, factors.shape[2])
-            left = values[pairs].reshape(-1, len(right), out.shape[1])
-            out[rows] += left.swapaxes(1, 2) @ right
+        for values, of_degree, total in zip(self.gradients[law], factors, out, strict=False):
+            for rows, sources, pairs in self._structures():
+                right = of_degree[sources].reshape(-1, of_degree.shape[2])
+                left = values[pairs].reshape(-1, len(right), total.shape[1])
+                total[rows] += left.swapaxes(1, 2) @ right
 
 
-class WavePairs:
-    """Pairs of atoms of periodic structures, as sources of each other's coefficients.
+class WavePairs(WaveSource):
+    """Few atoms in each structure, or waves that are cheap, pair by pair."""
 
-    Parameters
-    ----------
-    structures : list of Structure
-    atoms : ndarray of shape (n_atoms,)
-        What their atoms are in the batch, ascending.
-    plans : dict of int to Plan
-        Of those structures of which any atom acts.
-    kernels : callable
-        Cell and plan to WaveKernels.
-    uniform : ndarray of shape (n_structures, n_laws, n_channels, n_max)
-        The terms of k = 0.
-    l_max : int
-    """
-
-    def __init__(self, structures, atoms, plans, kernels, uniform, l_max):
-        self.atoms, self._structures = atoms, structures
-        self._plans, self._kernels = plans, kernels
-        self._uniform, self._l_max = uniform, l_max
-        self._offsets = atom_offsets(structures)
-        counts = np.diff(self._offsets)
-        self._owners = np.repeat(np.arange(len(structures)), counts)
-        acting = np.isin(np.arange(len(structures)), list(plans))
-        self.sizes = np.repeat(np.where(acting, counts, 0), counts)
+    def _n_pairs(self, counts):
+        return counts
 
     def around(self, some, rows):
         """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
@@ -96,26 +76,21 @@ class WavePairs:
             for atoms, centers in members:
                 first, last = rows[[centers.start - some.start, centers.stop - 1 - some.start]]
                 rows_of.append(slice(first, last + 1))
-                sources.append(slice(self.atoms[atoms.start], self.atoms[atoms.stop - 1] + 1))
+                sources.append(self._in_batch(atoms))
                 begin = pairs[-1].stop if pairs else 0
-                pairs.append(slice(begin, begin + _length(centers) * _length(atoms)))
+                pairs.append(slice(begin, begin + length(centers) * length(atoms)))
         if not parts:
             parts.append(self._no_gradients())
         gradients = [
             [np.concatenate(same) if len(same) > 1 else same[0] for same in zip(*law, strict=True)]
             for law in zip(*parts, strict=True)
         ]
-        return MovedStructures(rows_of, sources, pairs, gradients)
+        return [MovedStructures(rows_of, sources, pairs, gradients)]
 
     def _no_gradients(self):
         _, n_laws, _, n_max = self._uniform.shape
         of_law = [np.zeros((0, 2 * l + 1, 3, n_max)) for l in range(self._l_max + 1)]
         return [of_law] * n_laws
-
-    def _centers(self, number, some):
-        """All atoms of a structure, and those that are in a slice of the atoms."""
-        atoms = slice(*self._offsets[number : number + 2])
-        return atoms, slice(max(atoms.start, some.start), min(atoms.stop, some.stop))
 
     def _gradients(self, numbers, members):
         """For each law and l, gradients of all pairs of structures in equal cells.
@@ -126,7 +101,7 @@ class WavePairs:
         ends, places, n_pairs = [], [], 0
         for (atoms, centers), shift in zip(members, atom_offsets(structures), strict=False):
             first, last = centers.start - atoms.start, centers.stop - atoms.start
-            both, place = each_once(_length(atoms), first, last)
+            both, place = each_once(length(atoms), first, last)
             ends.append(both + shift)
             places.append(place + n_pairs * np.sign(place))
             n_pairs += both.shape[1]
@@ -141,11 +116,6 @@ class WavePairs:
         ]
         return list(zip(*by_degree, strict=True))
 
-    def _acting(self, some):
-        """Numbers of the structures of a slice of the atoms, as far as they act."""
-        first, last = self._owners[some.start], self._owners[some.stop - 1] + 1
-        return [number for number in range(first, last) if number in self._plans]
-
     def _in_equal_cells(self, numbers):
         """Lists of those structures that share their kernels."""
         groups = {}
@@ -153,30 +123,6 @@ class WavePairs:
             key = self._structures[number].cell.tobytes(), self._plans[number].k_cutoff
             groups.setdefault(key, []).append(number)
         return list(groups.values())
-
-    def _kernels_of(self, number):
-        return self._kernels(self._structures[number].cell, self._plans[number])
-
-    def add_strained(self, some, rows, channels, _, out):
-        """Add derivatives by the strain [a, b], which change kernels and volume, but no phases.
-
-        ``out`` holds for each law and l an array of shape (n_rows, 2 l + 1, n_channels, 9, n_max).
-        """
-        for number in self._acting(some):
-            start, stop = self._offsets[number : number + 2]
-            centers = slice(max(start, some.start) - start, min(stop, some.stop) - start)
-            mine = rows[centers.start + start - some.start : centers.stop + start - some.start]
-            weights = channels.of(self.atoms[start:stop]).dense()
-            parts = plane_wave_strains(
-                self._kernels_of(number), self._structures[number].positions, weights, centers
-            )
-            for l, laws in enumerate(parts):
-                for totals, part in zip(out, laws, strict=True):
-                    totals[l][mine] += part
-            for total, uniform in zip(out, self._uniform[number], strict=True):
-                for diagonal in (0, 4, 8):
-                    # the k = 0 term is inversely proportional to the volume
-                    total[0][mine, 0, :, diagonal] -= uniform
 
 
 @lru_cache(maxsize=16)
@@ -219,39 +165,3 @@ def _both_ways(part, place, sign):
     known[0], known[1 : n_pairs + 1] = 0.0, part
     np.multiply(part, sign, out=known[:n_pairs:-1])  # found by negative numbers
     return np.take(known, place, axis=0)
-
-
-def _length(some):
-    return some.stop - some.start
-
-
-def plane_wave_strains(kernels, positions, weights, centers):
-    """Derivatives of the coefficients of some atoms of a structure by its strain.
-
-    Parameters
-    ----------
-    kernels : WaveKernels
-    positions : ndarray of shape (n_atoms, 3)
-    weights : ndarray of shape (n_atoms, n_channels)
-    centers : slice
-
-    Returns
-    -------
-    list of list of ndarray
-        For each l and law, shape (n_centers, 2 l + 1, n_channels, 9, n_max).
-    """
-    shape = (centers.stop - centers.start, weights.shape[1])
-    sums = [np.zeros((shape[0] * shape[1], 9 * width)) for width in kernels.widths]
-    tables = PhaseTables(positions, kernels.sphere) if len(kernels) else None
-    step = _BLOCK // max(len(positions), 9 * sum(kernels.widths))
-    for points in slices(len(kernels), max(_FEWEST, step)):
-        phases = tables.phases(points)
-        factors = (phases @ weights.astype(complex)).conj()
-        waves = (phases[:, centers, None] * factors[:, None]).reshape(len(phases), -1)
-        for parity, part in enumerate((waves.real, waves.imag)):
-            sums[parity] -= np.ascontiguousarray(part).T @ kernels.strained(points, parity)
-    by_degree = kernels.by_degree_and_law(sums, 9)
-    return [
-        [np.moveaxis(part.reshape(*shape, *part.shape[1:]), 1, 2) for part in laws]
-        for laws in by_degree
-    ]
