@@ -1,10 +1,11 @@
-"""Power spectra of ion pairs with gradients: sklode beside featomic.
+"""Power spectra with gradients: sklode beside featomic.
 
 130 pairs of molecular ions in cells of 30 angstrom (``--data FOLDER`` holds
 charge_charge_dimers.xyz): rho x rho and rho x V (p = 1, three Gaussian-type functions of radius 2
-angstrom, smearing 3 angstrom), pooled over atoms, with the derivatives by all positions. featomic
-has gradients of every atom's row, which are added up to be compared; its time does not contain
-that. Before, the reverse pass of one structure beside its forward pass.
+angstrom, smearing 3 angstrom), pooled over atoms, with the derivatives by all positions; and
+rho x V of crystals in cells of their own (smearing 1 angstrom). featomic has gradients of every
+atom's row, which are added up to be compared; its time does not contain that. Before, the reverse
+pass of one structure beside its forward pass.
 """
 
 import harness  # before numpy
@@ -24,20 +25,25 @@ from ase.io import read
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
 
 DENSITY = {"n_max": 6, "l_max": 2, "cutoff": 3.0, "smearing": 0.3}
-FAR = {"n_max": 3, "l_max": 2, "cutoff": 2.0, "smearing": 3.0}
-K_CUTOFF = 1.2 * np.pi / FAR["smearing"]
+WIDE = {"n_max": 3, "l_max": 2, "cutoff": 2.0, "smearing": 3.0}
+NARROW = WIDE | {"smearing": 1.0}
 ION_PAIRS = "charge_charge_dimers.xyz"
 OPTIONS = {"--data": {"type": Path, "help": f"folder of {ION_PAIRS}"}}
 FORWARD = {"n_max": 5, "l_max": 3, "smearing": 1.0, "radial_basis": "gto", "invariants": None}
 
 
-def spectra():
+def spectra(far):
     """Both power spectra of sklode, by name."""
     rho = DensityProjector(**DENSITY)
-    far = LongRangePotential(
-        1, radial_basis="gto", k_cutoff=K_CUTOFF, include_center=True, tol=1e-12, **FAR
+    potential = LongRangePotential(
+        1, radial_basis="gto", k_cutoff=k_cutoff(far), include_center=True, tol=1e-12, **far
     )
-    return {"rho x rho": PowerSpectrum(rho), "rho x V": PowerSpectrum(rho, far)}
+    return {"rho x rho": PowerSpectrum(rho), "rho x V": PowerSpectrum(rho, potential)}
+
+
+def k_cutoff(far):
+    """That of featomic, in 1/angstrom."""
+    return 1.2 * np.pi / far["smearing"]
 
 
 def sklode(structures, transformer):
@@ -45,7 +51,7 @@ def sklode(structures, transformer):
     return partial(transformer.fit(structures).transform_with_gradients, structures)
 
 
-def featomic(structures, name, **basis):
+def featomic(structures, name, far, **basis):
     """The same of featomic, with its default splines if nothing is said; ready to be timed."""
     from featomic import SphericalExpansion
     from featomic.clebsch_gordan import PowerSpectrum as Invariants
@@ -60,10 +66,10 @@ def featomic(structures, name, **basis):
             **basis,
         },
     )
-    far = None
+    lode = None
     if name == "rho x V":
-        far = peers.featomic_lode(exponent=1, k_cutoff=K_CUTOFF, **FAR, **basis)
-    calculator = Invariants(local, far)
+        lode = peers.featomic_lode(exponent=1, k_cutoff=k_cutoff(far), **far, **basis)
+    calculator = Invariants(local, lode)
     return partial(calculator.compute, structures, gradients=["positions"])
 
 
@@ -98,13 +104,14 @@ def columns_of(table, block):
     return np.array(source), np.array(factor)
 
 
-def cases(structures):
-    for name, transformer in spectra().items():
+def cases(structures, names, far):
+    for name in names:
+        transformer = spectra(far)[name]
         prepare = partial(sklode, transformer=transformer)
         rows, gradients = prepare(structures)()
         yield harness.Case(f"sklode, {name}", prepare, 0.0)
         if peers.installed("featomic"):
-            peer = partial(featomic, name=name)
+            peer = partial(featomic, name=name, far=far)
             table = transformer.fit(structures).feature_table_
             exact = peer(structures, spline_accuracy=None)()
             their_rows, theirs = summed(exact, table, structures)
@@ -139,12 +146,17 @@ def main():
     }
     each = [harness.Case(f"sklode, {name}", prepare) for name, prepare in passes.items()]
     benchmark.compare(f"{size} atoms", structures, each)
+    for size, count in ((16, 4),) if benchmark.quick else ((16, 50), (64, 4)):
+        crystals = systems.different_cells(count, size)
+        each = list(cases(crystals, ["rho x V"], NARROW))
+        benchmark.compare(f"{size} atoms, {count} cells", crystals, each)
     folder = benchmark.arguments.data
     if folder is None or not (folder / ION_PAIRS).exists():
         print(f"no {ION_PAIRS}: give its folder with --data")
     else:
         pairs = read(folder / ION_PAIRS, ":")[:: 26 if benchmark.quick else 1]
-        benchmark.compare(f"{len(pairs)} ion pairs", pairs, list(cases(pairs)))
+        each = list(cases(pairs, ["rho x rho", "rho x V"], WIDE))
+        benchmark.compare(f"{len(pairs)} ion pairs", pairs, each)
     benchmark.save()
 
 

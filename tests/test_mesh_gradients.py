@@ -11,12 +11,13 @@ from test_plane_wave_gradients import (
     unit_strain,
 )
 
+from sklode.physics.kspace import half_sphere
 from sklode.physics.mesh_gradients import mesh_backward
 from sklode.physics.mesh_plan import MeshPlan
 from sklode.physics.mesh_sum import MeshSum
 from sklode.physics.multipole_expansion import SolidHarmonicBasis
 from sklode.physics.plane_wave_gradients import plane_wave_backward
-from sklode.physics.plane_wave_kernels import WaveKernels
+from sklode.physics.plane_wave_kernels import wave_kernels
 from sklode.physics.potential_expansion import potential_expansion
 from sklode.physics.potential_gradients import potential_backward
 from sklode.physics.potentials import SmearedPowerLaw
@@ -66,7 +67,7 @@ def test_all_as_of_the_direct_sum(basis):
     cell, positions = crystal()
     weights, sums = some_weights(5, 2), MeshSum(basis, LAWS)
     cotangents = random_like(sums(cell, FINE, positions, weights))
-    kernels = WaveKernels(basis, LAWS, FINE, cell)
+    (kernels,) = wave_kernels(basis, LAWS, [half_sphere(cell, FINE.k_cutoff)], [cell])
     expected = plane_wave_backward(kernels, positions, weights, cotangents)
     ours = mesh_backward(sums, cell, FINE, positions, weights, cotangents)
     for mine, theirs in zip(ours, expected, strict=True):
@@ -79,7 +80,7 @@ def test_left_handed_cells_and_channels_without_atoms():
     basis, weights = BASES["gto"], np.insert(some_weights(5, 2), 1, 0.0, axis=1)
     sums = MeshSum(basis, LAWS)
     cotangents = random_like(sums(cell, FINE, positions, weights))
-    kernels = WaveKernels(basis, LAWS, FINE, cell)
+    (kernels,) = wave_kernels(basis, LAWS, [half_sphere(cell, FINE.k_cutoff)], [cell])
     expected = plane_wave_backward(kernels, positions, weights, cotangents)
     ours = mesh_backward(sums, cell, FINE, positions, weights, cotangents)
     for mine, theirs in zip(ours, expected, strict=True):

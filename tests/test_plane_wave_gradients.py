@@ -13,7 +13,7 @@ from sklode.physics.multipole_expansion import SolidHarmonicBasis, multipole_exp
 from sklode.physics.multipole_gradients import multipole_backward, multipole_slopes
 from sklode.physics.periodic_expansion import PeriodicExpansion
 from sklode.physics.plane_wave_gradients import plane_wave_backward
-from sklode.physics.plane_wave_kernels import WaveKernels
+from sklode.physics.plane_wave_kernels import CellKernels, WaveKernels, wave_kernels
 from sklode.physics.plane_wave_sum import PlaneWaveSum
 from sklode.physics.potential_expansion import potential_expansion
 from sklode.physics.potential_gradients import potential_backward, potential_slopes
@@ -119,7 +119,7 @@ class WaveSum:
         self.sphere = half_sphere(self.cell, k_cutoff)
 
     def kernels(self):
-        return WaveKernels(self.basis, self.laws, Plan(self.k_cutoff), self.cell)
+        return wave_kernels(self.basis, self.laws, [self.sphere], [self.cell])[0]
 
     def at(self, positions=None, strain=None):
         strain = np.eye(3) if strain is None else strain
@@ -456,3 +456,38 @@ def test_multipoles(repeats):
     )
     assert relative_difference(forces, contracted(cotangents, jacobian)) <= 1e-11
     assert relative_difference(virial[0], contracted(cotangents, strain)) <= 1e-11
+
+
+class TestKernelsOfManyCells:
+    """Those of small cells are made together, those of equal cells once."""
+
+    LAWS = (SmearedPowerLaw(1, 1.0), SmearedPowerLaw(2.5, 0.9))
+
+    @pytest.fixture
+    def structures(self):
+        sizes = (4.0, 5.5, 4.0, 6.5, 4.7)
+        return [as_structure(triclinic("C2", i % 2, size)) for i, size in enumerate(sizes)]
+
+    def made(self, structures, before=None):
+        plans = {i: Plan(3.0) for i in range(len(structures))}
+        return CellKernels(GTO, self.LAWS, structures, plans, before)
+
+    @pytest.mark.parametrize("most", [1, 150, 2**13])
+    def test_together_as_alone(self, structures, most, monkeypatch):
+        monkeypatch.setattr("sklode.physics.plane_wave_kernels._MOST", most)
+        kernels = self.made(structures)
+        for number in (3, 0, 4, 2, 1):
+            cell = structures[number].cell
+            (alone,) = wave_kernels(GTO, self.LAWS, [half_sphere(cell, 3.0)], [cell])
+            mine, points = kernels(number), slice(0, len(alone))
+            assert np.array_equal(mine.sphere.integers, alone.sphere.integers)
+            for parity in (0, 1):
+                for of in (WaveKernels.values, WaveKernels.strained):
+                    expected = of(alone, points, parity)
+                    np.testing.assert_allclose(of(mine, points, parity), expected, rtol=1e-12)
+
+    def test_equal_cells_share_them_now_and_later(self, structures):
+        kernels = self.made(structures)
+        assert kernels(0) is kernels(2)
+        assert self.made(structures[2:3], before=kernels)(0) is kernels(0)
+        assert self.made(structures[3:4])(0) is not kernels(3)

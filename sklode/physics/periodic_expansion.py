@@ -8,7 +8,7 @@ from .contents import contents_of
 from .mesh_gradients import mesh_backward
 from .mesh_sum import MeshSum
 from .plane_wave_gradients import plane_wave_backward
-from .plane_wave_kernels import WaveKernels
+from .plane_wave_kernels import CellKernels
 from .plane_wave_sum import PlaneWaveSum
 from .structures import as_slice, atom_offsets
 from .summation import Planner
@@ -53,7 +53,7 @@ class PeriodicExpansion:
             for dtype in ("float64", "float32")
         }
         self._planner = Planner(basis, self._laws, np.abs(self._uniform).max(axis=1), summation)
-        self._last_kernels = (None, None)  # of derivatives
+        self._last_kernels = None  # of derivatives
 
     def __call__(self, structures, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
@@ -97,9 +97,16 @@ class PeriodicExpansion:
         strain = np.zeros((len(structures), 3, 3))
         if self.short_range is not None:
             positions, strain = self.short_range.backward(structures, channels, cotangents, slopes)
-        for i, plan in self._first_plans(structures, weights).items():
+        plans = self._first_plans(structures, weights)
+        kernels = self._kernels(structures, {i: p for i, p in plans.items() if p.mesh is None})
+        for i, plan in plans.items():
             parts = [c[atoms[i]] for c in cotangents]
-            moved, strained = self._plane_waves_backward(structures[i], plan, weights[i], parts)
+            if plan.mesh is None:
+                how = structures[i].positions, weights[i], parts, plan.dtype
+                moved, strained = plane_wave_backward(kernels(i), *how)
+            else:
+                how = structures[i].cell, plan, structures[i].positions, weights[i], parts
+                moved, strained = mesh_backward(self._meshed[plan.dtype], *how)
             positions[atoms[i]] += moved
             strain[i] += strained
             # the k = 0 term is inversely proportional to the volume
@@ -125,10 +132,10 @@ class PeriodicExpansion:
         _, weights, uniform = self._inputs(structures, channels)
         plans = self._first_plans(structures, weights)
         many = {i for i in plans if many_atoms(structures[i])}
-        found = []
+        kernels, found = self._kernels(structures, plans), []
         for kind, numbers in ((WavePairs, plans.keys() - many), (WaveFactors, many)):
             chosen = {i: plans[i] for i in sorted(numbers)}
-            how = chosen, self._kernels, uniform, self._basis.l_max
+            how = chosen, kernels, uniform, self._basis.l_max
             found += [kind(structures, atoms, weights, *how)] if chosen else []
         if self.short_range is not None:
             found.append(self.short_range.source(structures, atoms, slopes))
@@ -149,21 +156,12 @@ class PeriodicExpansion:
         plans = self._planner.plans(contents, list(accuracies.values()))
         return dict(zip(accuracies, plans, strict=True))
 
-    def _plane_waves_backward(self, structure, plan, weights, cotangents):
-        cell, positions = structure.cell, structure.positions
-        if plan.mesh is not None:
-            sums = self._meshed[plan.dtype]
-            return mesh_backward(sums, cell, plan, positions, weights, cotangents)
-        kernels = self._kernels(cell, plan)
-        return plane_wave_backward(kernels, positions, weights, cotangents, plan.dtype)
-
-    def _kernels(self, cell, plan):
-        """Kernels with derivatives, kept for the next structure in the same cell."""
-        key, last = (cell.tobytes(), plan.k_cutoff), self._last_kernels
-        if last[0] != key:
-            kernels = WaveKernels(self._basis, self._laws, plan, cell)
-            last = self._last_kernels = key, kernels
-        return last[1]
+    def _kernels(self, structures, plans):
+        """Kernels with derivatives, the last of which are kept for the next structures."""
+        before = self._last_kernels
+        kernels = CellKernels(self._basis, self._laws, structures, plans, before)
+        self._last_kernels = kernels
+        return kernels
 
     def _inputs(self, structures, channels):
         """Slices of the atoms, weights of each structure, and the k = 0 terms.

@@ -10,8 +10,96 @@ from functools import cached_property
 import numpy as np
 
 from .harmonics import degree_slice, harmonics_with_gradients
-from .kspace import half_sphere
+from .kspace import half_spheres
 from .standing_waves import sums_of_waves
+
+_MOST = 2**13  # k-vectors whose kernels are made at once, that of one cell at least
+
+
+class CellKernels:
+    """The kernels of structures by their numbers, made for many small cells at once.
+
+    Structures in equal cells share them.
+
+    Parameters
+    ----------
+    basis : RadialBasis or SolidHarmonicBasis
+        What the potential is projected on: ``plane_waves(k)`` and ``plane_wave_slopes(k)``.
+    laws : sequence of SmearedPowerLaw
+        Potentials, with ``fourier(k)`` and ``fourier_slope(k)``.
+    structures : list of Structure
+    plans : dict of int to Plan
+        Which k-vectors, for the structures that are meant.
+    before : CellKernels, default=None
+        Whose last kernels are used again, for the next frames in a fixed cell.
+    """
+
+    def __init__(self, basis, laws, structures, plans, before=None):
+        self._basis, self._laws = basis, laws
+        cells = {i: structures[i].cell for i in plans}
+        self._keys = {i: (cells[i].tobytes(), plan.k_cutoff) for i, plan in plans.items()}
+        self._each = {key: (cells[i], plans[i]) for i, key in self._keys.items()}
+        self._made = {} if before is None else before._made
+
+    def __call__(self, number):
+        """WaveKernels of a structure."""
+        key, made = self._keys[number], self._made
+        if key not in made:
+            made = self._made = self._some(key)
+        return made[key]
+
+    def _some(self, first):
+        """Kernels of a cell and of some that follow it."""
+        keys, spheres = list(self._each), self._spheres
+        start = keys.index(first)
+        ends = np.cumsum([len(sphere) for sphere in spheres[start:]])
+        chosen = slice(start, start + max(1, int(np.searchsorted(ends, _MOST, side="right"))))
+        cells = [self._each[key][0] for key in keys[chosen]]
+        made = wave_kernels(self._basis, self._laws, spheres[chosen], cells)
+        return dict(zip(keys[chosen], made, strict=True))
+
+    @cached_property
+    def _spheres(self):
+        missing = [(c, plan.k_cutoff) for c, plan in self._each.values() if plan.sphere is None]
+        found = iter(half_spheres(*zip(*missing, strict=True)) if missing else [])
+        plans = (plan for _, plan in self._each.values())
+        return [next(found) if plan.sphere is None else plan.sphere for plan in plans]
+
+
+def wave_kernels(basis, laws, spheres, cells):
+    """WaveKernels of several cells, whose k-vectors are treated as one list.
+
+    Parameters
+    ----------
+    basis, laws
+        As of CellKernels.
+    spheres : list of HalfSphere
+    cells : list of ndarray of shape (3, 3)
+
+    Returns
+    -------
+    list of WaveKernels
+    """
+    vectors = np.concatenate([sphere.vectors for sphere in spheres])
+    k = np.concatenate([sphere.norms for sphere in spheres])
+    sizes = [len(sphere) for sphere in spheres]
+    fourier = np.stack([law.fourier(k) for law in laws], axis=1)
+    slopes = np.stack([law.fourier_slope(k) for law in laws], axis=1)
+    shape = (len(k), basis.l_max + 1, basis.n_max)
+    integrals = basis.plane_waves(k).reshape(shape)
+    radial = _products(fourier, integrals)
+    radial_slopes = _products(slopes, integrals)
+    radial_slopes += _products(fourier, basis.plane_wave_slopes(k).reshape(shape))
+    harmonics, gradients = harmonics_with_gradients(vectors, basis.l_max)
+    degrees = np.arange(basis.l_max + 1)
+    signs = np.repeat((-1.0) ** ((degrees + 1) // 2), 2 * degrees + 1)
+    densities = np.repeat(8.0 * np.pi / np.abs(np.linalg.det(np.stack(cells))), sizes)
+    harmonics *= densities[:, None] * signs
+    gradients *= densities[:, None, None] * signs
+    of_all = radial, radial_slopes, harmonics, gradients
+    parts = zip(*[np.split(array, np.cumsum(sizes)[:-1]) for array in of_all], strict=True)
+    shape = len(laws), basis.n_max
+    return [WaveKernels(sphere, shape, *part) for sphere, part in zip(spheres, parts, strict=True)]
 
 
 class WaveKernels:
@@ -21,33 +109,22 @@ class WaveKernels:
 
     Parameters
     ----------
-    basis : RadialBasis or SolidHarmonicBasis
-        What the potential is projected on: ``plane_waves(k)`` and ``plane_wave_slopes(k)``.
-    laws : sequence of SmearedPowerLaw
-        Potentials, with ``fourier(k)`` and ``fourier_slope(k)``.
-    plan : Plan
-        Says which k-vectors.
-    cell : ndarray of shape (3, 3)
+    sphere : HalfSphere
+    shape : tuple of int
+        Numbers of laws and of radial functions.
+    radial, radial_slopes : ndarray of shape (n_k, l_max + 1, n_laws * n_max)
+        v_p(k) I_nl(k), and its derivative.
+    harmonics : ndarray of shape (n_k, (l_max + 1)^2)
+        Y_lm(k) 8 pi / V, signs included.
+    gradients : ndarray of shape (n_k, 3, (l_max + 1)^2)
+        Derivatives of these by k.
     """
 
-    def __init__(self, basis, laws, plan, cell):
-        self.sphere = half_sphere(cell, plan.k_cutoff) if plan.sphere is None else plan.sphere
-        self.l_max, self.shape = basis.l_max, (len(laws), basis.n_max)
+    def __init__(self, sphere, shape, radial, radial_slopes, harmonics, gradients):
+        self.sphere, self.shape, self.l_max = sphere, shape, radial.shape[1] - 1
         self.widths = [sum(map(self.width, self.degrees(parity))) for parity in (0, 1)]
-        k = self.sphere.norms
-        self._directions = self.sphere.vectors / k[:, None]
-        fourier = np.stack([law.fourier(k) for law in laws], axis=1)
-        slopes = np.stack([law.fourier_slope(k) for law in laws], axis=1)
-        shape = (len(k), basis.l_max + 1, basis.n_max)
-        integrals = basis.plane_waves(k).reshape(shape)
-        self._radial = _products(fourier, integrals)
-        self._radial_slopes = _products(slopes, integrals)
-        self._radial_slopes += _products(fourier, basis.plane_wave_slopes(k).reshape(shape))
-        harmonics, gradients = harmonics_with_gradients(self.sphere.vectors, basis.l_max)
-        degrees = np.arange(basis.l_max + 1)
-        signs = np.repeat((-1.0) ** ((degrees + 1) // 2), 2 * degrees + 1)
-        signs *= 8.0 * np.pi / abs(np.linalg.det(cell))
-        self._harmonics, self._gradients = harmonics * signs, gradients * signs
+        self._radial, self._radial_slopes = radial, radial_slopes
+        self._harmonics, self._gradients = harmonics, gradients
 
     def __len__(self):
         return len(self.sphere)
@@ -107,7 +184,7 @@ class WaveKernels:
 
     def strained(self, points, parity):
         """Derivatives by k_a times k_b, plus the kernels where a = b; as ``moved``."""
-        vectors, directions = self.sphere.vectors[points], self._directions[points]
+        vectors, directions = self.sphere.vectors[points], self._directions(points)
         columns = []
         for l in self.degrees(parity):
             harmonics = self._harmonics[points, degree_slice(l)]
@@ -152,7 +229,10 @@ class WaveKernels:
                 along += np.einsum("km,km->k", slopes, self._harmonics[points, part])
                 factors = np.einsum("kmr,kr->km", some, radial)
                 total += np.einsum("km,kxm->kx", factors, self._gradients[points, :, part])
-        return total + along[:, None] * self._directions[points]
+        return total + along[:, None] * self._directions(points)
+
+    def _directions(self, points):
+        return self.sphere.vectors[points] / self.sphere.norms[points, None]
 
     def columns(self, cotangents):
         """Sort what multiplies coefficients like the columns of the kernels.

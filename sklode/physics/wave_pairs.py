@@ -108,7 +108,7 @@ class WavePairs(WaveSource):
         centers, sources = np.concatenate(ends, axis=1)
         place = np.concatenate(places)
         positions = np.concatenate([s.positions for s in structures])
-        kernels = self._kernels_of(numbers[0])
+        kernels = self._kernels(numbers[0])
         sums = kernels.moved(positions[centers] - positions[sources])
         by_degree = [
             [_both_ways(part, place, -1.0 if l % 2 == 0 else 1.0) for part in laws]

@@ -13,7 +13,7 @@ from .kspace import PhaseTables, slices
 from .plane_wave_kernels import WaveKernels
 from .structures import atom_offsets
 
-_NUMBERS = 2**16  # in the waves of a block of k-vectors, so that they stay in cache
+_NUMBERS = 2**17  # in the waves of a block of k-vectors, so that they stay in cache
 _FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
@@ -141,7 +141,7 @@ class WaveSource:
     plans : dict of int to Plan
         Of those structures that are meant.
     kernels : callable
-        Cell and plan to WaveKernels.
+        Number of a structure to its WaveKernels.
     uniform : ndarray of shape (n_structures, n_laws, n_channels, n_max)
         The terms of k = 0.
     l_max : int
@@ -171,13 +171,10 @@ class WaveSource:
         """What a structure's atoms are in the batch."""
         return slice(int(self.atoms[atoms.start]), int(self.atoms[atoms.stop - 1]) + 1)
 
-    def _kernels_of(self, number):
-        return self._kernels(self._structures[number].cell, self._plans[number])
-
     def _each_with_waves(self, some):
         """Numbers of the structures of a slice of the atoms that have waves, and their kernels."""
         for number in self._acting(some):
-            kernels = self._kernels_of(number)
+            kernels = self._kernels(number)
             if len(kernels):
                 yield number, kernels
 
