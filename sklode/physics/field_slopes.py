@@ -14,7 +14,7 @@ import numpy as np
 
 from .kspace import slices
 
-_NUMBERS = 2**22  # in the gradients of pairs and the products of a block of atoms
+_NUMBERS = 2**21  # in the gradients of pairs and the products of a block of atoms
 
 
 class FieldSlopes:

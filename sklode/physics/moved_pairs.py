@@ -48,38 +48,41 @@ class MovedPairs:
         return replace(self, gradients=change(self.gradients))
 
     def add_own(self, channels, out):
-        """Add sums of the gradients, see ``add_sums``."""
-        self.add_sums(channels, self.gradients, out)
-
-    def add_sums(self, channels, gradients, out):
         """Add sums over the pairs of each atom and channel, times the weights of the neighbours.
 
         Parameters
         ----------
         channels : Channels
             Of all atoms of the batch.
-        gradients : iterable of iterable of ndarray
-            Values of the pairs for each law and l, shape (n_pairs, 2 l + 1, ...).
         out : list of list of ndarray
-            The same of the atoms, shape (n_rows, 2 l + 1, n_channels, ...).
+            For each law and l, shape (n_rows, 2 l + 1, n_channels, 3, n_max).
         """
-        by_channel = self._by_channel(channels, len(out[0][0]))
-        for totals, law in zip(out, gradients, strict=True):
+        self._add_sums(channels, np.ones((1, len(self.neighbors))), out)
+
+    def add_moments(self, channels, out):
+        """As ``add_own``, of r_a times the component b of the gradient, 9 instead of 3."""
+        self._add_sums(channels, self.vectors.T, out)
+
+    def _add_sums(self, channels, factors, out):
+        """Sums of the gradients times each of the factors, shape (n_factors, n_pairs)."""
+        by_channel = self._by_channel(channels, len(out[0][0]), factors)
+        for totals, law in zip(out, self.gradients, strict=True):
             for total, values in zip(totals, law, strict=True):
                 sums = by_channel @ values.reshape(len(values), math.prod(values.shape[1:]))
-                sums = sums.reshape(len(total), channels.count, *values.shape[1:])
-                total += sums.swapaxes(1, 2).reshape(total.shape)
+                sums = sums.reshape(len(factors), len(total), channels.count, *values.shape[1:])
+                total += sums.transpose(1, 3, 2, 0, 4, 5).reshape(total.shape)
 
-    def _by_channel(self, channels, n_rows):
-        """What makes sums of values of pairs, (n_rows * n_channels, n_pairs)."""
+    def _by_channel(self, channels, n_rows, factors):
+        """What makes sums of values of pairs, (n_factors * n_rows * n_channels, n_pairs)."""
         channel = channels.index[self.neighbors]
         labels = np.repeat(self.rows, self.sizes) * channels.count + channel
         acting = np.flatnonzero(channel >= 0)
         acting = acting[np.argsort(labels[acting], kind="stable")]
-        shape = n_rows * channels.count, len(self.neighbors)
-        ends = np.cumsum(np.bincount(labels[acting], minlength=shape[0]))
-        weights = channels.weights[self.neighbors[acting]]
-        return csr_array((weights, acting, np.concatenate([[0], ends])), shape=shape)
+        counts = np.bincount(labels[acting], minlength=n_rows * channels.count)
+        ends = np.cumsum(np.tile(counts, len(factors)))
+        weights = channels.weights[self.neighbors[acting]] * factors[:, acting]
+        places = np.tile(acting, len(factors)), np.concatenate([[0], ends])
+        return csr_array((weights.ravel(), *places), shape=(len(ends), len(self.neighbors)))
 
     def add_of_neighbors(self, law, factors, out):
         """Add products of grad f(r_ij) and factors of the neighbours.
@@ -161,9 +164,7 @@ class NearPairs:
         ``out`` holds for each law and l an array of shape (n_rows, 2 l + 1, n_channels, 9, n_max).
         """
         (around,) = self.around(some, rows) if around is None else around
-        vectors = around.vectors[:, None, :, None, None]
-        moments = ((vectors * part[:, :, None] for part in law) for law in around.gradients)
-        around.add_sums(channels, moments, out)
+        around.add_moments(channels, out)
 
 
 def largest_first(sizes):
