@@ -139,7 +139,8 @@ class WaveSum:
         channels = Channels(index, self.weights.sum(axis=1), n_channels)
         l_max, n_laws, n_max = self.basis.l_max, len(self.laws), self.basis.n_max
         uniform = np.zeros((1, n_laws, n_channels, n_max))
-        how = {0: Plan(self.k_cutoff)}, lambda *_: self.kernels(), uniform, l_max
+        plans = {0: Plan(self.k_cutoff)}
+        how = plans, CellKernels(self.basis, self.laws, [structure], plans), uniform, l_max
         waves = kind([structure], np.arange(n_atoms), [self.weights], *how)
         return of_one(FieldSlopes([waves], channels, l_max, n_laws, n_max), structure)
 
@@ -489,5 +490,9 @@ class TestKernelsOfManyCells:
     def test_equal_cells_share_them_now_and_later(self, structures):
         kernels = self.made(structures)
         assert kernels(0) is kernels(2)
-        assert self.made(structures[2:3], before=kernels)(0) is kernels(0)
+        moved = kernels.moved(0)
+        later = self.made(structures[2:3], before=kernels)
+        assert later(0) is kernels(0)
+        assert later.moved(0) is moved
+        assert kernels.moved(1) is not moved
         assert self.made(structures[3:4])(0) is not kernels(3)

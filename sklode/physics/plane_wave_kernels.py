@@ -40,6 +40,7 @@ class CellKernels:
         self._keys = {i: (cells[i].tobytes(), plan.k_cutoff) for i, plan in plans.items()}
         self._each = {key: (cells[i], plans[i]) for i, key in self._keys.items()}
         self._made = {} if before is None else before._made
+        self._last_moved = (None, None) if before is None else before._last_moved
 
     def __call__(self, number):
         """WaveKernels of a structure."""
@@ -47,6 +48,13 @@ class CellKernels:
         if key not in made:
             made = self._made = self._some(key)
         return made[key]
+
+    def moved(self, number):
+        """What ``WaveKernels.moved`` returns for a structure; that of the last cell is kept."""
+        kernels, last = self(number), self._last_moved
+        if last[0] is not kernels:
+            last = self._last_moved = kernels, kernels.moved()
+        return last[1]
 
     def _some(self, first):
         """Kernels of a cell and of some that follow it."""
@@ -154,23 +162,15 @@ class WaveKernels:
         radial = self._radial.reshape(len(self), self.l_max + 1, *self.shape)
         return [[radial[:, l, law] for l in range(self.l_max + 1)] for law in range(self.shape[0])]
 
-    def moved(self, vectors):
+    def moved(self):
         """Gradients by the position of a source of weight 1 of what it adds to the coefficients.
-
-        Parameters
-        ----------
-        vectors : ndarray of shape (n_pairs, 3)
-            From sources to centers.
 
         Returns
         -------
-        list of two ndarray of shape (n_pairs, n_columns)
-            Of even and odd degrees, columns (l, law, m, component, n).
+        callable
+            Vectors (n_pairs, 3) from sources to centers to a list of two ndarray of shape
+            (n_pairs, n_columns), of even and odd degrees, columns (l, law, m, component, n).
         """
-        return self._moved(vectors)
-
-    @cached_property
-    def _moved(self):
         even, odd = (self._times_vectors(parity) for parity in (0, 1))
         return sums_of_waves(self.sphere, even, -odd)
 

@@ -109,7 +109,7 @@ class WavePairs(WaveSource):
         place = np.concatenate(places)
         positions = np.concatenate([s.positions for s in structures])
         kernels = self._kernels(numbers[0])
-        sums = kernels.moved(positions[centers] - positions[sources])
+        sums = self._kernels.moved(numbers[0])(positions[centers] - positions[sources])
         by_degree = [
             [_both_ways(part, place, -1.0 if l % 2 == 0 else 1.0) for part in laws]
             for l, laws in enumerate(kernels.by_degree_and_law(sums, 3))

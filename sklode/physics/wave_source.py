@@ -140,8 +140,7 @@ class WaveSource:
         Of the atoms of each structure.
     plans : dict of int to Plan
         Of those structures that are meant.
-    kernels : callable
-        Number of a structure to its WaveKernels.
+    kernels : CellKernels
     uniform : ndarray of shape (n_structures, n_laws, n_channels, n_max)
         The terms of k = 0.
     l_max : int
