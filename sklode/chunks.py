@@ -103,7 +103,6 @@ def gradients_of_all(transformer, structures, positions, strain):
     sizes, n_jobs = np.array([len(s) for s in structures]), _n_jobs(transformer)
     chunks = chunks_by_atoms(sizes)
     jobs = [(structures[chunk], positions, strain) for chunk in chunks]
-    # rows of one array: the derivatives of each structure by positions, then those by strain
     counts = np.concatenate([3 * sizes] * positions + [np.full(len(sizes), 9)] * strain)
     shape = counts.sum(), transformer._n_features_out
     shared = shared_rows(shape, np.dtype(float), n_jobs) if len(jobs) > 1 else None
@@ -111,21 +110,27 @@ def gradients_of_all(transformer, structures, positions, strain):
         rows, moved, strained = zip(*each_chunk(_gradients, transformer, jobs, n_jobs), strict=True)
         moved = [array for part in moved for array in part] if positions else None
         return np.concatenate(rows), moved, np.concatenate(strained) if strain else None
+    # one array: the derivatives of each structure by positions, then those by strain
     starts = (np.cumsum(counts) - counts).reshape(-1, len(sizes))
-    starts = [starts[:, chunk].ravel() for chunk in chunks]
-    jobs = [(*job, shared, of_chunk) for job, of_chunk in zip(jobs, starts, strict=True)]
-    rows = []
-    with shared as whole:
-        sent = each_chunk(_written_gradients, transformer, jobs, n_jobs)
-        for of_chunk, (part, blocks) in zip(starts, sent, strict=True):
-            rows.append(part)
-            for start, block in zip(of_chunk, blocks or [], strict=blocks is not None):
-                flat = block.reshape(-1, shape[1])
-                whole[start : start + len(flat)] = flat
-    moved = np.split(whole, np.cumsum(counts)[: len(sizes)])[:-1] if positions else []
+    places = [starts[:, chunk].ravel() for chunk in chunks]
+    rows, whole = _gradients_in_file(transformer, jobs, shared, places)
+    blocks = [block.reshape(-1, 3, shape[1]) for block in np.split(whole, starts.ravel()[1:])]
     strained = whole[-9 * len(sizes) :].reshape(-1, 3, 3, shape[1]) if strain else None
-    moved = [block.reshape(-1, 3, shape[1]) for block in moved] if positions else None
-    return np.concatenate(rows), moved, strained
+    return rows, blocks[: len(sizes)] if positions else None, strained
+
+
+def _gradients_in_file(transformer, jobs, shared, places):
+    """Rows, and the derivatives of all structures, that begin at ``places`` for each job."""
+    rows = []
+    jobs = [(*job, shared, starts) for job, starts in zip(jobs, places, strict=True)]
+    with shared as whole:
+        sent = each_chunk(_written_gradients, transformer, jobs, _n_jobs(transformer))
+        for starts, (part, blocks) in zip(places, sent, strict=True):
+            rows.append(part)
+            for start, block in zip(starts, blocks or [], strict=blocks is not None):
+                flat = block.reshape(-1, whole.shape[1])
+                whole[start : start + len(flat)] = flat
+    return np.concatenate(rows), whole
 
 
 def _gradients(transformer, structures, positions, strain):
