@@ -7,6 +7,8 @@ from .parallel import chunks_by_atoms, each_chunk
 from .physics.structures import alike_together, as_slice
 from .shared_rows import shared_rows
 
+_ATOMS_WITH_GRADIENTS = 2048  # of a chunk; gradients are made block by block anyway
+
 
 def rows_of_all(transformer, structures, per_atom):
     """Rows of all structures, computed chunk by chunk as joblib's configuration says.
@@ -101,7 +103,7 @@ def gradients_of_all(transformer, structures, positions, strain):
     strain : ndarray of shape (n_structures, 3, 3, n_features) or None
     """
     sizes, n_jobs = np.array([len(s) for s in structures]), _n_jobs(transformer)
-    chunks = chunks_by_atoms(sizes)
+    chunks = chunks_by_atoms(sizes, _ATOMS_WITH_GRADIENTS)
     jobs = [(structures[chunk], positions, strain) for chunk in chunks]
     counts = np.concatenate([3 * sizes] * positions + [np.full(len(sizes), 9)] * strain)
     shape = counts.sum(), transformer._n_features_out
