@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from sklode.physics.kspace import half_sphere
+from sklode.physics.plane_wave_kernels import wave_kernels
+from sklode.physics.potentials import SmearedPowerLaw
+from sklode.physics.radial import RadialBasis
 from sklode.physics.standing_waves import StandingWaves, TravellingWaves, sums_of_waves
 
 RIGHT_ANGLES = np.diag([5.0, 6.0, -4.5])
@@ -29,6 +32,17 @@ def test_even_and_odd_factors_need_a_quarter_of_the_products(cell):
     waves = sums_of_waves(sphere, sphere.vectors, np.ones((len(sphere), 1)))
     n_products = sum(part.factors.size for part in waves._waves.values())
     assert n_products < 0.5 * 4 * len(sphere)  # a quarter but for those on the planes
+
+
+@pytest.mark.parametrize("cell", [RIGHT_ANGLES, AXES_EXCHANGED])
+@pytest.mark.parametrize("l_max", [0, 3, 6])
+def test_every_harmonic_is_one_kind_of_waves(cell, l_max):
+    """It is even or odd along each axis, but for rounding errors, which must not be summed."""
+    basis, sphere = RadialBasis("gto", 2, l_max, 2.5), half_sphere(cell, 4.0)
+    (kernels,) = wave_kernels(basis, [SmearedPowerLaw(1, 1.0)], [sphere], [cell])
+    columns = [part.columns for part in kernels.moved()._waves.values()]
+    n_columns = 3 * 2 * (l_max + 1) ** 2
+    assert np.array_equal(np.sort(np.concatenate(columns)), np.arange(n_columns))
 
 
 def test_waves_travel_through_oblique_cells():

@@ -18,7 +18,8 @@ import numpy as np
 from .kspace import PhaseTables, powers, slices
 
 _BLOCK = 2**15  # waves held at once, so that they and their products stay in cache
-_POSITIONS = 2**9  # handled at once
+_POSITIONS = 2**10  # handled at once
+_ROUNDING = 1e-13  # of a column's largest factor, below which a sum is what should cancel
 
 
 def sums_of_waves(sphere, of_sines, of_cosines):
@@ -71,7 +72,7 @@ class _Waves:
     factors : ndarray of shape (n_last, n_columns, n_lines)
         For each integer of the third axis and each combination of those of the others.
     columns : ndarray of shape (n_columns,)
-        Those whose factors are not all zero.
+        Those whose factors are not all zero, but for rounding errors.
     """
 
     factors: np.ndarray
@@ -99,8 +100,9 @@ class StandingWaves:
         keys, line = np.unique(sizes[:, :2] @ [base, 1], return_inverse=True)
         lines = np.stack(np.divmod(keys, base))
         signs = (sphere.integers[:, 1:] < 0).astype(int).T  # the first integer is never negative
-        by_sign = []
+        by_sign, scales = [], []
         for factors in (of_cosines, of_sines):
+            scales.append(np.abs(factors).max(axis=0, initial=0.0))
             shape = 2, 2, len(keys), self._highest[2] + 1, factors.shape[1]
             by_sign.append(np.zeros(shape))
             by_sign[-1][*signs, line, sizes[:, 2]] = factors
@@ -113,7 +115,8 @@ class StandingWaves:
             # a sine of nothing is none
             some = np.flatnonzero((lines[0] >= sines[0]) & (lines[1] >= sines[1]))
             factors = factors[some, sines[2] :]
-            columns = np.flatnonzero(factors.any(axis=(0, 1)))
+            largest = np.abs(factors).max(axis=(0, 1), initial=0.0)
+            columns = np.flatnonzero(largest > _ROUNDING * scales[odd])
             factors = factors[..., columns].transpose(1, 2, 0)
             columns += 0 if odd else self._widths[0]
             self._lines[sines[:2]] = lines[:, some]
