@@ -21,6 +21,7 @@ import records
 import systems
 from ase.data import atomic_numbers
 from ase.io import read
+from joblib import parallel_config
 
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
 
@@ -47,8 +48,14 @@ def k_cutoff(far):
 
 
 def sklode(structures, transformer):
-    """Rows and their gradients, ready to be timed."""
-    return partial(transformer.fit(structures).transform_with_gradients, structures)
+    """Rows and their gradients, ready to be timed; threads of others are workers here."""
+    transformer.fit(structures)
+
+    def call():
+        with parallel_config(n_jobs=harness.THREADS):
+            return transformer.transform_with_gradients(structures)
+
+    return call
 
 
 def featomic(structures, name, far, **basis):

@@ -1,4 +1,4 @@
-"""Timing of codes side by side, with one thread each. Import it before numpy.
+"""Timing of codes side by side, with one thread each, or BENCHMARK_THREADS. Import before numpy.
 
 The variables that set the number of threads are read when numpy, featomic and the others are
 loaded, so they are set here, once, on import.
@@ -11,7 +11,8 @@ import sys
 if "numpy" in sys.modules:
     raise ImportError("import harness before numpy: it sets the number of threads")
 _LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR", "NUMBA", "RAYON")
-os.environ.update({f"{name}_NUM_THREADS": "1" for name in _LIBRARIES})
+THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
+os.environ.update({f"{name}_NUM_THREADS": str(THREADS) for name in _LIBRARIES})
 
 # isort: split
 
@@ -102,7 +103,8 @@ class Benchmark:
         if self.output is None and not self.quick:
             self.output = records.RESULTS / f"{name}.csv"
         self._rows = []
-        print(f"{name}: {self.rounds} paired rounds, one thread, on {records.cpu_model()}")
+        threads = f"{THREADS} thread{'s' * (THREADS > 1)}"
+        print(f"{name}: {self.rounds} paired rounds, {threads}, on {records.cpu_model()}")
 
     def compare(self, system, structures, cases):
         """Time the cases A B C A B C ...; ratios are to the first one, round by round."""
