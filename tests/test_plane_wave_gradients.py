@@ -140,7 +140,7 @@ class WaveSum:
         l_max, n_laws, n_max = self.basis.l_max, len(self.laws), self.basis.n_max
         uniform = np.zeros((1, n_laws, n_channels, n_max))
         plans = {0: Plan(self.k_cutoff)}
-        how = plans, CellKernels(self.basis, self.laws, [structure], plans), uniform, l_max
+        how = plans, CellKernels(self.basis, self.laws, [structure], plans), uniform
         waves = kind([structure], np.arange(n_atoms), [self.weights], *how)
         return of_one(FieldSlopes([waves], channels, l_max, n_laws, n_max), structure)
 

@@ -135,8 +135,8 @@ class PeriodicExpansion:
         kernels, found = self._kernels(structures, plans), []
         for kind, numbers in ((WavePairs, plans.keys() - many), (WaveFactors, many)):
             chosen = {i: plans[i] for i in sorted(numbers)}
-            how = chosen, kernels, uniform, self._basis.l_max
-            found += [kind(structures, atoms, weights, *how)] if chosen else []
+            how = weights, chosen, kernels, uniform
+            found += [kind(structures, atoms, *how)] if chosen else []
         if self.short_range is not None:
             found.append(self.short_range.source(structures, atoms, slopes))
         return found

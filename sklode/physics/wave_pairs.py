@@ -80,17 +80,12 @@ class WavePairs(WaveSource):
                 begin = pairs[-1].stop if pairs else 0
                 pairs.append(slice(begin, begin + length(centers) * length(atoms)))
         if not parts:
-            parts.append(self._no_gradients())
+            return []
         gradients = [
             [np.concatenate(same) if len(same) > 1 else same[0] for same in zip(*law, strict=True)]
             for law in zip(*parts, strict=True)
         ]
         return [MovedStructures(rows_of, sources, pairs, gradients)]
-
-    def _no_gradients(self):
-        _, n_laws, _, n_max = self._uniform.shape
-        of_law = [np.zeros((0, 2 * l + 1, 3, n_max)) for l in range(self._l_max + 1)]
-        return [of_law] * n_laws
 
     def _gradients(self, numbers, members):
         """For each law and l, gradients of all pairs of structures in equal cells.

@@ -143,13 +143,11 @@ class WaveSource:
     kernels : CellKernels
     uniform : ndarray of shape (n_structures, n_laws, n_channels, n_max)
         The terms of k = 0.
-    l_max : int
     """
 
-    def __init__(self, structures, atoms, weights, plans, kernels, uniform, l_max):
+    def __init__(self, structures, atoms, weights, plans, kernels, uniform):
         self.atoms, self._structures, self._weights = atoms, structures, weights
-        self._plans, self._kernels = plans, kernels
-        self._uniform, self._l_max = uniform, l_max
+        self._plans, self._kernels, self._uniform = plans, kernels, uniform
         self._offsets = atom_offsets(structures)
         counts = np.diff(self._offsets)
         self._owners = np.repeat(np.arange(len(structures)), counts)
