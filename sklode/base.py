@@ -272,7 +272,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     def feature_table_(self):
         """One row a column of the output: its name and what it stands for (DataFrame)."""
         check_is_fitted(self)
-        return self._feature_table()
+        return self._feature_table().copy()
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns.
@@ -288,7 +288,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
             Unique names; ``feature_table_`` holds the same information as fields.
         """
         check_is_fitted(self)
-        return self._feature_table()["name"].to_numpy(dtype=object)
+        return self._feature_table()["name"].to_numpy(dtype=object, copy=True)
 
     @property
     def _n_features_out(self):

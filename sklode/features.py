@@ -1,4 +1,7 @@
-"""What the columns mean: the feature tables, and the names made from them."""
+"""What the columns mean: the feature tables, and the names made from them.
+
+Tables are kept, since they are asked for at every step of a simulation: they must not be changed.
+"""
 
 import re
 from dataclasses import dataclass
@@ -36,8 +39,7 @@ class Block:
 
 def coefficient_table(blocks, l_max):
     """Rows (species, n, l, m) of the equivariant coefficients themselves."""
-    # a copy, since tables are asked for at every step of a simulation, and users may change them
-    return _coefficient_table(tuple(blocks), int(l_max)).copy()
+    return _coefficient_table(tuple(blocks), int(l_max))
 
 
 @lru_cache(maxsize=64)
@@ -70,8 +72,7 @@ def power_spectrum_table(pairs, l_max):
     ``pairs`` holds (left, right); right is left for the spectrum of a field with itself, which has
     each unordered pair of species once.
     """
-    # a copy, since tables are asked for at every step of a simulation, and users may change them
-    return _power_spectrum_table(tuple(pairs), int(l_max)).copy()
+    return _power_spectrum_table(tuple(pairs), int(l_max))
 
 
 @lru_cache(maxsize=64)

@@ -164,8 +164,7 @@ def check_species(transformer, atoms_list):
     """Refuse elements that fit has not seen, unless they are to be ignored."""
     if transformer.handle_unknown == "ignore":
         return
-    numbers = np.concatenate([atoms.numbers for atoms in atoms_list])
-    if np.isin(numbers, transformer.species_).all():
+    if (species_index(transformer.species_, atoms_list) >= 0).all():
         return
     for index, atoms in enumerate(atoms_list):
         unknown = np.setdiff1d(atoms.numbers, transformer.species_)

@@ -168,3 +168,24 @@ def test_table_of_interaction_features_is_that_of_the_transformer():
     atoms.arrays["fragment"] = np.array([0, 1, 0, 1, 0, 0])
     interaction = InteractionFeatures(RHO).fit([atoms])
     pd.testing.assert_frame_equal(interaction.feature_table_, RHO.fit([atoms]).feature_table_)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        RHO,
+        LongRangePotential(invariants=None),
+        LongRangePotential(invariants="radial_spectrum"),
+        PowerSpectrum(RHO, LongRangePotential()),
+        Composition(),
+    ],
+)
+def test_what_users_do_to_tables_and_names_stays_theirs(transformer):
+    fitted = transformer.fit(ALCOHOL)
+    expected = fitted.get_feature_names_out().tolist()
+    table = fitted.feature_table_
+    table.loc[0, "name"] = table["more"] = "changed"
+    fitted.get_feature_names_out()[:] = "changed"
+    assert fitted.get_feature_names_out().tolist() == expected
+    assert fitted.feature_table_["name"].tolist() == expected
+    assert "more" not in fitted.feature_table_

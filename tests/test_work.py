@@ -216,6 +216,22 @@ def test_a_molecule_more_costs_few_calls(transformer, limit):
 
 
 @pytest.mark.parametrize(
+    ("transformer", "limit"),
+    [
+        (DensityProjector(), 1450),
+        (LongRangePotential(), 1500),
+        (PowerSpectrum(DensityProjector(), LongRangePotential()), 2300),
+    ],
+    ids=["density", "potential", "product"],
+)
+def test_a_step_of_a_simulation_costs_few_calls(transformer, limit):
+    water = [molecule("H2O")]
+    fitted = transformer.fit(water)
+    fitted.transform(water)
+    assert calls(lambda: fitted.transform(water)) <= limit
+
+
+@pytest.mark.parametrize(
     ("cells", "n_atoms", "accuracy", "limit"),
     [
         ("one", 8, {"k_cutoff": K_CUTOFF}, 105),

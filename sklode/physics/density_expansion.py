@@ -1,5 +1,7 @@
 """Coefficients <anlm|rho_i> of the smeared local density (theory, section 7)."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from .neighbors import pairs_within
@@ -41,7 +43,7 @@ def density_expansion(
         For each l, shape (n_atoms, 2 l + 1, n_channels * n_max).
     """
     law = SmearedPowerLaw(0.0, smearing)
-    table = pair_table(basis, law, upper=basis.cutoff).near.astype(dtype)
+    table = _table(basis, law, np.dtype(dtype))
     n_atoms = len(channels.index)
 
     def radial(distances):
@@ -58,6 +60,11 @@ def density_expansion(
     if include_center:
         add_centers(coefficients, channels, center_integrals(basis, law))
     return [c.reshape(n_atoms, c.shape[1], -1) for c in coefficients]
+
+
+@lru_cache(maxsize=64)
+def _table(basis, law, dtype):
+    return pair_table(basis, law, upper=basis.cutoff).near.astype(dtype)
 
 
 def _batches(structures, cutoff):

@@ -109,6 +109,7 @@ def _columns_of(coefficients, kept):
     return np.take(by_channel, channels, axis=2).reshape(n_atoms, n_m, len(channels) * n_radial)
 
 
+@lru_cache(maxsize=64)
 def _pairs(n_channels, itself):
     """First and second channel of each pair that has columns."""
     return np.triu_indices(n_channels[0]) if itself else np.indices(n_channels).reshape(2, -1)
@@ -125,6 +126,7 @@ def arrangement(n_channels, n_radial, n_degrees, itself):
     return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
 
 
+@lru_cache(maxsize=64)
 def unlike(n_channels, n_columns):
     """Slices of the columns of pairs of unlike channels, in the spectrum of a field with itself."""
     first, second = np.triu_indices(n_channels)

@@ -88,6 +88,8 @@ def present_channels(structures, channels):
 
 def alike_together(structures):
     """Numbers of the structures, those of the same elements together, and of these equal sizes."""
+    if len(structures) == 1:
+        return np.zeros(1, int)
     numbers = np.concatenate([s.numbers for s in structures])
     elements, index = np.unique(numbers, return_inverse=True)
     present = present_channels(structures, Channels(index, np.ones(len(index)), len(elements)))
