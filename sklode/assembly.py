@@ -188,12 +188,23 @@ def _centers(transformer, species, structures):
     return [np.where(index == c, weights, 0.0) for c in range(len(species))]
 
 
-def row_backward(transformer, species, structures, invariants, cotangents):
-    """Factors of the coefficients of each field, from those of the rows of structures."""
+def rows_and_factors(transformer, species, structures, invariants, cotangents, with_rows):
+    """Rows of structures, None if not wanted, and from their factors those of the coefficients.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_structures, n_features) or None
+    factors : list of list of ndarray
+        Of the coefficients of each l of each field.
+    """
+    rows = None
+    if with_rows:
+        rows = assemble_rows(transformer, species, structures, invariants, per_atom=False)
+        rows = rows.astype(transformer._row_dtype, copy=False)
     groups, counts = _groups(transformer, species, structures)
     if counts is not None:
         cotangents = cotangents / counts[:, None]
-    return invariants.backward(groups, cotangents.reshape(len(groups), -1))
+    return rows, invariants.backward(groups, cotangents.reshape(len(groups), -1))
 
 
 def _groups(transformer, species, structures):

@@ -76,15 +76,24 @@ class SklodeCalculator(Calculator):
         if system_changes:
             self.results = {}
         X = [self.atoms]
-        if "energy" not in self.results:
-            energies, errors = self.model.predict(X, return_std=True)
-            energy = float(energies[0])
-            self.results.update(energy=energy, free_energy=energy, energy_std=float(errors[0]))
-        if derivatives:
-            forces, stresses = self.model._derivatives(X)
-            self.results["forces"] = forces[0]
-            if self.atoms.pbc.all():
-                self.results["stress"] = np.array(stresses[0])
+        known = "energy" in self.results
+        if derivatives and not known:
+            energies, errors, forces, stresses = self.model._energies_and_derivatives(X)
+            self._keep_energies(energies, errors)
+            self._keep_derivatives(forces, stresses)
+        elif derivatives:
+            self._keep_derivatives(*self.model._derivatives(X))
+        elif not known:
+            self._keep_energies(*self.model.predict(X, return_std=True))
+
+    def _keep_energies(self, energies, errors):
+        energy = float(energies[0])
+        self.results.update(energy=energy, free_energy=energy, energy_std=float(errors[0]))
+
+    def _keep_derivatives(self, forces, stresses):
+        self.results["forces"] = forces[0]
+        if self.atoms.pbc.all():
+            self.results["stress"] = np.array(stresses[0])
 
     def _check_derivatives(self, with_stress):
         """Say in the way ASE expects what this model or structure does not have."""

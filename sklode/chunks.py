@@ -146,29 +146,33 @@ def _written_gradients(transformer, structures, positions, strain, shared, start
     return rows, None if shared.write(blocks, starts) else blocks
 
 
-def backward_of_all(transformer, structures, cotangents):
-    """Gradients of one combination of the columns of each structure.
+def backward_of_all(transformer, structures, cotangents, with_rows):
+    """Rows of all structures, and gradients of one combination of the columns of each.
 
     Parameters
     ----------
     transformer : StructureTransformer
     structures : list of Structure
     cotangents : ndarray of shape (n_structures, n_features)
+    with_rows : bool
+        Whether rows are wanted.
 
     Returns
     -------
+    rows : ndarray of shape (n_structures, n_features) or None
     positions : list of ndarray of shape (n_atoms, 3)
     strain : ndarray of shape (n_structures, 3, 3)
     """
     sizes = [len(s) for s in structures]
-    jobs = [(structures[chunk], cotangents[chunk]) for chunk in chunks_by_atoms(sizes)]
+    jobs = [(structures[c], cotangents[c], with_rows) for c in chunks_by_atoms(sizes)]
     parts = each_chunk(_backward, transformer, jobs, _n_jobs(transformer))
-    positions, strains = zip(*parts, strict=True)
-    return np.split(np.concatenate(positions), np.cumsum(sizes)[:-1]), np.concatenate(strains)
+    rows, positions, strains = zip(*parts, strict=True)
+    positions = np.split(np.concatenate(positions), np.cumsum(sizes)[:-1])
+    return np.concatenate(rows) if with_rows else None, positions, np.concatenate(strains)
 
 
-def _backward(transformer, structures, cotangents):
-    return transformer._row_backward(structures, cotangents)
+def _backward(transformer, structures, cotangents, with_rows):
+    return transformer._row_backward(structures, cotangents, with_rows)
 
 
 def _n_jobs(transformer):

@@ -82,6 +82,7 @@ class Composition(StructureTransformer):
         strained = np.zeros((len(structures), 3, 3, n_features)) if strain else None
         return self._rows(structures, False, 1), moved, strained
 
-    def _row_backward(self, structures, cotangents):
+    def _row_backward(self, structures, cotangents, with_rows):
         n_atoms = sum(len(s) for s in structures)
-        return np.zeros((n_atoms, 3)), np.zeros((len(structures), 3, 3))
+        rows = self._rows(structures, False, 1) if with_rows else None
+        return rows, np.zeros((n_atoms, 3)), np.zeros((len(structures), 3, 3))

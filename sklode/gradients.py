@@ -5,6 +5,7 @@ gradient is the derivative by strain[a, b].
 """
 
 import numpy as np
+import pandas as pd
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -16,6 +17,7 @@ from .reading import read_container
 __all__ = [
     "backpropagate",
     "transform_all_gradients",
+    "transform_and_backpropagate",
     "transform_gradients",
     "transform_strain_gradients",
 ]
@@ -132,6 +134,41 @@ def backpropagate(features, X, cotangents):
     ValueError
         If the cotangents do not have one row a structure.
     """
+    return rows_and_backward(features, X, cotangents, with_rows=False)[1:]
+
+
+def transform_and_backpropagate(features, X, cotangents):
+    """Rows of structures and what ``backpropagate`` gives, in less time than one after the other.
+
+    Parameters
+    ----------
+    features : estimator
+        Fitted transformer of structures, FeatureUnion or Pipeline of such.
+    X : sequence of ase.Atoms
+    cotangents : array-like of shape (n_structures, n_features)
+        As for ``backpropagate``.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_structures, n_features)
+        As of ``transform``, to rounding.
+    gradients : list of ndarray of shape (n_atoms, 3)
+        With respect to the positions.
+    strain_gradients : ndarray of shape (n_structures, 3, 3)
+        With respect to the strain.
+
+    Raises
+    ------
+    TypeError
+        If a part of ``features`` has no gradients; the message says what is allowed.
+    ValueError
+        If the cotangents do not have one row a structure.
+    """
+    return rows_and_backward(features, X, cotangents, with_rows=True)
+
+
+def rows_and_backward(features, X, cotangents, with_rows):
+    """What ``transform_and_backpropagate`` gives; without ``with_rows`` the first is None."""
     atoms_list = read_container(X)
     cotangents = np.asarray(cotangents, dtype=float)
     if cotangents.ndim != 2 or len(cotangents) != len(atoms_list):
@@ -139,7 +176,7 @@ def backpropagate(features, X, cotangents):
             f"cotangents must have shape (n_structures, n_features) with {len(atoms_list)} "
             f"structures; got {cotangents.shape}."
         )
-    return _backward(features, atoms_list, cotangents)
+    return _backward(features, atoms_list, cotangents, with_rows)
 
 
 def some_gradients(features, atoms_list, positions, strain):
@@ -225,31 +262,41 @@ def _called(features, method, atoms_list):
     return list(getattr(features, method)(atoms_list))
 
 
-def _backward(features, atoms_list, cotangents):
+def _backward(features, atoms_list, cotangents, with_rows):
+    """Rows, or None if they are not wanted, and gradients by positions and by strain."""
     if isinstance(features, Pipeline):
         first, later = _steps(features)
         for step in reversed(later):
             cotangents = _LinearStep(step).backward(cotangents)
-        return _backward(first, atoms_list, cotangents)
+        rows, *found = _backward(first, atoms_list, cotangents, with_rows)
+        if with_rows:
+            for step in later:
+                rows = _LinearStep(step).transform(rows)
+        return rows, *found
     if isinstance(features, FeatureUnion):
-        return _backward_union(features, atoms_list, cotangents)
+        return _backward_union(features, atoms_list, cotangents, with_rows)
+    if with_rows and hasattr(features, "transform_and_backpropagate"):
+        return features.transform_and_backpropagate(atoms_list, cotangents)
+    rows = np.asarray(features.transform(atoms_list)) if with_rows else None
     if hasattr(features, "backpropagate"):
-        return features.backpropagate(atoms_list, cotangents)
-    return _contracted(features, atoms_list, cotangents)
+        return rows, *features.backpropagate(atoms_list, cotangents)
+    return rows, *_contracted(features, atoms_list, cotangents)
 
 
-def _backward_union(union, atoms_list, cotangents):
-    pairs = branches(union)
+def _backward_union(union, atoms_list, cotangents, with_rows):
+    pairs, rows = branches(union), []
     ends = np.cumsum([n_columns(branch, atoms_list) for branch, _ in pairs])
     gradients = [np.zeros((len(atoms), 3)) for atoms in atoms_list]
     strains = np.zeros((len(atoms_list), 3, 3))
     blocks = np.split(cotangents, ends[:-1], axis=1)
     for (branch, weight), block in zip(pairs, blocks, strict=True):
-        mine, mine_strains = _backward(branch, atoms_list, weight * block)
+        of_branch, mine, mine_strains = _backward(branch, atoms_list, weight * block, with_rows)
         for total, part in zip(gradients, mine, strict=True):
             total += part
         strains += mine_strains
-    return gradients, strains
+        if with_rows:
+            rows.append(weight * of_branch)
+    return np.concatenate(rows, axis=1) if with_rows else None, gradients, strains
 
 
 def _contracted(features, atoms_list, cotangents):
@@ -306,6 +353,12 @@ class _LinearStep:
         if isinstance(self._step, SelectorMixin):
             return int(self._step.get_support().sum())
         return len(self._step.components_)
+
+    def transform(self, rows):
+        """From rows of the input to those of the output, as plain arrays."""
+        names = getattr(self._step, "feature_names_in_", None)  # of a step fitted on a frame
+        rows = rows if names is None else pd.DataFrame(rows, columns=names)
+        return np.asarray(self._step.transform(rows))
 
     def forward(self, gradients):
         """From gradients of the input to those of the output, features last."""

@@ -1,5 +1,7 @@
 """What changes when molecules come together."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
@@ -127,33 +129,22 @@ class InteractionFeatures(StructureTransformer):
         rows = self._describe(self._read(X, reset=False), per_atom=False)
         return rows, *self._gradients(X, positions, strain)
 
-    def backpropagate(self, X, cotangents):
-        """Gradients of one combination of the columns of each structure.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-        cotangents : array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        positions : list of ndarray of shape (n_atoms, 3)
-        strain : ndarray of shape (n_structures, 3, 3)
-        """
+    def _backward(self, X, cotangents, with_rows):
         atoms_list, members, parts = self._complexes(X)
         cotangents = np.asarray(cotangents, float)
         owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
-        whole, strains = gradients.backpropagate(self.transformer_, atoms_list, cotangents)
-        inside, inner_strains = gradients.backpropagate(
-            self.transformer_, parts, cotangents[owners]
-        )
+        backward = partial(gradients.rows_and_backward, self.transformer_, with_rows=with_rows)
+        rows, whole, strains = backward(atoms_list, cotangents)
+        inner_rows, inside, inner_strains = backward(parts, cotangents[owners])
+        if with_rows:
+            rows = np.array(rows)
+            np.subtract.at(rows, owners, inner_rows)
         inside = iter(inside)
         for total, of_structure in zip(whole, members, strict=True):
             for atoms in of_structure:
                 total[atoms] -= next(inside)
         np.subtract.at(strains, owners, inner_strains)
-        return whole, strains
+        return rows, whole, strains
 
     def _complexes(self, X):
         """The structures, the atoms of each fragment, and all fragments as structures."""

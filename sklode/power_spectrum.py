@@ -4,7 +4,7 @@ from numbers import Integral
 
 from sklearn.base import clone
 
-from .assembly import PairInvariants, assemble_rows, parts_of, row_backward, rows_and_gradients
+from .assembly import PairInvariants, assemble_rows, parts_of, rows_and_factors, rows_and_gradients
 from .base import StrOptions, StructureTransformer
 from .features import power_spectrum_table, split_by_center
 from .projector import Projector, symbols
@@ -141,11 +141,12 @@ class PowerSpectrum(StructureTransformer):
         what = self, self.species_, structures, invariants
         return rows_and_gradients(*what, fields, positions, strain)
 
-    def _row_backward(self, structures, cotangents):
+    def _row_backward(self, structures, cotangents, with_rows):
         invariants = self._invariants(structures, self._projectors())
-        fields = row_backward(self, self.species_, structures, invariants, cotangents)
+        what = self, self.species_, structures, invariants
+        rows, fields = rows_and_factors(*what, cotangents, with_rows)
         parts = [
             projector._coefficient_backward(structures, of_field)
             for projector, of_field in zip(self._projectors(), fields, strict=True)
         ]
-        return tuple(sum(kind) for kind in zip(*parts, strict=True))
+        return rows, *(sum(kind) for kind in zip(*parts, strict=True))

@@ -12,7 +12,7 @@ from .assembly import (
     PairInvariants,
     assemble_rows,
     parts_of,
-    row_backward,
+    rows_and_factors,
     rows_and_gradients,
     species_index,
 )
@@ -139,10 +139,11 @@ class Projector(StructureTransformer):
         what = self, self.species_, structures, invariants
         return rows_and_gradients(*what, fields, positions, strain)
 
-    def _row_backward(self, structures, cotangents):
+    def _row_backward(self, structures, cotangents, with_rows):
         invariants = self._invariants(self._coefficients(structures))
-        (of_field,) = row_backward(self, self.species_, structures, invariants, cotangents)
-        return self._coefficient_backward(structures, of_field)
+        what = self, self.species_, structures, invariants
+        rows, (of_field,) = rows_and_factors(*what, cotangents, with_rows)
+        return rows, *self._coefficient_backward(structures, of_field)
 
 
 def learn_species(species, atoms_list):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .base import HasMethods, Interval, fit_context
 from .columns import column_scales
-from .gradients import backpropagate, check_differentiable
+from .gradients import check_differentiable, rows_and_backward
 from .physics.leave_out import InMemory, Streamed
 from .physics.ridge import Solution
 from .reading import read_container, read_structures
@@ -254,10 +254,7 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         self._solution = {name: getattr(solution, name) for name in Solution.__annotations__}
 
     def _transform(self, atoms_list):
-        matrix = np.array(self.features_.transform(atoms_list), dtype=float)
-        if not np.isfinite(matrix).all():
-            raise ValueError("The features are not finite for some structures.")
-        return matrix
+        return _finite(self.features_.transform(atoms_list))
 
     def _counts(self, atoms_list):
         return element_counts(atoms_list, self._numbers)[1]
@@ -290,7 +287,12 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         atoms_list = read_container(X)
-        matrix, counts = self._transform(atoms_list), self._counts(atoms_list)
+        matrix = self._transform(atoms_list)
+        return self._energies(atoms_list, matrix, return_std)
+
+    def _energies(self, atoms_list, matrix, return_std):
+        """As from ``predict``, from the rows of the structures."""
+        counts = self._counts(atoms_list)
         energies = matrix @ self.coef_ + counts @ self._baseline_energies
         if not return_std:
             return energies
@@ -348,17 +350,30 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         return self._derivatives(X)[1]
 
     def _derivatives(self, X):
-        """Forces, and stresses (NaN where there is no volume), in one pass."""
+        """Forces, and stresses (NaN where there is no volume)."""
+        return self._forward_and_backward(X, with_rows=False)[1:]
+
+    def _energies_and_derivatives(self, X):
+        """Energies and their errors, forces and stresses, in one pass."""
+        matrix, *derivatives = self._forward_and_backward(X, with_rows=True)
+        energies = self._energies(read_container(X), _finite(matrix), return_std=True)
+        return *energies, *derivatives
+
+    def _forward_and_backward(self, X, with_rows):
+        """Rows of the structures or None, forces and stresses."""
         check_is_fitted(self)
         atoms_list = read_container(X)
         cotangents = np.repeat(self.coef_[None], len(atoms_list), axis=0)
-        gradients, strains = backpropagate(self.features_, atoms_list, cotangents)
+        rows, gradients, strains = rows_and_backward(
+            self.features_, atoms_list, cotangents, with_rows
+        )
         periodic = [atoms.pbc.all() for atoms in atoms_list]
         volumes = [
             a.cell.volume if p else np.nan for a, p in zip(atoms_list, periodic, strict=True)
         ]
         forces = [-np.asarray(g, dtype=float) for g in gradients]
-        return forces, to_voigt(np.asarray(strains, dtype=float)) / np.array(volumes)[:, None]
+        stresses = to_voigt(np.asarray(strains, dtype=float)) / np.array(volumes)[:, None]
+        return rows, forces, stresses
 
     def score(self, X, y=None, sample_weight=None):
         """Coefficient of determination of the energies.
@@ -397,3 +412,10 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.target_tags.required = False  # calculators have the energies
         return tags
+
+
+def _finite(matrix):
+    matrix = np.array(matrix, dtype=float)
+    if not np.isfinite(matrix).all():
+        raise ValueError("The features are not finite for some structures.")
+    return matrix

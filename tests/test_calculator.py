@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from toy import PairSums, cluster, crystal, finite_gradients, with_results
 
-from sklode import DensityProjector, LongRangePotential
+from sklode import BlockScaler, DensityProjector, LongRangePotential
 from sklode.calculator import SklodeCalculator
 from sklode.datasets import load_s22x5
 from sklode.regression import AtomisticRidgeCV
@@ -86,6 +86,29 @@ def test_calls_of_the_features(model, monkeypatch):
         atoms.get_forces(), atoms.get_stress(), atoms.get_potential_energy()
         atoms.calc.get_property("energy_std", atoms)
     assert calls == ["transform", "backpropagate"]
+
+
+def test_a_step_is_one_pass(monkeypatch):
+    """With a transformer of sklode, energies and forces share the coefficients."""
+    passes = []
+
+    def counting(self, structures, *args, method=DensityProjector._coefficients):
+        passes.append(len(structures))
+        return method(self, structures, *args)
+
+    rho = make_pipeline(DensityProjector(cutoff=3.0, n_max=2, l_max=1), BlockScaler())
+    model = AtomisticRidgeCV(rho).fit([a.copy() for a in X], np.arange(len(X)))
+    monkeypatch.setattr(DensityProjector, "_coefficients", counting)
+    atoms = with_calculator(X[1], model)
+    forces, energy, stress = atoms.get_forces(), atoms.get_potential_energy(), atoms.get_stress()
+    assert passes == [1]
+    np.testing.assert_allclose(
+        [energy, atoms.calc.results["energy_std"]],
+        np.ravel(model.predict([atoms], return_std=True)),
+        rtol=1e-12,
+    )
+    np.testing.assert_array_equal(forces, model.predict_forces([atoms])[0])
+    np.testing.assert_array_equal(stress, model.predict_stress([atoms])[0])
 
 
 def test_energies_without_gradients():

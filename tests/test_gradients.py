@@ -24,6 +24,7 @@ from sklode import BlockScaler, DensityProjector, LongRangePotential
 from sklode.gradients import (
     backpropagate,
     check_differentiable,
+    transform_and_backpropagate,
     transform_gradients,
     transform_strain_gradients,
 )
@@ -93,6 +94,29 @@ def test_backpropagation_contracts_the_gradients(features):
     np.testing.assert_allclose(strains, expected, rtol=1e-9, atol=1e-10)
 
 
+@ALL
+def test_rows_come_with_the_backpropagation(features):
+    features = fitted(features)
+    expected = features.transform(X)
+    cotangents = RNG.normal(size=expected.shape)
+    rows, positions, strains = transform_and_backpropagate(features, X, cotangents)
+    np.testing.assert_allclose(rows, expected, rtol=1e-12, atol=1e-12)
+    alone, strains_alone = backpropagate(features, X, cotangents)
+    np.testing.assert_array_equal(np.concatenate(positions), np.concatenate(alone))
+    np.testing.assert_array_equal(strains, strains_alone)
+
+
+@pytest.mark.parametrize("inner", ["default", "pandas"])
+@pytest.mark.parametrize("outer", ["default", "pandas"])
+def test_rows_of_steps_that_know_names(inner, outer):
+    rho = DensityProjector(cutoff=3.0, n_max=2, l_max=1).set_output(transform=inner)
+    features = make_pipeline(rho, StandardScaler().set_output(transform=outer), PCA(2))
+    molecules = [molecule("H2O"), molecule("CH3OH"), molecule("CO2")]
+    expected = features.fit(molecules).transform(molecules)
+    rows, *_ = transform_and_backpropagate(features, molecules, np.ones((3, 2)))
+    np.testing.assert_allclose(rows, expected, rtol=1e-10, atol=1e-10)
+
+
 @settings(max_examples=20, deadline=None)
 @given(a=st.floats(-2, 2), b=st.floats(-2, 2), seed=st.integers(0, 100))
 def test_backpropagation_is_linear(a, b, seed):
@@ -148,8 +172,9 @@ def test_other_steps_are_refused_when_fitted():
 def test_wrong_cotangents_are_refused():
     features = fitted(LEFT)
     for wrong in (np.zeros((2, 4)), np.zeros(len(X))):
-        with pytest.raises(ValueError, match="cotangents must have shape"):
-            backpropagate(features, X, wrong)
+        for function in (backpropagate, transform_and_backpropagate):
+            with pytest.raises(ValueError, match="cotangents must have shape"):
+                function(features, X, wrong)
 
 
 def test_union_of_projectors():

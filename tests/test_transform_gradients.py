@@ -20,6 +20,7 @@ from sklode import (
 from sklode.gradients import (
     backpropagate,
     transform_all_gradients,
+    transform_and_backpropagate,
     transform_gradients,
     transform_strain_gradients,
 )
@@ -141,6 +142,18 @@ def test_reverse_pass(case):
         np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(expected).max() + 1e-12)
     expected = np.einsum("sabf,sf->sab", full_strain, factors)
     np.testing.assert_allclose(strain, expected, atol=1e-9 * np.abs(expected).max() + 1e-12)
+
+
+def test_rows_with_the_reverse_pass(case):
+    transformer, X = case
+    expected = transformer.transform(X)
+    factors = np.random.default_rng(0).normal(size=expected.shape)
+    rows, positions, strain = transform_and_backpropagate(transformer, X, factors)
+    assert rows.dtype == expected.dtype
+    np.testing.assert_allclose(rows, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
+    alone, strain_alone = backpropagate(transformer, X, factors)
+    np.testing.assert_array_equal(np.concatenate(positions), np.concatenate(alone))
+    np.testing.assert_array_equal(strain, strain_alone)
 
 
 def all_gradients(transformer, X):
