@@ -13,10 +13,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .harmonics import degree_slice
-from .pair_expansion import tabulate
-from .pair_gradients import equal_groups, harmonics_and_gradients
-
-_SHARED = 2**20  # numbers in the functions of all pairs, up to which both ends share them
+from .pair_expansion import functions_of_pairs
+from .pair_gradients import equal_groups, harmonics_and_gradients, slopes_and_functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,36 +117,20 @@ class NearPairs:
     """
 
     def __init__(self, pairs, atoms, functions, l_max, n_laws):
-        self.atoms, self._functions = atoms, functions
-        self._l_max, self._n_laws = l_max, n_laws
-        order = np.argsort(pairs.centers, kind="stable")
-        self._neighbors, self._vectors = pairs.neighbors[order], pairs.vectors[order]
+        self.atoms, self._l_max, self._n_laws = atoms, l_max, n_laws
+        self._order = np.argsort(pairs.centers, kind="stable")
+        self._neighbors, self._vectors = pairs.neighbors[self._order], pairs.vectors[self._order]
         self.sizes = np.bincount(pairs.centers, minlength=len(atoms))
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
-        n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
-        self._distinct, self._table = order % max(n_distinct, 1), None
-        if n_distinct * self._slopes_and_functions(np.ones(1)).size <= _SHARED:
-            self._table = tabulate(self._slopes_and_functions, pairs.vectors[:n_distinct])
-
-    def _slopes_and_functions(self, distances):
-        """As one array (n, 2, (l_max + 1) * n_laws * n_max)."""
-        radial, slopes = self._functions
-        functions = np.stack([slopes(distances), radial(distances)], axis=1)
-        # gradients of harmonics are those at distance 1 there, and F / d becomes F'
-        null = np.flatnonzero(distances == 0)
-        functions[null, 1] = functions[null, 0]
-        return functions
+        both = slopes_and_functions(*functions)
+        self._functions = functions_of_pairs(both, pairs, both(np.ones(1)).size)
 
     def around(self, some, rows):
         """A list of the pairs of a slice of the atoms, the ``rows`` of those asked for."""
         by_size, chosen = largest_first(self.sizes[some])
         chosen += self._starts[some.start]
         vectors = self._vectors[chosen]
-        if self._table is None:
-            table, place = tabulate(self._slopes_and_functions, vectors)
-        else:
-            table, place = self._table[0], self._table[1][self._distinct[chosen]]
-        functions = np.take(table, place, axis=0)
+        functions = self._functions(self._order[chosen], vectors)
         gradients = _gradients(vectors, functions, self._l_max, self._n_laws)
         neighbors = self.atoms[self._neighbors[chosen]]
         sizes = self.sizes[some][by_size]

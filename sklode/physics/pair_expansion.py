@@ -16,7 +16,7 @@ from .threads import in_threads
 
 _PAIRS = 2**13  # handled at once at most
 _BLOCK = 2**20  # numbers in the tables of a block: few enough for the cache, many for threads
-_SHARED = 2**20  # numbers in the radial functions of all pairs, up to which both ends share them
+_SHARED = 2**21  # numbers in the radial functions of all pairs, up to which both ends share them
 
 
 def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1):
@@ -54,17 +54,12 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         out = empty_coefficients(n_atoms, channels.count, n_radial, l_max, sample.dtype)
     n_functions, dtype = (l_max + 1) * out[0].shape[3], out[0].dtype
     weighted = np.any(channels.weights != 1.0)
-    n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
-    shared = n_distinct * n_functions <= _SHARED
-    if shared:
-        table, place = tabulate(radial, pairs.vectors[:n_distinct])
-        place = np.concatenate([place, place]) if pairs.mirrored else place
+    radial_of = functions_of_pairs(radial, pairs, n_functions)
 
     def fill(block):
         own = groups.order[groups.starts[block.groups.start] : groups.starts[block.groups.stop]]
         vectors = np.take(pairs.vectors, own, axis=0)
-        where = (table, np.take(place, own)) if shared else tabulate(radial, vectors)
-        values = np.take(*where, axis=0)
+        values = radial_of(own, vectors)
         if weighted:
             values *= channels.weights[pairs.neighbors[own], None]
         harmonics = spherical_harmonics(vectors.astype(dtype, copy=False), l_max)
@@ -83,7 +78,32 @@ def empty_coefficients(n_atoms, n_channels, n_radial, l_max, dtype):
     return [np.empty((n_atoms, 2 * l + 1, n_channels, n_radial), dtype) for l in degrees]
 
 
-def tabulate(radial, vectors):
+def functions_of_pairs(radial, pairs, n_functions):
+    """What takes some pairs, and their vectors, to functions of their lengths.
+
+    Parameters
+    ----------
+    radial : callable
+        Ascending distances (n,) to an array whose first axis is theirs.
+    pairs : Pairs
+        Their two ends share what is evaluated, unless this is too much to be held.
+    n_functions : int
+        How many numbers a distance has.
+
+    Returns
+    -------
+    callable
+        Takes the numbers of pairs and their vectors; gives a new array.
+    """
+    n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
+    if n_distinct * n_functions > _SHARED:
+        return lambda _, vectors: np.take(*_tabulate(radial, vectors), axis=0)
+    table, place = _tabulate(radial, pairs.vectors[:n_distinct])
+    place = np.concatenate([place, place]) if pairs.mirrored else place
+    return lambda chosen, _: np.take(table, np.take(place, chosen), axis=0)
+
+
+def _tabulate(radial, vectors):
     """Radial functions at the lengths of vectors, in ascending order, and the row of each."""
     distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
     order = np.argsort(distances)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from .harmonics import _calculator, degree_slice
-from .pair_expansion import _BLOCK, _PAIRS, _group
+from .pair_expansion import _BLOCK, _PAIRS, _group, functions_of_pairs
 from .threads import in_threads
 
 
@@ -67,15 +67,21 @@ def pair_backward(
     vectors, weights = pairs.vectors[groups.order], channels.weights[neighbors]
     gradients = np.empty_like(vectors)
 
+    both = slopes_and_functions(radial, slopes)
+    radial_of = functions_of_pairs(both, pairs, 2 * (l_max + 1) * cotangents[0].shape[3])
+    weighted = np.any(weights != 1.0)
+
     def fill(block):
         own = slice(groups.starts[block.groups.start], groups.starts[block.groups.stop])
-        rows = _radial_rows(vectors[own], weights[own], radial, slopes)
+        rows = radial_of(groups.order[own], vectors[own])
+        if weighted:
+            rows *= weights[own, None, None]
         atoms, channel = np.divmod(groups.labels[block.groups], channels.count)
         parts = [c[atoms, :, channel] for c in cotangents]
-        both = _contract(rows, parts, groups.sizes[block.groups])
+        products = _contract(rows, parts, groups.sizes[block.groups])
         units, harmonics, changes = harmonics_and_gradients(vectors[own], l_max)
-        np.einsum("pk,pxk->px", both[:, 1], changes, out=gradients[own])
-        gradients[own] += np.einsum("pk,pk->p", both[:, 0], harmonics)[:, None] * units
+        np.einsum("pk,pxk->px", products[:, 1], changes, out=gradients[own])
+        gradients[own] += np.einsum("pk,pk->p", products[:, 0], harmonics)[:, None] * units
 
     in_threads(fill, groups.blocks, n_threads)
     positions = _scatter(neighbors, gradients, n_atoms) - _scatter(centers, gradients, n_atoms)
@@ -88,16 +94,17 @@ def _pairs_per_block(n_columns):
     return max(1, min(_PAIRS, _BLOCK // n_columns))
 
 
-def _radial_rows(vectors, weights, radial, slopes):
-    """Slopes and functions of each pair, times its weight; shape (n_pairs, 2, n_functions)."""
-    distances = np.sqrt(np.einsum("px,px->p", vectors, vectors))
-    changes, values = slopes(distances), radial(distances)
-    rows = np.stack([changes, values], axis=1)
-    # gradients of harmonics are those at distance 1 there, and F / d becomes F'
-    null = np.flatnonzero(distances == 0)
-    rows[null, 1] = rows[null, 0]
-    rows *= weights[:, None, None]
-    return rows
+def slopes_and_functions(radial, slopes):
+    """What takes distances (n,) to slopes and functions as one array (n, 2, n_functions)."""
+
+    def both(distances):
+        values = np.stack([slopes(distances), radial(distances)], axis=1)
+        # gradients of harmonics are those at distance 1 there, and F / d becomes F'
+        null = np.flatnonzero(distances == 0)
+        values[null, 1] = values[null, 0]
+        return values
+
+    return both
 
 
 def harmonics_and_gradients(vectors, l_max):
