@@ -22,6 +22,7 @@ import systems
 from ase.data import atomic_numbers
 from ase.io import read
 from joblib import parallel_config
+from sklearn.base import clone
 
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
 
@@ -30,7 +31,10 @@ WIDE = {"n_max": 3, "l_max": 2, "cutoff": 2.0, "smearing": 3.0}
 NARROW = WIDE | {"smearing": 1.0}
 ION_PAIRS = "charge_charge_dimers.xyz"
 OPTIONS = {"--data": {"type": Path, "help": f"folder of {ION_PAIRS}"}}
-FORWARD = {"n_max": 5, "l_max": 3, "smearing": 1.0, "radial_basis": "gto", "invariants": None}
+FORWARD = {
+    "cutoff": 5.0, "n_max": 5, "l_max": 3, "smearing": 1.0, "radial_basis": "gto",
+    "invariants": None,
+}  # fmt: skip
 
 
 def spectra(far):
@@ -128,15 +132,14 @@ def cases(structures, names, far):
             yield harness.Case(f"featomic, {name}", peer, deviation, rounds=1, warm_up=False)
 
 
-def forward_and_backward(structures, backward, **parameters):
+def forward_and_backward(structures, backward, projector):
     """One pass forward, or forward and backward, ready to be timed."""
-    lode = LongRangePotential(1, cutoff=5.0, include_center=True, **FORWARD, **parameters)
-    lode.fit(structures)
-    factors = np.random.default_rng(0).normal(size=lode.transform(structures).shape)
+    fitted = clone(projector).fit(structures)
+    factors = np.random.default_rng(0).normal(size=fitted.transform(structures).shape)
     return (
-        partial(lode.backpropagate, structures, factors)
+        partial(fitted.backpropagate, structures, factors)
         if backward
-        else partial(lode.transform, structures)
+        else partial(fitted.transform, structures)
     )
 
 
@@ -144,11 +147,14 @@ def main():
     benchmark = harness.Benchmark("gradients", __doc__, OPTIONS)
     size = 216 if benchmark.quick else 1000
     structures = [systems.ionic(size)]
-    passes = {
-        f"{method}, {name}": partial(
-            forward_and_backward, backward=backward, method=method, tol=4e-4
-        )
+    paths = {
+        method: LongRangePotential(1, include_center=True, method=method, tol=4e-4, **FORWARD)
         for method in ("direct", "nufft")
+    }
+    paths["pairs"] = DensityProjector(n_max=5, l_max=3, invariants=None)
+    passes = {
+        f"{path}, {name}": partial(forward_and_backward, backward=backward, projector=projector)
+        for path, projector in paths.items()
         for name, backward in (("forward", False), ("forward and backward", True))
     }
     each = [harness.Case(f"sklode, {name}", prepare) for name, prepare in passes.items()]
