@@ -4,8 +4,8 @@
 charge_charge_dimers.xyz): rho x rho and rho x V (p = 1, three Gaussian-type functions of radius 2
 angstrom, smearing 3 angstrom), pooled over atoms, with the derivatives by all positions; and
 rho x V of crystals in cells of their own (smearing 1 angstrom). featomic has gradients of every
-atom's row, which are added up to be compared; its time does not contain that. Before, the reverse
-pass of one structure beside its forward pass.
+atom's row, which are added up to be compared; its time contains neither that nor its splines.
+Before, the reverse pass of one structure beside its forward pass.
 """
 
 import harness  # before numpy
@@ -129,7 +129,7 @@ def cases(structures, names, far):
             records.agreement(their_rows, rows, 1e-8, f"{name}, rows")
             flat = [np.concatenate([g.ravel() for g in all_of]) for all_of in (theirs, gradients)]
             deviation = records.agreement(*flat, 1e-8, f"{name}, gradients")
-            yield harness.Case(f"featomic, {name}", peer, deviation, rounds=1, warm_up=False)
+            yield harness.Case(f"featomic, {name}", peer, deviation, rounds=3)
 
 
 def forward_and_backward(structures, backward, projector):

@@ -16,7 +16,6 @@ import systems
 METHODS = {"sklode": "auto", "sklode, direct": "direct", "sklode, mesh": "nufft"}
 LIMIT = 1e-5  # the mesh has an accuracy of its own, better than that of the sphere of k-vectors
 SIZES = (100, 216, 512, 1000, 4096, 10_000, 20_000)
-SHORT = 1000  # atoms up to which a call follows one of its kind: a mesh leaves an empty cache
 LONG = 5000  # atoms from which the direct sum is timed once
 VERY_LONG = 15_000  # and from which it is not called for anything else
 
@@ -44,7 +43,6 @@ def cases(structures, system):
             rounds=1 if slow else None,
             warm_up=not slow,
             memory=not once,
-            again=n_atoms <= SHORT,
         )
 
 

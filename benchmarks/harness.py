@@ -28,6 +28,7 @@ import records
 from tqdm import tqdm
 
 _MEGABYTE = 1024.0**2
+_SHORT = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Case:
     memory : bool
         Whether to measure the memory.
     again : bool
-        Whether each timed call comes right after one that is not timed: a core that has rested is
-        slow for a tenth of a second.
+        Whether each timed call comes right after one of its kind that is not timed, so that a
+        rested core and a cache that others have filled do not count. Short calls do in any case.
     """
 
     code: str
@@ -149,13 +150,11 @@ class Benchmark:
                     call()
                 progress.update()
             for turn in range(rounds[0]):
-                for j, call in enumerate(calls):
+                for j, (case, call) in enumerate(zip(cases, calls, strict=True)):
                     if turn < rounds[j]:
-                        if cases[j].again:
-                            call()
-                        start = perf_counter()
-                        call()
-                        seconds[turn, j] = perf_counter() - start
+                        seconds[turn, j] = _duration(call)
+                        if case.again or seconds[turn, j] < _SHORT:
+                            seconds[turn, j] = _duration(call)
                         progress.update()
         return seconds
 
@@ -173,6 +172,12 @@ class Benchmark:
         environment = records.environment()
         records.write(self.output, [{**row, **environment} for row in self._rows])
         print(f"\nwrote {self.output}")
+
+
+def _duration(call):
+    start = perf_counter()
+    call()
+    return perf_counter() - start
 
 
 def peak_memory(prepare, structures):
