@@ -13,7 +13,7 @@ from .gradients import check_differentiable, rows_and_backward
 from .physics.leave_out import InMemory, Streamed
 from .physics.ridge import Solution
 from .reading import read_container, read_structures
-from .rows import GradientRows, Weights, energy_rows, to_voigt
+from .rows import GradientRows, Weights, energy_rows, finite, stresses_of
 from .selection import choose_alpha, make_folds, read_alphas
 from .targets import (
     check_periodic,
@@ -254,7 +254,7 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         self._solution = {name: getattr(solution, name) for name in Solution.__annotations__}
 
     def _transform(self, atoms_list):
-        return _finite(self.features_.transform(atoms_list))
+        return finite(self.features_.transform(atoms_list))
 
     def _counts(self, atoms_list):
         return element_counts(atoms_list, self._numbers)[1]
@@ -356,7 +356,7 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
     def _energies_and_derivatives(self, X):
         """Energies and their errors, forces and stresses, in one pass."""
         matrix, *derivatives = self._forward_and_backward(X, with_rows=True)
-        energies = self._energies(read_container(X), _finite(matrix), return_std=True)
+        energies = self._energies(read_container(X), finite(matrix), return_std=True)
         return *energies, *derivatives
 
     def _forward_and_backward(self, X, with_rows):
@@ -367,13 +367,8 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         rows, gradients, strains = rows_and_backward(
             self.features_, atoms_list, cotangents, with_rows
         )
-        periodic = [atoms.pbc.all() for atoms in atoms_list]
-        volumes = [
-            a.cell.volume if p else np.nan for a, p in zip(atoms_list, periodic, strict=True)
-        ]
         forces = [-np.asarray(g, dtype=float) for g in gradients]
-        stresses = to_voigt(np.asarray(strains, dtype=float)) / np.array(volumes)[:, None]
-        return rows, forces, stresses
+        return rows, forces, stresses_of(atoms_list, strains)
 
     def score(self, X, y=None, sample_weight=None):
         """Coefficient of determination of the energies.
@@ -412,10 +407,3 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.target_tags.required = False  # calculators have the energies
         return tags
-
-
-def _finite(matrix):
-    matrix = np.array(matrix, dtype=float)
-    if not np.isfinite(matrix).all():
-        raise ValueError("The features are not finite for some structures.")
-    return matrix

@@ -31,6 +31,26 @@ def to_voigt(tensors):
     return 0.5 * (tensors[:, _VOIGT[0], _VOIGT[1]] + tensors[:, _VOIGT[1], _VOIGT[0]])
 
 
+def stresses_of(atoms_list, strains):
+    """Stresses (n_structures, 6) from derivatives by strain; NaN where there is no volume."""
+    volumes = [atoms.cell.volume if atoms.pbc.all() else np.nan for atoms in atoms_list]
+    return to_voigt(np.asarray(strains, dtype=float)) / np.array(volumes)[:, None]
+
+
+def finite(features):
+    """Features as an array of floats of its own.
+
+    Raises
+    ------
+    ValueError
+        If some are not finite.
+    """
+    matrix = np.array(features, dtype=float)
+    if not np.isfinite(matrix).all():
+        raise ValueError("The features are not finite for some structures.")
+    return matrix
+
+
 @dataclass(frozen=True)
 class Weights:
     """Factors of rows, one a structure.
