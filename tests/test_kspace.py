@@ -12,7 +12,13 @@ from systems import FCC, FIXED_EXAMPLES, cells, is_solid, triclinic
 
 from sklode import LongRangePotential
 from sklode.physics.contents import contents_of
-from sklode.physics.kspace import PhaseTables, half_sphere, half_spheres, reciprocal
+from sklode.physics.kspace import (
+    PhaseTables,
+    half_sphere,
+    half_spheres,
+    reciprocal,
+    spheres_within,
+)
 from sklode.physics.potentials import SmearedPowerLaw
 from sklode.physics.radial import RadialBasis
 from sklode.physics.summation import Planner, Summation
@@ -64,7 +70,7 @@ def test_spheres_of_many_cells_are_those_of_each(pairs):
 @given(cells(), st.floats(1.0, 6.0), st.floats(0.3, 1.0))
 def test_a_smaller_sphere_is_part_of_a_larger_one(cell, k_cutoff, fraction):
     assume(is_solid(cell))
-    inner = half_sphere(cell, k_cutoff).within(fraction * k_cutoff)
+    (inner,) = spheres_within([half_sphere(cell, k_cutoff)], [fraction * k_cutoff])
     expected = half_sphere(cell, fraction * k_cutoff)
     np.testing.assert_array_equal(inner.integers, expected.integers)
     np.testing.assert_array_equal(inner.integers, integers(inner, cell))
@@ -167,6 +173,15 @@ class TestTail:
         accuracies = (1e-2, 1e-4, 1e-6, 1e-8, 0.0)
         cutoffs = [tail.cutoffs(a * scale, [self.ONE_AND_FOUR])[0] for a in accuracies]
         assert (np.diff(cutoffs) > 0).all()
+
+    @pytest.mark.parametrize("accuracy", [1e-3, 1e-6, 1e-9])
+    def test_few_more_vectors_are_listed_than_summed(self, accuracy):
+        tail = self.tail_of(2.0 * self.CELL, accuracy)
+        k_cutoff = tail.cutoffs(
+            accuracy * tail.expected_scales([self.ONE_AND_FOUR]), [self.ONE_AND_FOUR]
+        )
+        listed, summed = (len(tail.spheres_within(k)[0]) for k in ([np.inf], k_cutoff))
+        assert summed < listed < 2.2 * summed
 
     @pytest.mark.parametrize("accuracy", [1e-3, 1e-9])
     def test_the_mean_density_of_k_vectors_serves_large_cells(self, accuracy):

@@ -234,12 +234,12 @@ def test_a_step_of_a_simulation_costs_few_calls(transformer, limit):
 @pytest.mark.parametrize(
     ("cells", "n_atoms", "accuracy", "limit"),
     [
-        ("one", 8, {"k_cutoff": K_CUTOFF}, 105),
-        ("one", 8, {"tol": 4e-4}, 120),
-        ("many", 8, {"k_cutoff": K_CUTOFF}, 140),
-        ("many", 16, {"tol": 4e-4}, 180),
-        ("many", 16, {"tol": 1e-6, "exponent": [1, 3, 6]}, 250),
-        ("many", 64, {"tol": 4e-4}, 360),
+        ("one", 8, {"k_cutoff": K_CUTOFF}, 85),
+        ("one", 8, {"tol": 4e-4}, 100),
+        ("many", 8, {"k_cutoff": K_CUTOFF}, 120),
+        ("many", 16, {"tol": 4e-4}, 170),
+        ("many", 16, {"tol": 1e-6, "exponent": [1, 3, 6]}, 235),
+        ("many", 64, {"tol": 4e-4}, 350),
     ],
 )
 def test_a_periodic_frame_more_costs_few_calls(cells, n_atoms, accuracy, limit):

@@ -6,6 +6,7 @@ The vectors are ordered in lines along the third axis, whose points differ in on
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,22 +36,19 @@ class HalfSphere:
     def __len__(self):
         return len(self.norms)
 
-    def within(self, k_cutoff):
-        """The part of the half sphere with k < ``k_cutoff``."""
-        kept = self.norms < k_cutoff
-        return HalfSphere(self.integers[kept], self.vectors[kept], self.norms[kept], self.axes)
+    @cached_property
+    def line_starts(self):
+        """The first vector of each line along the third axis."""
+        first, second, _ = self.integers.T
+        changes = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        return np.concatenate([[0], 1 + np.flatnonzero(changes)])
 
     @cached_property
     def line(self):
-        """Number of the line along the third axis that each vector is on."""
-        first, second, _ = self.integers.T
-        changes = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        return np.concatenate([[0], np.cumsum(changes)])
-
-    @cached_property
-    def line_starts(self):
-        """The first vector of each line."""
-        return np.searchsorted(self.line, np.arange(self.line[-1] + 1))
+        """Number of the line that each vector is on."""
+        first_of_next = np.zeros(len(self), int)
+        first_of_next[self.line_starts[1:]] = 1
+        return np.cumsum(first_of_next)
 
 
 def reciprocal(cell):
@@ -104,13 +102,38 @@ def _inside(box, axes, k_cutoffs):
     """Half spheres of several cells, among the integers of a box."""
     vectors = box.astype(float) @ axes
     squares = np.einsum("skx,skx->sk", vectors, vectors)
-    owner, chosen = np.nonzero(squares < k_cutoffs[:, None] ** 2)
-    ends = np.searchsorted(owner, np.arange(1, len(axes)))
-    parts = (
-        np.split(part, ends)
-        for part in (box[chosen], vectors[owner, chosen], np.sqrt(squares[owner, chosen]))
+    found = np.flatnonzero(squares < k_cutoffs[:, None] ** 2)
+    owner, chosen = np.divmod(found, len(box))
+    return _of_owners(
+        owner,
+        np.take(box, chosen, axis=0),
+        np.take(vectors.reshape(-1, 3), found, axis=0),
+        np.sqrt(np.take(squares, found)),
+        axes,
     )
-    return [HalfSphere(*part) for part in zip(*parts, axes, strict=True)]
+
+
+def spheres_within(spheres, k_cutoffs):
+    """The part of each half sphere with k < ``k_cutoffs`` (n_spheres,)."""
+    sizes = [len(sphere) for sphere in spheres]
+    norms = np.concatenate([sphere.norms for sphere in spheres])
+    kept = np.flatnonzero(norms < np.repeat(k_cutoffs, sizes))
+    return _of_owners(
+        np.take(np.repeat(np.arange(len(spheres)), sizes), kept),
+        np.take(np.concatenate([sphere.integers for sphere in spheres]), kept, axis=0),
+        np.take(np.concatenate([sphere.vectors for sphere in spheres]), kept, axis=0),
+        np.take(norms, kept),
+        [sphere.axes for sphere in spheres],
+    )
+
+
+def _of_owners(owner, integers, vectors, norms, axes):
+    """Half spheres from their vectors one after the other, and whose each is, ascending."""
+    ends = np.searchsorted(owner, np.arange(len(axes) + 1)).tolist()
+    return [
+        HalfSphere(integers[start:end], vectors[start:end], norms[start:end], of_cell)
+        for (start, end), of_cell in zip(pairwise(ends), axes, strict=True)
+    ]
 
 
 class PhaseTables:

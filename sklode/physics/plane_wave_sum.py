@@ -147,7 +147,7 @@ class PlaneWaveSum:
         integrals = np.ascontiguousarray(self._basis.plane_waves(norms).T)
         integrals = integrals.reshape(self._basis.l_max + 1, self._basis.n_max, len(norms))
         fourier = np.stack([law.fourier(norms) for law in self._laws]) * prefactors
-        harmonics = np.ascontiguousarray(spherical_harmonics(vectors, self._basis.l_max).T)
+        harmonics = spherical_harmonics(vectors, self._basis.l_max).T.astype(dtype, order="C")
         parities = []
         for parity in (0, 1):
             degrees = range(parity, self._basis.l_max + 1, 2)
@@ -155,11 +155,11 @@ class PlaneWaveSum:
             kernel, filled = np.empty((n_columns, len(norms)), dtype), 0
             for l in degrees:
                 sign, width = (-1.0) ** ((l + 1) // 2), (2 * l + 1) * radial[l].count
-                functions = sign * radial[l](integrals[l], fourier)
+                functions = (sign * radial[l](integrals[l], fourier)).astype(dtype, copy=False)
                 shape = 2 * l + 1, radial[l].count, len(norms)
                 target = kernel[filled : filled + width].reshape(shape)
                 angular = harmonics[degree_slice(l), None]
-                np.multiply(angular, functions, out=target, casting="same_kind")
+                np.multiply(angular, functions, out=target)
                 filled += width
             parities.append(kernel)
         return [[part[:, a:b] for part in parities] for a, b in pairwise(np.cumsum([0, *sizes]))]

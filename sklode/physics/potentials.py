@@ -54,6 +54,8 @@ def _expint_spline(nu):
 def tabulated_exponential_integral(nu, s):
     """As ``exponential_integral`` to 1e-12, faster for many arguments."""
     s = np.asarray(s, float)
+    if nu == 0:  # of the Coulomb potential
+        return np.exp(-s) / s
     logarithm = np.log(s)
     if not np.all((logarithm > _EXPINT_RANGE[0]) & (logarithm < _EXPINT_RANGE[1])):
         return exponential_integral(nu, s)

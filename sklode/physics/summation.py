@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .costs import direct_seconds, mesh_seconds
+from .costs import COSTS, direct_seconds, mesh_seconds
 from .kspace import HalfSphere
 from .mesh_plan import MeshPlan, amplification, choose_mesh
 from .radial_modes import FINEST, field_modes, span_from, typical_sizes
@@ -240,11 +240,14 @@ class Planner:
     def _without_mesh(self, contents, k_cutoff):
         """Whether it is plain without looking for a mesh that none is needed."""
         if self._how.method == "auto":
+            direct = self._direct_seconds(contents, k_cutoff)
+            if direct < COSTS.mesh:
+                return True
             fields = contents.n_channels * min(self._n_radial, _FEW_MODES)
             points = contents.volume * (1.2 * k_cutoff / np.pi) ** 3
             order = 5.0 - 0.7 * np.log10(self._how.tol)  # lower than any that is chosen
             least = mesh_seconds(contents.n_atoms, points, order, fields, self._envelope.l_max)
-            return self._direct_seconds(contents, k_cutoff) < least
+            return direct < least
         return self._how.method == "direct"
 
     def _direct_seconds(self, contents, k_cutoff):

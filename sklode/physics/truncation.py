@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .kspace import half_spheres, reciprocal
+from .kspace import half_spheres, reciprocal, spheres_within
 
 _MANY_VECTORS = 1000  # beyond, shells are as dense as their mean,
 _DENSE = 0.2  # if the k-vectors are no farther apart than this part of the sphere's radius
@@ -10,6 +10,8 @@ _SHELLS = 1024
 _GRID = 128  # points of the envelope's table an octave,
 _STEPS = 4  # where it may end
 _AT_ONCE = 2**16  # k-vectors of several cells
+_LEFT_OF_FEW = 2.5e-3  # of the finest accuracy, where few k-vectors are listed,
+_LEFT_OF_MANY = 6e-6  # and where their density is
 RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
 _ORDER = 0.3  # largest coefficients of dense, ordered matter against those of random positions
 
@@ -56,15 +58,15 @@ class KSpaceTails:
         From each shell on, the sum of the largest coefficients of one wave, and the root of half
         the sum of their squares.
     smearing : float
-    spheres : list of HalfSphere or None
-        The k-vectors up to ``k_max``, where they are at hand.
+    spheres : list of HalfSphere, default=None
+        The k-vectors up to ``k_max``, if they are at hand.
     """
 
     def __init__(self, norms, k_max, coherent, random, smearing, spheres=None):
         self._norms, self._k_max, self._smearing = norms, k_max, smearing
         self._coherent, self._random = coherent, random
         self._sizes = np.count_nonzero(norms < np.inf, axis=1)
-        self._spheres = spheres or [None] * len(norms)
+        self._spheres = spheres
 
     def beyond(self, k_cutoffs, contents):
         """Estimate of the omitted part of a coefficient.
@@ -122,9 +124,10 @@ class KSpaceTails:
         return np.where(first < self._sizes, ends, self._k_max)
 
     def spheres_within(self, k_cutoffs):
-        """The k-vectors of each cell as far as they are at hand, or None."""
-        each = zip(self._spheres, k_cutoffs, strict=True)
-        return [None if sphere is None else sphere.within(k) for sphere, k in each]
+        """The k-vectors of each cell, or None where they are not at hand."""
+        if self._spheres is None:
+            return [None] * len(k_cutoffs)
+        return spheres_within(self._spheres, k_cutoffs)
 
 
 class SparseTails:
@@ -160,7 +163,8 @@ class SparseTails:
         tails : KSpaceTails
         """
         first = np.linalg.norm(reciprocal(cells), axis=2).min(axis=1)
-        k_max = np.sqrt(first**2 + _margin(accuracy) / self._smearing**2)
+        # beyond the nearest shells, which are far apart in small cells
+        k_max = np.sqrt(2.0 * first**2 + _reach(_LEFT_OF_FEW * accuracy) / self._smearing**2)
         counts = np.abs(np.linalg.det(cells)) * k_max**3 / (12.0 * np.pi**2)
         order = np.argsort(counts, kind="stable")
         octaves, parts = np.log2(counts[order]) // 1, np.cumsum(counts[order]) // _AT_ONCE
@@ -169,11 +173,12 @@ class SparseTails:
 
     def _together(self, cells, k_max):
         spheres = half_spheres(cells, k_max)
-        n_shells = max(map(len, spheres))
+        sizes = np.array([len(sphere) for sphere in spheres])
+        n_shells = sizes.max()
         norms = np.full((len(cells), n_shells + 1), np.inf)
-        for row, sphere, last in zip(norms, spheres, k_max, strict=True):
-            row[: len(sphere)] = np.sort(sphere.norms)
-            row[-1] = last
+        norms[np.arange(n_shells + 1) < sizes[:, None]] = np.concatenate([s.norms for s in spheres])
+        norms.sort(axis=1)
+        norms[:, -1] = k_max
         volumes = np.abs(np.linalg.det(cells))
         terms = 8.0 * np.pi / volumes[:, None, None] * self._amplitudes(norms)
         # the first shells beyond k_max: the spectrum falls by e within 1 / (k smearing^2)
@@ -213,7 +218,8 @@ class DenseTails:
     """
 
     def __init__(self, envelope, smearing, accuracy):
-        self._k_max, self._smearing = float(np.sqrt(_margin(accuracy)) / smearing), smearing
+        self._k_max = float(np.sqrt(_reach(_LEFT_OF_MANY * accuracy)) / smearing)
+        self._smearing = smearing
         self._norms, step = np.linspace(0.0, self._k_max, _SHELLS + 1, retstep=True)
         self._norms = self._norms[1:] - 0.5 * step
         terms = 8.0 * np.pi * _decreasing(envelope(self._norms))
@@ -236,9 +242,9 @@ class DenseTails:
         return KSpaceTails(*(np.asarray(array)[None] for array in arrays), self._smearing)
 
 
-def _margin(accuracy):
-    """(k smearing)^2 at which nothing is left, of what falls off like exp(-(k smearing)^2 / 2)."""
-    return 2.0 * np.log(1.0 / accuracy) + 24.0
+def _reach(rest):
+    """(k smearing)^2 where so much is left of what falls off like exp(-(k smearing)^2 / 2)."""
+    return -2.0 * np.log(rest)
 
 
 def _decreasing(amplitudes):
