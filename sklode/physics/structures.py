@@ -35,7 +35,7 @@ class Structure:
 
 
 def pack(structures):
-    """Arrays of structures, in all one for each attribute; pickled in a tenth of their time.
+    """Arrays of structures, in all one for each attribute; pickled in a quarter of their time.
 
     Parameters
     ----------
