@@ -293,9 +293,10 @@ def test_tasks_hold_several_chunks(n_jobs, n_chunks, together):
 
 
 def test_structures_reach_workers_as_few_arrays(unequal):
-    for atoms in unequal:
+    charged = [atoms.copy() for atoms in unequal]
+    for atoms in charged:
         atoms.set_initial_charges(np.arange(len(atoms)))
-    structures = read_structures(unequal, ["initial_charges"])
+    structures = read_structures(charged, ["initial_charges"])
     sizes, *whole, charges = pack(structures)
     n_atoms, n_structures = sum(map(len, unequal)), len(unequal)
     assert [len(array) for array in whole] == 2 * [n_atoms] + 2 * [n_structures]
