@@ -62,8 +62,10 @@ def test_tables_are_those_of_quadrature(kind, law):
     exact = pair_integrals(basis, law, distances)
     scale = np.abs(exact).max()
     np.testing.assert_allclose(table(distances)[:8], exact[:8], rtol=0, atol=1e-11 * scale)
-    beyond = np.abs(exact[8:]).max(axis=1, keepdims=True)
-    assert np.all(np.abs(table(distances)[8:] - exact[8:]) <= 1e-10 * beyond)
+    # far fields are exact, of a Gaussian nothing is left
+    left = 1e-11 * scale if exact[9].max() < 1e-100 else 1e-25 * scale
+    allowed = 1e-10 * np.abs(exact[8:]).max(axis=1, keepdims=True) + left
+    assert np.all(np.abs(table(distances)[8:] - exact[8:]) <= allowed)
 
 
 @pytest.mark.parametrize("l_max", [0, 1, 2, 6, 15])

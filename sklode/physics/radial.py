@@ -20,6 +20,8 @@ TABLE_ACCURACY = 1e-11  # of each function of pairs, relative to its largest val
 TABLE_ROUNDING = 1e-14  # if this part of the largest of all is not larger
 _WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
 _SPECTRAL_WIDTHS = 8.8  # of a Gaussian, beyond which it is below 2e-17
+_MOST_SMEARINGS = 900  # in the reach of a basis, where tables still resolve the smearing
+_MOST_TURNS = 2000  # of a wave inside the reach of a basis, in radians
 _SHARP = 0.125  # of the reach: laws smeared by less are a wider one and a difference
 
 
@@ -117,7 +119,18 @@ def plane_wave_table(basis, k_max):
     -------
     PiecewiseTable
         With (l_max + 1) * n_max functions, l slowest.
+
+    Raises
+    ------
+    ValueError
+        If more turns of a wave are inside the basis than tables resolve.
     """
+    if basis.reach * k_max > _MOST_TURNS:
+        raise ValueError(
+            f"Waves of up to {k_max:.3g}/angstrom are too short for radial functions that reach "
+            f"{basis.reach:.3g} angstrom, as with cutoff={basis.cutoff:g} and n_max={basis.n_max}. "
+            "Use a larger smearing or tol, a smaller cutoff or, if given, a smaller k_cutoff."
+        )
     r, measure = basis.quadrature(3.0 / k_max)
 
     def integrals(k):
@@ -213,8 +226,19 @@ def pair_series(basis, law, limit):
     """F_nl(d) of one atom's potential on [0, limit] as a ChebyshevSeries.
 
     A sharp law is the sum of a wide one, by quadrature in real space, and of a difference whose
-    spectrum is smooth and ends with that of the basis or of the law.
+    spectrum is smooth and ends with that of the law.
+
+    Raises
+    ------
+    ValueError
+        If the law is sharper than tables resolve.
     """
+    if basis.reach > _MOST_SMEARINGS * law.smearing:
+        raise ValueError(
+            f"smearing={law.smearing:g} angstrom is too small beside cutoff={basis.cutoff:g} "
+            f"angstrom, where radial functions reach {basis.reach:.3g} angstrom. Use a smearing of "
+            f"at least {basis.reach / _MOST_SMEARINGS:.2g} angstrom, or a smaller cutoff."
+        )
     if law.smearing >= _SHARP * basis.reach:
 
         def functions(distances):
