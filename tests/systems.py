@@ -3,12 +3,9 @@
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from sklode import LongRangePotential
-
-FIXED_EXAMPLES = settings(derandomize=True, deadline=None)
 
 FCC = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
 BCC = np.array([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.special import exp1, gamma, gammainc, gammaincc, poch
-from systems import FIXED_EXAMPLES, cells, cluster, expand, is_solid, triclinic
+from systems import cells, cluster, expand, is_solid, triclinic
 
 from sklode import DensityProjector, MultipoleFeatures, PowerSpectrum
 from sklode.physics import multipole_expansion
@@ -275,7 +275,7 @@ def random_structures(draw):
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-6, 1e-8])
-@settings(FIXED_EXAMPLES, max_examples=25)
+@settings(max_examples=25)
 @given(
     atoms=random_structures(),
     p=st.sampled_from([0.5, 1, 2, 3, 4, 6, 9]) | st.floats(0.3, 12.0).map(lambda p: round(p, 2)),
