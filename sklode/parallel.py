@@ -11,6 +11,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
+from sphericart import SphericalHarmonics
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
@@ -120,5 +121,6 @@ def _single_threaded(function, transformer, packed):
 
 @lru_cache(maxsize=1)
 def blas_threads():
-    """The thread pools of this process."""
+    """The thread pools of this process, sphericart's included: a forked worker must not use it."""
+    SphericalHarmonics(0)  # loads the library, which may bring a pool of its own
     return ThreadpoolController()

@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import subprocess
+import sys
 import threading
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -407,6 +409,23 @@ def test_nobody_looks_at_a_file_or_a_worker():
     assert not parallel._somebody_looks()  # pytest captures the output
     looks = Parallel(n_jobs=2)(delayed(parallel._somebody_looks)() for _ in range(2))
     assert looks == [False, False]
+
+
+def test_every_pool_of_threads_is_limited():
+    """Whenever its library is loaded; one that has run does not work in a fork."""
+    program = """
+from sklode.parallel import blas_threads
+with blas_threads().limit(limits=1):
+    from ase.build import molecule
+    from sklode import DensityProjector
+    from threadpoolctl import threadpool_info
+    DensityProjector().fit_transform([molecule("H2O")])
+    print({pool["num_threads"] for pool in threadpool_info()})
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "{1}\n"
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5])
