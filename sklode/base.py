@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .chunks import backward_of_all, gradients_of_all, rows_of_all
 from .parallel import ATOMS_PER_CHUNK
-from .reading import read_container, read_structures, row_index
+from .reading import read_container, read_structures, real_array, row_index
 
 __all__ = ["HasMethods", "Interval", "StrOptions", "StructureTransformer", "fit_context"]
 
@@ -277,7 +277,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     def _backward(self, X, cotangents, with_rows):
         """Rows, or None if they are not wanted, and gradients of one combination of them."""
         structures = self._readable(X)
-        cotangents = np.asarray(cotangents, float)
+        cotangents = real_array(cotangents, "cotangents")
         shape = (len(structures), self._n_features_out)
         if cotangents.shape != shape:
             raise ValueError(f"cotangents must have shape {shape}; got {cotangents.shape}.")

@@ -17,7 +17,7 @@ from .physics.multipole_gradients import multipole_backward, multipole_slopes
 from .physics.structures import atom_offsets
 from .physics.summation import Summation
 from .potentials import InversePowerLaw
-from .reading import read_structures
+from .reading import read_structures, real_array
 
 
 class MultipoleFeatures(FarFieldProjector):
@@ -233,7 +233,7 @@ class MultipoleFeatures(FarFieldProjector):
 
     def _far_field(self, X, points):
         check_is_fitted(self)
-        points = np.atleast_2d(np.asarray(points, float))
+        points = np.atleast_2d(real_array(points, "points"))
         if points.shape[1:] != (3,) or not np.isfinite(points).all():
             raise ValueError(
                 f"points must be finite numbers of shape (n_points, 3); got shape {points.shape}."
