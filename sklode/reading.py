@@ -44,7 +44,7 @@ def real_array(values, what):
     if np.ma.is_masked(values):
         raise ValueError(
             f"{what} has {np.ma.count_masked(values)} masked values, which would count as numbers. "
-            "Fill them in, or leave the structure out."
+            "Fill them in, or leave them out."
         )
     if is_plain(values):
         return values
@@ -58,7 +58,8 @@ def real_array(values, what):
             f"{what} must be real; got {array.dtype}. Take .real if the imaginary part means "
             "nothing."
         )
-    raise ValueError(f"{what} must be numbers; got {values!r:.60}.")
+    shown = " ".join(repr(values).split())  # in one line
+    raise ValueError(f"{what} must be numbers; got {shown:.60}.")
 
 
 def is_plain(values):
