@@ -16,7 +16,7 @@ from .exterior import (
 from .neighbors import all_pairs
 from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
-from .radial import TABLE_ACCURACY, center_integrals, pair_table
+from .radial import TABLE_ACCURACY, TABLE_ROUNDING, center_integrals, pair_table
 from .short_range import ShortRange, laws_first
 
 _ROUNDING = 1e-15
@@ -153,7 +153,10 @@ class _PeriodicPotential:
         values = np.abs(_tables(self._basis, self._laws)(np.array([0.0, distance])))
         shape = (2, self._basis.l_max + 1, len(self._laws), self._basis.n_max)
         overlapping, distant = values.reshape(shape).max(axis=(1, 3))
-        return np.all(TABLE_ACCURACY * overlapping <= 0.1 * self._how.tol * distant)
+        allowed = 0.1 * self._how.tol * distant
+        rounding = TABLE_ROUNDING * overlapping.max(axis=0)  # of all l alike
+        fine = TABLE_ACCURACY * overlapping <= np.maximum(allowed, rounding)
+        return np.all(fine) and np.all(rounding <= allowed.max(axis=0))
 
     def _unsplit_sum(self):
         return PeriodicExpansion(

@@ -13,7 +13,8 @@ from .quadrature import gauss_legendre
 
 MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
 _GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
-TABLE_ACCURACY = 1e-11
+TABLE_ACCURACY = 1e-11  # of each function of pairs, relative to its largest value,
+TABLE_ROUNDING = 1e-14  # if this part of the largest of all is not larger
 _WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
 
 
@@ -193,6 +194,7 @@ def pair_table(basis, law, upper=None):
         limit,
         TABLE_ACCURACY,
         degree=_degree(2.0 * limit / np.hypot(law.smearing, 0.3 * basis.cutoff / basis.n_max)),
+        rounding=TABLE_ROUNDING,
     )
-    near = piecewise(series, 0.1 * TABLE_ACCURACY)
+    near = piecewise(series, 0.1 * TABLE_ACCURACY, 0.1 * TABLE_ROUNDING)
     return PairTable(near, law.far_field(*basis.quadrature(law.smearing), limit))
