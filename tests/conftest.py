@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from borders import shrink
 
 from sklode.datasets import load_s22x5
 
@@ -50,3 +51,11 @@ def s22x5_small():
         dimers[key] = dimers[key][:40]
     dimers.data = dimers.data[:40]
     return dimers
+
+
+@pytest.fixture(params=["ordinary", "shrunken"])
+def block_sizes(request, monkeypatch):
+    """Ordinary sizes of blocks, and so small ones that four atoms cross every border."""
+    if request.param == "shrunken":
+        shrink(monkeypatch)
+    return request.param

@@ -47,7 +47,7 @@ OPERATORS = {
     "p = 6": potential(6),
     "p = 2.5": potential(2.5),
     "p = 0, 1, 6": potential((0, 1, 6), n_max=1),
-    "p = 6, narrow": potential(6, smearing=0.4, n_max=1),
+    "p = 6, narrow": potential(6, smearing=0.5, n_max=1, l_max=1),
     "Yukawa": potential(Yukawa(0.3)),
     "table": potential(BUMP),
     "p = 1, Yukawa, table": potential((1, Yukawa(0.5), BUMP), n_max=1, l_max=1),
@@ -122,11 +122,14 @@ def has_method(model):
 @cache
 def fitted(name, method="auto", dtype="float64"):
     """An operator that has seen the elements of all structures."""
-    model = clone(OPERATORS[name])
-    choices = {"method": method, "dtype": dtype}
-    own = {name: choices.get(name.rpartition("__")[2]) for name in model.get_params()}
-    model.set_params(**{name: choice for name, choice in own.items() if choice is not None})
+    model = with_choices(OPERATORS[name], method=method, dtype=dtype)
     return model.fit(list(STRUCTURES.values()))
+
+
+def with_choices(model, **choices):
+    """A copy with other parameters, those of its projectors included."""
+    names = [name for name in model.get_params() if name.rpartition("__")[2] in choices]
+    return clone(model).set_params(**{name: choices[name.rpartition("__")[2]] for name in names})
 
 
 @cache
@@ -150,7 +153,8 @@ def reference_rows(model, atoms, species):
         rows = fields[0][..., : 1 if model.invariants else None].reshape(len(atoms), -1)
     if model.center_species == "split":
         rows = np.einsum("ic,if->icf", np.equal.outer(atoms.numbers, species), rows)
-    return rows.reshape(len(atoms), -1)
+    absent = ~np.isin(atoms.numbers, species)  # where unknown elements are ignored
+    return np.where(absent[:, None], 0.0, rows.reshape(len(atoms), -1))
 
 
 def coefficients(model, atoms, species):

@@ -5,7 +5,7 @@ from itertools import pairwise, product
 import numpy as np
 from ase.neighborlist import neighbor_list
 from scipy.interpolate import CubicSpline
-from scipy.special import factorial, factorial2, gamma, gammainc, lpmv, poch, spherical_jn
+from scipy.special import factorial2, gamma, gammainc, lpmv, poch, spherical_jn
 
 
 def quadrature(n, *edges):
@@ -21,7 +21,7 @@ def harmonics(l_max, vectors):
     out = np.empty((len(vectors), (l_max + 1) ** 2))
     for l in range(l_max + 1):
         for m in range(-l, l + 1):
-            ratio = (2 * l + 1) / (4 * np.pi) * factorial(l - abs(m)) / factorial(l + abs(m))
+            ratio = (2 * l + 1) / (4 * np.pi) / poch(l - abs(m) + 1, 2 * abs(m))
             angle = np.sqrt(2) * (np.cos(m * phi) if m > 0 else np.sin(-m * phi)) if m else 1
             legendre = (-1) ** m * lpmv(abs(m), l, vectors[:, 2] / d)
             out[:, l * l + l + m] = np.sqrt(ratio) * legendre * angle
@@ -50,7 +50,7 @@ def radial_integrals(model, k):
     """Sections 3 and 3.1: I_nl(k), shape (l, n, k)."""
     n, gto = np.arange(model.n_max)[:, None], model.radial_basis == "gto"
     widths = model.cutoff * np.maximum(np.sqrt(n), 1) / model.n_max
-    r, w = quadrature(200, 0, np.max(widths * (np.sqrt(n) + 9)) if gto else model.cutoff)
+    r, w = quadrature(120, 0, np.max(widths * (np.sqrt(n) + 9)) if gto else model.cutoff)
     out = []
     for l in range(model.l_max + 1):
         functions = r**n * np.exp(-(r**2) / (2 * widths**2)) if gto else r ** (l + 2 * n)
