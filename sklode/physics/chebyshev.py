@@ -93,8 +93,8 @@ def interpolate(function, lower, upper, accuracy, degree=32, rounding=0.0):
             return ChebyshevSeries(float(lower), float(upper), coefficients[:kept])
         degree *= 2
     raise RuntimeError(
-        f"A radial function cannot be tabulated to {accuracy:.0e} on [{lower:.2f}, {upper:.2f}] "
-        "angstrom: it is too rough. Use a larger smearing or a smaller cutoff."
+        f"A radial function cannot be tabulated to {accuracy:.0e} on [{lower:.2f}, {upper:.2f}]: "
+        "it is too rough. Use a larger smearing or a smaller cutoff."
     )
 
 

@@ -16,7 +16,7 @@ from .exterior import (
 from .neighbors import all_pairs
 from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
-from .radial import TABLE_ACCURACY, TABLE_ROUNDING, center_integrals, pair_table
+from .radial import TABLE_ACCURACY, center_integrals, pair_table
 from .short_range import ShortRange, laws_first
 
 _ROUNDING = 1e-15
@@ -148,15 +148,19 @@ class _PeriodicPotential:
             return None
         return split, nearest
 
-    def _tables_resolve(self, distance):
-        """Whether pair tables, accurate beside an overlapping atom, are so beside a distant one."""
-        values = np.abs(_tables(self._basis, self._laws)(np.array([0.0, distance])))
-        shape = (2, self._basis.l_max + 1, len(self._laws), self._basis.n_max)
-        overlapping, distant = values.reshape(shape).max(axis=(1, 3))
-        allowed = 0.1 * self._how.tol * distant
-        rounding = TABLE_ROUNDING * overlapping.max(axis=0)  # of all l alike
-        fine = TABLE_ACCURACY * overlapping <= np.maximum(allowed, rounding)
-        return np.all(fine) and np.all(rounding <= allowed.max(axis=0))
+    def _tables_resolve(self, nearest):
+        """Whether pair tables, accurate beside an overlapping atom, are so beside a distant one.
+
+        Some atoms are ``nearest`` to each other. Those that tables are for, instead of the exact
+        far field, are no farther away than the tables end.
+        """
+        for law in self._laws:
+            table = pair_table(self._basis, law)
+            values = table(np.array([0.0, nearest, table.near.upper]))
+            overlapping, *others = np.abs(values).max(axis=1)
+            if TABLE_ACCURACY * overlapping > 0.1 * self._how.tol * max(others):
+                return False
+        return True
 
     def _unsplit_sum(self):
         return PeriodicExpansion(
