@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from borders import LIMITS, SHRUNKEN, sizes
+from borders import SHRUNKEN, sizes
 
 import sklode
 
@@ -121,7 +121,7 @@ def test_other_numbers_are_not(source):
 
 def test_all_sizes_are_integers_that_can_be_shrunken():
     assert all(type(size) is int for size in sizes().values())
-    assert all(0 < SHRUNKEN[name] < size for name, size in sizes().items() if name not in LIMITS)
+    assert all(0 < SHRUNKEN[name] < size for name, size in sizes().items())
 
 
 def test_nobody_keeps_a_size_of_his_own():
