@@ -24,6 +24,7 @@ ALLOWED = {  # integers by which no work is divided, and at which no other way o
     "_EXPINT_DEGREE": "of its table, by its accuracy",
     "_SERIES_TERMS": "of P(a, x) near 0, by its accuracy",
     "_MAX_MULTIPOLES": "a series that has not converged by then is an error",
+    "_STEEPEST": "power of 1/r in the range of floats; more is an error",
     "MAX_MONOMIALS": "that can be told apart in double precision; more are an error",
     "_MOST_SMEARINGS": "that tables resolve; more are an error",
     "_MOST_TURNS": "of waves that tables resolve; more are an error",
