@@ -19,6 +19,8 @@ from .physics.summation import Summation
 from .potentials import InversePowerLaw
 from .reading import read_structures, real_array
 
+_STEEPEST = 130  # power of 1/r
+
 
 class MultipoleFeatures(FarFieldProjector):
     r"""Exterior multipoles: all that far atoms do to an environment, for an interaction 1/r^p.
@@ -155,7 +157,12 @@ class MultipoleFeatures(FarFieldProjector):
         self.n_jobs = n_jobs
 
     def _check_parameters(self):
-        self._exponents()
+        steepest = max(self._exponents()) + self.l_max + 2 * (self.n_max - 1)
+        if steepest > _STEEPEST:
+            raise ValueError(
+                f"exponent + l_max + 2 (n_max - 1) is {steepest:g}; at most {_STEEPEST} works, "
+                "or powers leave the range of floats. Lower one of them."
+            )
         check_cutoff_width(self)
 
     def _exponents(self):

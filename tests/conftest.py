@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from borders import shrink
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
@@ -70,3 +71,11 @@ def s22x5_small():
         dimers[key] = dimers[key][:40]
     dimers.data = dimers.data[:40]
     return dimers
+
+
+@pytest.fixture(params=["ordinary", "shrunken"])
+def block_sizes(request, monkeypatch):
+    """Ordinary sizes of blocks, and so small ones that four atoms cross every border."""
+    if request.param == "shrunken":
+        shrink(monkeypatch)
+    return request.param

@@ -434,6 +434,14 @@ class TestParameters:
             assert np.isfinite(rows).all()
             assert rows.any()
 
+    @pytest.mark.parametrize("X", [[water()], [bulk("NaCl", "rocksalt", a=5.6)]], ids=str)
+    @pytest.mark.parametrize(("n_max", "l_max"), [(2, 28), (12, 8)])
+    def test_the_steepest_multipoles(self, n_max, l_max, X):
+        steep = MultipoleFeatures(100, 2.5, n_max, l_max, invariants=None)
+        assert np.isfinite(steep.fit_transform(X)).all()
+        with pytest.raises(ValueError, match=r"exponent \+ l_max \+ 2 \(n_max - 1\) is 131"):
+            steep.set_params(exponent=(1, 100), l_max=l_max + 1).fit(X)
+
     @pytest.mark.parametrize("number", [np.float32(2), np.int64(2), Fraction(2)], ids=type)
     def test_numbers_of_any_type(self, number):
         expected = clone(POTENTIAL).set_params(exponent=2.0).fit_transform([water()])

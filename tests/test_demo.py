@@ -192,7 +192,7 @@ def test_without_distance_only_groups_are_left_out(tmp_path, capsys, small_searc
     ("arguments", "message"),
     [
         (["--energy", "nothing"], "X[0] (H2): has no key 'nothing'; it has ['pair'"),
-        (["--distance", "pair"], "pair must be a number"),
+        (["--distance", "pair"], "X[0] (H2): pair must be a finite number"),
         (["--fragments", "r"], "'r' must be the number of atoms of the first molecule"),
         (["--group", "nothing"], "X[0] (H2): has no key 'nothing'"),
         ([], "Nothing to predict"),

@@ -112,10 +112,13 @@ class SmearedTable:
 
     @cached_property
     def _moments(self):
-        """Nodes r and 4 pi r^2 v(r) dr."""
-        n_nodes = int(64 + 8 * self._range / self.smearing + 4 * len(self.distances))
-        r, weights = gauss_legendre(n_nodes, self._range)
-        return r, 4.0 * np.pi * r**2 * weights * CubicSpline(self.distances, self.values)(r)
+        """Nodes r and 4 pi r^2 v(r) dr, on each interval between knots, where v is a polynomial."""
+        widths = np.diff(self.distances)
+        nodes, weights = gauss_legendre(int(6 + 3 * widths.max() / self.smearing))
+        r = np.array(self.distances[:-1])[:, None] + widths[:, None] * nodes
+        values = CubicSpline(self.distances, self.values)(r)
+        moments = 4.0 * np.pi * r**2 * values * widths[:, None] * weights
+        return r.ravel(), moments.ravel()
 
     @cached_property
     def _table(self):
