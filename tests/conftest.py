@@ -7,8 +7,11 @@ import pytest
 from ase.build import bulk, molecule
 from borders import shrink
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from sklode.datasets import load_s22x5
+
+threadpool_limits(1)  # pytest starts a process for each core, whose threads would wait for cores
 
 # the same examples everywhere, on however slow a machine
 settings.register_profile(
