@@ -8,7 +8,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .chunks import backward_of_all, gradients_of_all, rows_of_all
-from .parallel import ATOMS_PER_CHUNK
+from .physics import blocks
 from .reading import read_container, read_structures, row_index
 
 __all__ = ["HasMethods", "Interval", "StrOptions", "StructureTransformer", "fit_context"]
@@ -134,7 +134,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
 
     def _atoms_at_once(self, structures):
         """Atoms of a chunk of structures, so that what is held for them stays small."""
-        return ATOMS_PER_CHUNK
+        return blocks.CHUNK_ATOMS
 
     @property
     def _row_dtype(self):

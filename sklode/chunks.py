@@ -4,10 +4,9 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from .parallel import chunks_by_atoms, each_chunk
+from .physics import blocks
 from .physics.structures import alike_together, as_slice
 from .shared_rows import shared_rows
-
-_ATOMS_WITH_GRADIENTS = 2048  # of a chunk; gradients are made block by block anyway
 
 
 def rows_of_all(transformer, structures, per_atom):
@@ -79,11 +78,11 @@ def _written_rows(transformer, structures, per_atom, n_threads, shared, place):
     """None if the rows are in the file, else the rows."""
     rows = transformer._rows(structures, per_atom, n_threads)
     if isinstance(place, slice):
-        blocks, starts = [rows], [place.start]
+        parts, starts = [rows], [place.start]
     else:
         cuts = np.flatnonzero(np.diff(place) != 1) + 1
-        blocks, starts = np.split(rows, cuts), place[np.concatenate([[0], cuts])]
-    return None if shared.write(blocks, starts) else rows
+        parts, starts = np.split(rows, cuts), place[np.concatenate([[0], cuts])]
+    return None if shared.write(parts, starts) else rows
 
 
 def gradients_of_all(transformer, structures, positions, strain):
@@ -103,7 +102,7 @@ def gradients_of_all(transformer, structures, positions, strain):
     strain : ndarray of shape (n_structures, 3, 3, n_features) or None
     """
     sizes, n_jobs = np.array([len(s) for s in structures]), _n_jobs(transformer)
-    chunks = chunks_by_atoms(sizes, _ATOMS_WITH_GRADIENTS)
+    chunks = chunks_by_atoms(sizes, blocks.CHUNK_ATOMS_WITH_GRADIENTS)
     jobs = [(structures[chunk], positions, strain) for chunk in chunks]
     counts = np.concatenate([3 * sizes] * positions + [np.full(len(sizes), 9)] * strain)
     shape = counts.sum(), transformer._n_features_out
@@ -116,9 +115,9 @@ def gradients_of_all(transformer, structures, positions, strain):
     starts = (np.cumsum(counts) - counts).reshape(-1, len(sizes))
     places = [starts[:, chunk].ravel() for chunk in chunks]
     rows, whole = _gradients_in_file(transformer, jobs, shared, places)
-    blocks = [block.reshape(-1, 3, shape[1]) for block in np.split(whole, starts.ravel()[1:])]
+    parts = [part.reshape(-1, 3, shape[1]) for part in np.split(whole, starts.ravel()[1:])]
     strained = whole[-9 * len(sizes) :].reshape(-1, 3, 3, shape[1]) if strain else None
-    return rows, blocks[: len(sizes)] if positions else None, strained
+    return rows, parts[: len(sizes)] if positions else None, strained
 
 
 def _gradients_in_file(transformer, jobs, shared, places):
@@ -127,10 +126,10 @@ def _gradients_in_file(transformer, jobs, shared, places):
     jobs = [(*job, shared, starts) for job, starts in zip(jobs, places, strict=True)]
     with shared as whole:
         sent = each_chunk(_written_gradients, transformer, jobs, _n_jobs(transformer))
-        for starts, (part, blocks) in zip(places, sent, strict=True):
+        for starts, (part, derivatives) in zip(places, sent, strict=True):
             rows.append(part)
-            for start, block in zip(starts, blocks or [], strict=blocks is not None):
-                flat = block.reshape(-1, whole.shape[1])
+            for start, values in zip(starts, derivatives or [], strict=derivatives is not None):
+                flat = values.reshape(-1, whole.shape[1])
                 whole[start : start + len(flat)] = flat
     return np.concatenate(rows), whole
 
@@ -142,8 +141,8 @@ def _gradients(transformer, structures, positions, strain):
 def _written_gradients(transformer, structures, positions, strain, shared, starts):
     """Rows, and None if their derivatives are in the file, else those."""
     rows, moved, strained = transformer._row_gradients(structures, positions, strain)
-    blocks = [*(moved if positions else ()), *(strained if strain else ())]
-    return rows, None if shared.write(blocks, starts) else blocks
+    derivatives = [*(moved if positions else ()), *(strained if strain else ())]
+    return rows, None if shared.write(derivatives, starts) else derivatives
 
 
 def backward_of_all(transformer, structures, cotangents, with_rows):

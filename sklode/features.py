@@ -72,7 +72,9 @@ def power_spectrum_table(pairs, l_max):
     ``pairs`` holds (left, right); right is left for the spectrum of a field with itself, which has
     each unordered pair of species once.
     """
-    return _power_spectrum_table(tuple(pairs), int(l_max))
+    # None beside a block: another projector's block may be equal to it
+    pairs = tuple((left, None if right is left else right) for left, right in pairs)
+    return _power_spectrum_table(pairs, int(l_max))
 
 
 @lru_cache(maxsize=64)
@@ -88,9 +90,9 @@ def _power_spectrum_table(pairs, l_max):
         }
         for left, right in pairs
         for position, first in enumerate(left.channels)
-        for second in (left.channels[position:] if right is left else right.channels)
+        for second in (left.channels[position:] if right is None else right.channels)
         for n1 in range(left.n_max)
-        for n2 in range(right.n_max)
+        for n2 in range((right or left).n_max)
         for l in range(l_max + 1)
     ]
     return _named(
@@ -120,7 +122,7 @@ def _identity(block):
 
 
 def _pair_identity(left, right):
-    if right is left:
+    if right is None:
         return _identity(left)
     fields = {"family": left.family + right.family}
     exponents = [b.exponent for b in (left, right) if b.exponent is not None]

@@ -13,23 +13,22 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
+from .physics import blocks
 from .physics.memory import keep_freed_memory
 from .physics.structures import pack, unpack
 
-ATOMS_PER_CHUNK = 1024
-_MOST_WORKERS = 8
-_MOST_AT_ONCE = 4  # chunks of a worker's task, which costs some milliseconds
 _PATIENCE = 2.0  # seconds without a sign of progress
 
 
-def chunks_by_atoms(sizes, atoms_per_chunk=ATOMS_PER_CHUNK):
+def chunks_by_atoms(sizes, atoms_per_chunk=None):
     """Consecutive slices of structures that hold about equally many atoms.
 
     Their number is such that two, four or eight workers have equally many.
     """
+    atoms_per_chunk = atoms_per_chunk or blocks.CHUNK_ATOMS
     ends = np.cumsum(sizes)
     n_chunks = int(np.ceil(ends[-1] / atoms_per_chunk))
-    unit = min(2 ** (n_chunks.bit_length() - 1), _MOST_WORKERS)
+    unit = min(2 ** (n_chunks.bit_length() - 1), blocks.EQUAL_WORKERS)
     n_chunks = min(-(-n_chunks // unit) * unit, len(sizes))
     targets = ends[-1] * np.arange(1, n_chunks) / n_chunks
     cuts = np.unique(np.concatenate([[0], np.searchsorted(ends, targets) + 1, [len(sizes)]]))
@@ -85,7 +84,7 @@ def _somebody_looks():
 
 def _by_workers(function, transformer, jobs, n_jobs):
     n_workers = effective_n_jobs(n_jobs)
-    at_once = min(_MOST_AT_ONCE, -(-len(jobs) // n_workers))
+    at_once = min(blocks.CHUNKS_PER_TASK, -(-len(jobs) // n_workers))
     parallel = Parallel(
         n_jobs=n_jobs,
         return_as="generator",

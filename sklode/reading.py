@@ -1,11 +1,19 @@
 """From what users pass as X to arrays: the one place that looks into containers and Atoms."""
 
+from itertools import product
+
 import ase
 import numpy as np
+from ase.geometry import minkowski_reduce
 
 from .physics.structures import Structure
 
 _SMALLEST_VOLUME = 1e-9  # of a cell, against the product of its lengths
+_SKEW = 0.1  # of the shortest vector, squared: how far from reduced a cell may be
+# sums of two or three lattice vectors, one of each pair of opposite ones
+_SUMS = np.array(
+    [c for c in product((-1, 0, 1), repeat=3) if c > (0, 0, 0) and sum(map(abs, c)) > 1]
+)
 _ALLOWED = (
     "X must be a list, tuple, pandas Series, one-column DataFrame or object array of ase.Atoms"
 )
@@ -89,7 +97,7 @@ def read_structures(atoms_list, charges=()):
     positions = [np.array(atoms.arrays["positions"], dtype=float) for atoms in atoms_list]
     _check_positions(atoms_list, positions)
     periodic = np.array([atoms.pbc for atoms in atoms_list], dtype=bool)
-    cells = _read_cells(atoms_list, periodic)
+    cells = reduced(_read_cells(atoms_list, periodic), periodic)
     return [
         Structure(
             numbers=np.array(atoms.arrays["numbers"]),
@@ -150,6 +158,33 @@ def _read_cell(index, atoms, periodic):
             f"{cell.tolist()} has no volume. Set a cell with atoms.set_cell, or pbc = False."
         )
     return cell if periodic.all() else np.array(atoms.cell.complete().array)
+
+
+def reduced(cells, periodic):
+    """Cells of the same lattices whose vectors are short and far from parallel.
+
+    Lattice sums, meshes and searches for neighbors are accurate and fast in such cells. Rows and
+    all their derivatives depend on the lattice alone, so that they are those of the given cell.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_structures, 3, 3)
+    periodic : ndarray of shape (n_structures, 3), bool
+
+    Returns
+    -------
+    ndarray of shape (n_structures, 3, 3)
+        The given cells where these are all but reduced.
+    """
+    vectors = cells * periodic[:, :, None]
+    squares = np.einsum("sdx,sdx->sd", vectors, vectors)[:, None]  # (structure, 1, vector)
+    squares = np.where(_SUMS != 0, squares, np.nan)
+    sums = np.einsum("cd,sdx->scx", _SUMS, vectors)
+    shortest = np.nanmax(squares, axis=2) - _SKEW * np.nanmin(squares, axis=2)
+    skewed = np.any(np.einsum("scx,scx->sc", sums, sums) < shortest, axis=1)
+    for number in np.flatnonzero(skewed):
+        cells[number] = minkowski_reduce(cells[number], periodic[number])[0]
+    return cells
 
 
 def _read_charges(index, atoms, name):

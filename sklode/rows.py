@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .gradients import some_gradients
+from .physics import blocks
 from .physics.normal_equations import Rows, stack
 
 KINDS = ENERGY, FORCES, STRESS = range(3)
@@ -13,8 +14,6 @@ _VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
 # with sqrt(2) for shear, the squares of six numbers add up to those of the 3 x 3 stress:
 # the fit does not depend on the orientation
 _VOIGT_WEIGHTS = np.sqrt([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
-_BATCH_BYTES = 2**26
-_CACHE_BYTES = 2**29
 
 
 def to_voigt(tensors):
@@ -138,8 +137,8 @@ class GradientRows:
                 for a, f, s in zip(atoms_list, self._forces, self._stresses, strict=True)
             ]
         )
-        self.rows_per_batch = max(1, _BATCH_BYTES // (8 * max(len(scale), 1)))
-        self._keep_all = 8 * self.sizes.sum() * len(scale) <= _CACHE_BYTES
+        self.rows_per_batch = max(1, blocks.EQUATION_BYTES // (8 * max(len(scale), 1)))
+        self._keep_all = 8 * self.sizes.sum() * len(scale) <= blocks.CACHED_EQUATION_BYTES
         self._loaded = {}
 
     def batches(self, structures):

@@ -9,8 +9,8 @@ import numpy as np
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 
-_WORTH = 2**22  # bytes from which on sending costs more than a file in memory
-_LARGEST_KEPT = 2**28  # bytes
+from .physics import blocks
+
 _kept = []  # a file whose array nobody has any more
 _forks = []  # one member a fork
 
@@ -90,7 +90,7 @@ def _file_in_memory():
 def _keep(file, n_forks):
     """Keep a file for the next array, or let go of it."""
     ours = n_forks == len(_forks)  # else a child may still have the array
-    if ours and not _kept and os.fstat(file).st_size <= _LARGEST_KEPT:
+    if ours and not _kept and os.fstat(file).st_size <= blocks.KEPT_SHARED_BYTES:
         _kept.append(file)
     else:
         os.close(file)
@@ -116,7 +116,7 @@ def shared_rows(shape, dtype, n_jobs):
     """
     n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     local = type(get_active_backend()[0]).__name__ == "LokyBackend"
-    if n_bytes < _WORTH or not local or effective_n_jobs(n_jobs) == 1:
+    if n_bytes < blocks.SHARED_BYTES or not local or effective_n_jobs(n_jobs) == 1:
         return None
     with suppress(OSError, AttributeError):  # systems without files in memory
         return SharedRows(shape, dtype)

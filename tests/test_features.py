@@ -189,3 +189,13 @@ def test_what_users_do_to_tables_and_names_stays_theirs(transformer):
     assert fitted.get_feature_names_out().tolist() == expected
     assert fitted.feature_table_["name"].tolist() == expected
     assert "more" not in fitted.feature_table_
+
+
+def test_equal_blocks_of_two_projectors_are_two():
+    """Whatever was asked for before: tables are kept."""
+    V, beyond = LongRangePotential(), LongRangePotential(exterior=True)
+    itself = PowerSpectrum(V).fit(ALCOHOL)
+    other = PowerSpectrum(V, beyond).fit(ALCOHOL)
+    assert len(itself.get_feature_names_out()) == itself.transform(ALCOHOL).shape[1]
+    assert len(other.get_feature_names_out()) == other.transform(ALCOHOL).shape[1]
+    assert len(other.get_feature_names_out()) > len(itself.get_feature_names_out())

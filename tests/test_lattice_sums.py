@@ -205,7 +205,7 @@ def test_steep_potentials_against_the_plain_sum(salt):
 
 def test_many_blocks_of_k_vectors_add_up(salt, monkeypatch):
     whole = power_law_energy_and_forces(*salt, 1)
-    monkeypatch.setattr("sklode.physics.lattice_sums._BLOCK", 1000)
+    monkeypatch.setattr("sklode.physics.blocks.LATTICE_PHASES", 1000)
     parts = power_law_energy_and_forces(*salt, 1)
     assert parts[0] == pytest.approx(whole[0], rel=1e-13)
     np.testing.assert_allclose(parts[1], whole[1], rtol=0, atol=1e-12)

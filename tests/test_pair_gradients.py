@@ -327,7 +327,7 @@ def test_blocks_of_pairs_change_nothing(monkeypatch):
         return pair_backward(pairs, channels, n_atoms, *functions, cotangents, owners, 3)
 
     whole = results()
-    monkeypatch.setattr("sklode.physics.pair_gradients._PAIRS", 1)
+    monkeypatch.setattr("sklode.physics.blocks.PAIRS", 1)
     for mine, expected in zip(results(), whole, strict=True):
         np.testing.assert_allclose(mine, expected, rtol=1e-12, atol=1e-12)
 

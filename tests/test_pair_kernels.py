@@ -216,7 +216,7 @@ def test_sums_over_pairs(seed, weighted, l_max):
 
 @pytest.mark.parametrize("limit", [0, 10**9])
 def test_both_ends_of_a_pair_may_share_its_functions(limit, monkeypatch):
-    monkeypatch.setattr("sklode.physics.pair_expansion._SHARED", limit)
+    monkeypatch.setattr("sklode.physics.blocks.SHARED_FUNCTIONS", limit)
     structures = [random_structure(9, 0), random_structure(20, 1, 4.0 * np.eye(3), periodic=True)]
     channels, seen = channels_of(structures), []
 
@@ -300,7 +300,7 @@ def test_cutoff_function():
 @pytest.mark.parametrize("pooled", [False, True])
 @pytest.mark.parametrize("n_channels", [(3, 3), (2, 1), (1, 4)])
 def test_power_spectra_by_loops(n_channels, pooled, monkeypatch):
-    monkeypatch.setattr("sklode.physics.invariants._BLOCK", 200)  # several blocks of rows
+    monkeypatch.setattr("sklode.physics.blocks.SPECTRUM_NUMBERS", 200)  # several blocks of rows
     rng, n_atoms, n_radial = np.random.default_rng(0), 23, (2, 2)
     itself = n_channels == (3, 3)
     widths = np.multiply(n_channels, n_radial)

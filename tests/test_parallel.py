@@ -163,7 +163,7 @@ class TestSharedRows:
 
     @pytest.fixture(autouse=True)
     def all_are_worth_it(self, monkeypatch):
-        monkeypatch.setattr(shared_rows, "_WORTH", 1)
+        monkeypatch.setattr("sklode.physics.blocks.SHARED_BYTES", 1)
 
     @pytest.fixture
     def made(self, monkeypatch):
@@ -218,7 +218,7 @@ class TestSharedRows:
         assert files_in_memory() < before
 
     def test_much_memory_goes_back(self, cells, made, monkeypatch):
-        monkeypatch.setattr(shared_rows, "_LARGEST_KEPT", 1)
+        monkeypatch.setattr("sklode.physics.blocks.KEPT_SHARED_BYTES", 1)
         monkeypatch.setattr(shared_rows, "_kept", [])
         estimator = clone(DENSITY).set_params(n_jobs=2).fit(cells)
         before = files_in_memory()
@@ -356,9 +356,9 @@ def one_large_structure():
 @pytest.mark.parametrize("limit", [0, 2**20], ids=["pairs apart", "pairs share"])
 @pytest.mark.parametrize("estimator", SHARED, ids=name)
 def test_threads_change_no_bit_of_a_density(estimator, limit, n_jobs, method, monkeypatch):
-    monkeypatch.setattr("sklode.physics.pair_expansion._SHARED", limit)
-    monkeypatch.setattr("sklode.physics.pair_expansion._PAIRS", 500)  # many pieces
-    monkeypatch.setattr("sklode.physics.invariants._BLOCK", 2**14)
+    monkeypatch.setattr("sklode.physics.blocks.SHARED_FUNCTIONS", limit)
+    monkeypatch.setattr("sklode.physics.blocks.PAIRS", 500)  # many pieces
+    monkeypatch.setattr("sklode.physics.blocks.SPECTRUM_NUMBERS", 2**14)
     atoms = one_large_structure()
     serial = getattr(clone(estimator).fit([atoms]), method)([atoms])
     threaded = clone(estimator).set_params(n_jobs=n_jobs).fit([atoms])
@@ -367,8 +367,8 @@ def test_threads_change_no_bit_of_a_density(estimator, limit, n_jobs, method, mo
 
 @pytest.mark.parametrize("work", ["pair_expansion._sum_groups", "invariants._contract"])
 def test_threads_share_the_work_on_a_density(work, monkeypatch):
-    monkeypatch.setattr("sklode.physics.pair_expansion._PAIRS", 500)
-    monkeypatch.setattr("sklode.physics.invariants._BLOCK", 2**14)
+    monkeypatch.setattr("sklode.physics.blocks.PAIRS", 500)
+    monkeypatch.setattr("sklode.physics.blocks.SPECTRUM_NUMBERS", 2**14)
     module, function = work.split(".")
     module = importlib.import_module(f"sklode.physics.{module}")
     original, workers = getattr(module, function), set()

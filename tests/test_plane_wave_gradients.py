@@ -475,7 +475,7 @@ class TestKernelsOfManyCells:
 
     @pytest.mark.parametrize("most", [1, 150, 2**13])
     def test_together_as_alone(self, structures, most, monkeypatch):
-        monkeypatch.setattr("sklode.physics.plane_wave_kernels._MOST", most)
+        monkeypatch.setattr("sklode.physics.blocks.KERNEL_WAVES", most)
         kernels = self.made(structures)
         for number in (3, 0, 4, 2, 1):
             cell = structures[number].cell

@@ -387,8 +387,8 @@ def test_larger_alpha_of_equals():
 
 def test_rows_computed_again_or_kept(monkeypatch):
     kept = model(OTHER, ALPHAS).fit(X)
-    monkeypatch.setattr("sklode.rows._CACHE_BYTES", 0)
-    monkeypatch.setattr("sklode.rows._BATCH_BYTES", 8 * 6 * 40)  # 40 rows
+    monkeypatch.setattr("sklode.physics.blocks.CACHED_EQUATION_BYTES", 0)
+    monkeypatch.setattr("sklode.physics.blocks.EQUATION_BYTES", 8 * 6 * 40)  # 40 rows
     again = model(OTHER, ALPHAS).fit(X)
     np.testing.assert_allclose(again.coef_, kept.coef_, rtol=1e-9)
     for key, values in again.cv_results_.items():
@@ -403,8 +403,8 @@ def test_gradients_come_in_small_batches(monkeypatch):
             largest.append(sum(len(atoms) for atoms in X))
             return super().transform_gradients(X)
 
-    monkeypatch.setattr("sklode.rows._CACHE_BYTES", 0)
-    monkeypatch.setattr("sklode.rows._BATCH_BYTES", 8 * 4 * 60)  # 60 rows
+    monkeypatch.setattr("sklode.physics.blocks.CACHED_EQUATION_BYTES", 0)
+    monkeypatch.setattr("sklode.physics.blocks.EQUATION_BYTES", 8 * 4 * 60)  # 60 rows
     model(Counting((0.7, 1.2)), ALPHAS).fit(X)
     assert max(largest) <= 2 * 20
 

@@ -183,7 +183,7 @@ def test_batches_are_their_structures_one_by_one(case):
 def test_blocks_of_atoms_change_nothing(case, numbers, monkeypatch):
     transformer, X = case
     expected = all_gradients(transformer, X)
-    monkeypatch.setattr("sklode.physics.field_slopes._NUMBERS", numbers)
+    monkeypatch.setattr("sklode.physics.blocks.GRADIENT_NUMBERS", numbers)
     assert_same(all_gradients(transformer, X), expected)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from sklode import DensityProjector, LongRangePotential, MultipoleFeatures, PowerSpectrum
-from sklode.physics import field_slopes, wave_factors
+from sklode.physics import blocks
 
 FAR = {"cutoff": 2.5, "smearing": 1.2, "tol": 1e-6}
 DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
@@ -46,8 +46,8 @@ def molecule():
 
 def derivatives(estimator, X, monkeypatch, many):
     """All derivatives by positions, in one array, and by strain, with a number of atoms as many."""
-    for name in ("_MANY", "_MANY_STANDING"):
-        monkeypatch.setattr(wave_factors, name, many)
+    for name in ("MANY_ATOMS", "MANY_ATOMS_STANDING"):
+        monkeypatch.setattr(blocks, name, many)
     moved, strained = estimator.fit(X).transform_all_gradients(X)
     return np.concatenate([part.ravel() for part in moved]), strained
 
@@ -70,7 +70,7 @@ def test_structure_factors_are_sums_over_pairs(estimator, monkeypatch):
 def test_atoms_of_a_structure_in_several_blocks(estimator, monkeypatch):
     X = [crystal(30, 3), crystal(25, 4)]
     whole = derivatives(estimator, X, monkeypatch, 8)
-    monkeypatch.setattr(field_slopes, "_NUMBERS", 2**12)
+    monkeypatch.setattr(blocks, "GRADIENT_NUMBERS", 2**12)
     assert_close(derivatives(estimator, X, monkeypatch, 8), whole)
 
 

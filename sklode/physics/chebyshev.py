@@ -6,8 +6,9 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebder
 from scipy.fft import dct
 
+from . import blocks
+
 _MAX_DEGREE = 4096
-_BLOCK = 512  # points at once, so that the polynomials stay in cache
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class ChebyshevSeries:
     def __call__(self, x):
         """Values of shape (len(x), n_functions)."""
         values = np.empty((len(x), self.coefficients.shape[1]))
-        for start in range(0, len(x), _BLOCK):
-            part = slice(start, start + _BLOCK)
+        for start in range(0, len(x), blocks.SERIES_POINTS):
+            part = slice(start, start + blocks.SERIES_POINTS)
             np.matmul(self.basis(x[part]), self.coefficients, out=values[part])
         return values
 

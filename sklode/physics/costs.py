@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_WINDOWS = 2**19  # numbers in the windows of a block of atoms
-_FEWEST_ATOMS = 8
+from . import blocks
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def pair_seconds(n_pairs, n_columns):
 
 def atoms_per_block(numbers_per_atom):
     """How many atoms are handled at once, so that their windows of a mesh stay in cache."""
-    return max(_FEWEST_ATOMS, _WINDOWS // int(numbers_per_atom))
+    return max(blocks.FEWEST_ATOMS, blocks.WINDOW_NUMBERS // int(numbers_per_atom))
 
 
 def mesh_seconds(n_atoms, n_points, order, n_fields, l_max):

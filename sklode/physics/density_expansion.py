@@ -4,13 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from . import blocks
 from .neighbors import pairs_within
 from .pair_expansion import add_centers, empty_coefficients, expand_pairs
 from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
 from .structures import atom_offsets
-
-_PAIRS = 2**14  # pairs listed at once, so that their arrays stay in cache
 
 
 def cutoff_function(distances, cutoff, width):
@@ -68,7 +67,7 @@ def _table(basis, law, dtype):
 
 
 def _batches(structures, cutoff):
-    """Consecutive slices of structures with about ``_PAIRS`` pairs."""
+    """Consecutive slices of structures with about ``PAIRS_LISTED`` pairs."""
     n_neighbors = sizes = np.array([len(s) for s in structures], float)
     repeats = np.array([s.periodic for s in structures]).all(axis=1)
     if repeats.any():
@@ -78,6 +77,6 @@ def _batches(structures, cutoff):
     first, n_pairs = 0, 0.0
     for number, more in enumerate((sizes * n_neighbors).tolist(), start=1):
         n_pairs += more
-        if n_pairs > _PAIRS or number == len(sizes):
+        if n_pairs > blocks.PAIRS_LISTED or number == len(sizes):
             yield slice(first, number)
             first, n_pairs = number, 0.0

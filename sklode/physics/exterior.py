@@ -97,6 +97,8 @@ def split_smearing(sources, *, lowest, start, tol, l_max, n_radial, may_stay=Fal
         ``lowest`` times a power of 2^(1/4), so that structures share tables.
     """
     volume, n_atoms, n_channels = sources.volume, sources.n_atoms, sources.n_channels
+    if n_atoms == 0:  # nothing is summed
+        return lowest
     candidates = lowest * 2.0 ** (np.arange(_CANDIDATES) / _STEPS)
     widths = np.sqrt(2.0 * np.log(1.0 / tol)) + 1.0
     n_columns = (l_max + 1) ** 2 * n_radial

@@ -12,9 +12,8 @@ import math
 
 import numpy as np
 
+from . import blocks
 from .kspace import slices
-
-_NUMBERS = 2**21  # in the gradients of pairs and the products of a block of atoms
 
 
 class FieldSlopes:
@@ -240,11 +239,11 @@ class Block:
 
 
 def blocks_of_atoms(offsets, numbers):
-    """Blocks with about ``_NUMBERS`` numbers; ``numbers`` (n_atoms,) says how many an atom has."""
+    """Blocks with about so many numbers, of which ``numbers`` (n_atoms,) belong to an atom."""
     total = np.concatenate([[0.0], np.cumsum(numbers)])
     first = 0
     while first < offsets[-1]:
-        last = np.searchsorted(total, total[first] + _NUMBERS, side="right") - 1
+        last = np.searchsorted(total, total[first] + blocks.GRADIENT_NUMBERS, side="right") - 1
         whole = offsets[np.searchsorted(offsets, last, side="right") - 1]
         last = whole if whole > first else max(first + 1, min(last, _end(offsets, first)))
         yield Block(first, last, offsets)

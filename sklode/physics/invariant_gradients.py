@@ -5,10 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from . import blocks
 from .harmonics import degree_slice
 from .invariants import arrangement, unlike
-
-_BLOCK = 2**17  # products of a block of rows, which are still in cache when they are arranged
 
 
 def _factor(l):
@@ -63,12 +62,13 @@ class SpectrumGradients:
         fills = [field.operands(law, factors) for field, law, factors in each]
         n_directions = fields[0].n_directions
         places = _places(*self._layout, n_directions)
-        for rows in fields[0].slices(max(1, _BLOCK // self.n_numbers)):
+        for rows in fields[0].slices(max(1, blocks.SPECTRUM_GRADIENT_NUMBERS // self.n_numbers)):
             products = self._products(fields, fills, rows)
             # "clip" takes without a look at what would be out of bounds
             np.take(products, places, axis=1, out=out[rows], mode="clip")
+            by_direction = out[rows].reshape(len(products), n_directions, -1, copy=False)
             for columns in self._unlike:
-                out[rows].reshape(len(products), n_directions, -1)[:, :, columns] *= np.sqrt(2.0)
+                by_direction[:, :, columns] *= np.sqrt(2.0)
 
     def _products(self, fields, fills, rows):
         """Changes of each field times the other, (n_rows, (l, direction, first, second))."""
@@ -106,7 +106,8 @@ class SumGradients:
         """Derivatives by what the rows stand for, as of SpectrumGradients."""
         (field,) = fields
         fill = field.operands(self._law, self._factors)
-        out = out.reshape(len(out), field.n_directions, self._width, self._n_degrees**2)
+        shape = len(out), field.n_directions, self._width, self._n_degrees**2
+        out = out.reshape(shape, copy=False)
         for rows in field.slices(len(out)):
             for l in range(self._n_degrees):
                 shape = rows.stop - rows.start, field.n_directions, field.n_inner(l, rows)

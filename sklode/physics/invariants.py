@@ -10,9 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from . import blocks
 from .threads import in_threads
-
-_BLOCK = 2**18  # products of a block of rows, which are still in cache when they are arranged
 
 
 def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads=1):
@@ -72,7 +71,7 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
         for pairs in unlike_pairs:
             out[rows, pairs] *= math.sqrt(2.0)
 
-    longest = max(1, _BLOCK // (n_products * n_channels[0] * n_channels[1]))
+    longest = max(1, blocks.SPECTRUM_NUMBERS // (n_products * n_channels[0] * n_channels[1]))
     in_threads(fill, _runs(np.diff(ends), present, longest), n_threads)
     return out.reshape(n_rows, len(first) * n_products)
 
@@ -158,7 +157,7 @@ def _arrange(products, source, out, chosen):
     whole = chosen.all()
     shape = len(out), np.count_nonzero(chosen), out.shape[2]
     columns = out if whole else np.empty(shape, out.dtype)
-    flat = columns.reshape(len(out), -1)
+    flat = columns.reshape(len(out), -1, copy=False)
     # "clip", with nothing to be clipped, writes to ``flat`` without a copy between
     np.take(products, source, axis=1, out=flat, mode="clip")
     if not whole:

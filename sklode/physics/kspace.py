@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-_SIMILAR = 3  # cells whose boxes of integers differ by less are enumerated together
+from . import blocks
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def half_spheres(cells, k_cutoffs):
     lengths = np.linalg.norm(cells, axis=2)
     bounds = np.floor(lengths * k_cutoffs[:, None] / (2.0 * np.pi)).astype(int)
     axes, groups = reciprocal(cells), defaultdict(list)
-    for number, key in enumerate(map(tuple, bounds // _SIMILAR)):
+    for number, key in enumerate(map(tuple, bounds // blocks.SIMILAR_BOUNDS)):
         groups[key].append(number)
     spheres = [None] * len(cells)
     for members in groups.values():

@@ -3,13 +3,13 @@
 import numpy as np
 from scipy.special import gamma, gammaincc
 
+from . import blocks
 from .kspace import half_sphere
 from .neighbors import pairs_within
 from .potentials import SmearedPowerLaw
 from .structures import Structure
 
 _REACH = 9.5  # r_c = 9.5 eta and k_c = 9.5 / eta leave errors of 1e-15
-_BLOCK = 2**18  # phases (atoms times k-vectors) built at once: 4 MB
 _NEUTRAL = 1e-10  # net charge, relative to the sum of the magnitudes, that counts as rounding
 
 
@@ -108,7 +108,7 @@ def _reciprocal_part(positions, cell, charges, law):
     fractional = positions @ np.linalg.inv(cell)
     wrapped = (fractional - np.round(fractional)) @ cell
     potentials, fields = np.zeros(len(positions)), np.zeros(positions.shape)
-    step = max(1, _BLOCK // len(positions))
+    step = max(1, blocks.LATTICE_PHASES // len(positions))
     for first in range(0, len(sphere), step):
         block = slice(first, first + step)
         phases = np.exp(1j * (wrapped @ sphere.vectors[block].T))

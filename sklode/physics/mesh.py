@@ -12,12 +12,10 @@ import numpy as np
 from scipy.interpolate import BSpline
 from scipy.sparse import csr_array
 
+from . import blocks
 from .costs import atoms_per_block
 from .structures import as_slice
 from .threads import in_threads
-
-_THICKNESS = 3  # of slabs of the mesh that atoms are spread to, in widths of a spline
-_SLAB = 8  # planes of the mesh that a thread copies at once
 
 
 class SplineMesh:
@@ -75,7 +73,7 @@ class SplineMesh:
         fields = np.zeros((weights.shape[1], *self.shape), self._dtype)
 
         def fill(channel):
-            lines = fields[channel].reshape(-1, self.shape[2])
+            lines = fields[channel].reshape(-1, self.shape[2], copy=False)
             for atoms, planes in self._slabs(np.flatnonzero(weights[:, channel])):
                 in_lines = self._in_lines(atoms, weights[atoms, channel])
                 lines[:, as_slice(planes)] += in_lines.T @ self._along_z(atoms, planes)
@@ -89,7 +87,7 @@ class SplineMesh:
         Products of dense rows cost the time of all planes, so that slabs are thin.
         """
         n_z = self.shape[2]
-        n_slabs = max(1, n_z // (_THICKNESS * self.order))
+        n_slabs = max(1, n_z // (blocks.SLAB_WIDTHS * self.order))
         edges = np.arange(n_slabs + 1) * n_z // n_slabs
         slab = np.searchsorted(edges, self._first[atoms, 2], side="right") - 1
         for number, (first, last) in enumerate(pairwise(edges.tolist())):
@@ -130,11 +128,11 @@ class SplineMesh:
         """
         n_points = int(np.prod(self.shape))
         fields = np.zeros((n_points, n_fields), self._dtype)
-        blocks, per_block = self.in_blocks(n_fields), atoms_per_block(self.order**3 * n_fields)
+        in_blocks, per_block = self.in_blocks(n_fields), atoms_per_block(self.order**3 * n_fields)
         # so many blocks at once that no sweep over the mesh is idle
         at_once = max(1, n_points // (self.order**3 * per_block))
-        for start in range(0, len(blocks), at_once):
-            some = blocks[start : start + at_once]
+        for start in range(0, len(in_blocks), at_once):
+            some = in_blocks[start : start + at_once]
             windows = [self._spread_windows(atoms, highest, values(atoms)) for atoms in some]
             windows = np.concatenate(windows).reshape(-1, n_fields)
             points = self._flat_points(np.concatenate(some)).ravel()
@@ -176,7 +174,7 @@ class SplineMesh:
         """
         (n_x, n_y, n_z), w = self.shape, self.order
         padded, filled = np.empty((n_x, n_y, n_z + w, n_fields), self._dtype), 0
-        slabs = [slice(start, start + _SLAB) for start in range(0, n_x, _SLAB)]
+        slabs = [slice(start, start + blocks.PLANES) for start in range(0, n_x, blocks.PLANES)]
         for part in fields:
             target = padded[:, :, :n_z, filled : filled + len(part)]
             in_threads(partial(_interleave, target, part), slabs, n_threads)

@@ -93,9 +93,9 @@ def _at_centers(mesh, fields, factors, of_derivatives, n_threads):
     l_max = int(np.sqrt(factors.shape[1])) - 1
     low, raised = _raised(l_max)
     windows = mesh.windows(factors.shape[2], fields, n_threads)
-    blocks = list(enumerate(mesh.in_blocks(factors.shape[2])))
+    numbered_blocks = list(enumerate(mesh.in_blocks(factors.shape[2])))
     slopes = np.empty((len(mesh), 3))
-    products = np.empty((len(blocks), factors.shape[1], len(low)))
+    products = np.empty((len(numbered_blocks), factors.shape[1], len(low)))
 
     def fill(numbered):
         number, atoms = numbered
@@ -106,7 +106,7 @@ def _at_centers(mesh, fields, factors, of_derivatives, n_threads):
         some = factors[atoms].swapaxes(0, 1).reshape(factors.shape[1], -1)
         products[number] = some @ values[:, low].swapaxes(0, 1).reshape(len(low), -1).T
 
-    in_threads(fill, blocks, n_threads)
+    in_threads(fill, numbered_blocks, n_threads)
     return slopes @ mesh.gradient.T, products.sum(axis=0)
 
 

@@ -11,13 +11,12 @@ import numpy as np
 import scipy.fft
 from sphericart import SolidHarmonics
 
+from . import blocks
 from .harmonics import degree_slice
 from .kspace import reciprocal
 from .mesh import SplineMesh, derivative_triples, n_triples
 from .radial_modes import field_modes, reduced_functions
 from .threads import in_threads
-
-_NUMBERS_AT_ONCE = 2**25  # in the fields of one round of transforms: 256 MB
 
 
 class MeshSum:
@@ -101,7 +100,7 @@ class MeshSum:
         sources = scipy.fft.rfftn(spread, axes=(1, 2, 3), workers=self.n_threads)
         sources = sources.reshape(len(sources), -1)[:, chosen]
         n_fields = len(sources) * len(kernels)
-        at_once = min(max(1, _NUMBERS_AT_ONCE // int(np.prod(mesh.shape))), n_fields)
+        at_once = min(max(1, blocks.FIELD_NUMBERS // int(np.prod(mesh.shape))), n_fields)
         spectra = np.zeros((at_once, int(np.prod(half))), sources.dtype)
         for start in range(0, n_fields, at_once):
             channels, modes = np.divmod(np.arange(start, n_fields)[:at_once], len(kernels))

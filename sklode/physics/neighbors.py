@@ -6,9 +6,8 @@ from itertools import pairwise
 import numpy as np
 from vesin import NeighborList
 
+from . import blocks
 from .structures import atom_offsets
-
-_FEW_ATOMS = 300  # up to so many, looking at all pairs is faster than a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def pairs_within(structures, cutoff, n_threads=1):
     """
     offsets = atom_offsets(structures)
     repeats, wide = _periodicity(structures, cutoff)
-    few = wide & (np.diff(offsets) <= _FEW_ATOMS)
+    few = wide & (np.diff(offsets) <= blocks.SEARCHED_ATOMS)
     parts = []
     for chosen, wrapped in ((few & ~repeats, False), (few & repeats, True)):
         if chosen.any():

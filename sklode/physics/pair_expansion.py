@@ -10,13 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from . import blocks
 from .harmonics import degree_slice, spherical_harmonics
 from .piecewise import inverse
 from .threads import in_threads
-
-_PAIRS = 2**13  # handled at once at most
-_BLOCK = 2**20  # numbers in the tables of a block: few enough for the cache, many for threads
-_SHARED = 2**21  # numbers in the radial functions of all pairs, up to which both ends share them
 
 
 def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1):
@@ -66,10 +63,14 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         sums = _sum_groups(harmonics, values, groups.sizes[block.groups], l_max)
         _spread(sums, groups.labels[block.groups], block.atoms, out)
 
-    pairs_per_block = min(_PAIRS, _BLOCK // (n_functions + (l_max + 1) ** 2))
-    groups = _group(pairs, channels, n_atoms, pairs_per_block)
+    groups = _group(pairs, channels, n_atoms, pairs_per_block(n_functions + (l_max + 1) ** 2))
     in_threads(fill, groups.blocks, n_threads)
     return out
+
+
+def pairs_per_block(n_columns):
+    """How many pairs of so many numbers each are handled at once."""
+    return max(1, min(blocks.PAIRS, blocks.PAIR_NUMBERS // n_columns))
 
 
 def empty_coefficients(n_atoms, n_channels, n_radial, l_max, dtype):
@@ -96,7 +97,7 @@ def functions_of_pairs(radial, pairs, n_functions):
         Takes the numbers of pairs and their vectors; gives a new array.
     """
     n_distinct = len(pairs) // 2 if pairs.mirrored else len(pairs)
-    if n_distinct * n_functions > _SHARED:
+    if n_distinct * n_functions > blocks.SHARED_FUNCTIONS:
         return lambda _, vectors: np.take(*_tabulate(radial, vectors), axis=0)
     table, place = _tabulate(radial, pairs.vectors[:n_distinct])
     place = np.concatenate([place, place]) if pairs.mirrored else place
@@ -146,7 +147,7 @@ class _Groups:
     blocks: list
 
 
-def _group(pairs, channels, n_atoms, pairs_per_block):
+def _group(pairs, channels, n_atoms, most_pairs):
     """Groups of pairs, in blocks of atoms that have about so many pairs, or of single atoms."""
     channel = np.take(channels.index, pairs.neighbors)
     labels = pairs.centers * channels.count + channel
@@ -154,7 +155,7 @@ def _group(pairs, channels, n_atoms, pairs_per_block):
     chosen = None if acting.all() else np.flatnonzero(acting)
     labels = labels if chosen is None else labels[chosen]
     sizes = np.bincount(labels, minlength=n_atoms * channels.count)
-    block = np.cumsum(sizes.reshape(n_atoms, -1).sum(axis=1)) // pairs_per_block
+    block = np.cumsum(sizes.reshape(n_atoms, -1).sum(axis=1)) // most_pairs
     present, largest = np.flatnonzero(sizes), sizes.max(initial=0)
     keys = np.repeat(block, channels.count) * (largest + 1) + largest - sizes
     by_size = present[_stable_order(keys[present])]
@@ -164,12 +165,12 @@ def _group(pairs, channels, n_atoms, pairs_per_block):
     starts = np.concatenate([[0], np.cumsum(sizes[by_size])])
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(block)) + 1, [n_atoms]])
     ends = np.searchsorted(present, cuts * channels.count)
-    blocks = [
+    parts = [
         _Block(slice(*atoms), slice(*groups))
         for atoms, groups in zip(pairwise(cuts.tolist()), pairwise(ends.tolist()), strict=True)
     ]
     order = order if chosen is None else chosen[order]
-    return _Groups(by_size, sizes[by_size], starts, order, blocks)
+    return _Groups(by_size, sizes[by_size], starts, order, parts)
 
 
 def _stable_order(keys):

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from .harmonics import _calculator, degree_slice
-from .pair_expansion import _BLOCK, _PAIRS, _group, functions_of_pairs
+from .pair_expansion import _group, functions_of_pairs, pairs_per_block
 from .threads import in_threads
 
 
@@ -62,7 +62,7 @@ def pair_backward(
         The element [s, a, b] is the derivative by the strain [a, b] of structure s.
     """
     n_columns = 2 * (l_max + 1) * cotangents[0].shape[3] + 6 * (l_max + 1) ** 2
-    groups = _group(pairs, channels, n_atoms, _pairs_per_block(n_columns))
+    groups = _group(pairs, channels, n_atoms, pairs_per_block(n_columns))
     centers, neighbors = pairs.centers[groups.order], pairs.neighbors[groups.order]
     vectors, weights = pairs.vectors[groups.order], channels.weights[neighbors]
     gradients = np.empty_like(vectors)
@@ -88,10 +88,6 @@ def pair_backward(
     of_pairs = owners[centers]
     strain = [_scatter(of_pairs, vectors[:, [a]] * gradients, n_structures) for a in range(3)]
     return positions, np.stack(strain, axis=1)
-
-
-def _pairs_per_block(n_columns):
-    return max(1, min(_PAIRS, _BLOCK // n_columns))
 
 
 def slopes_and_functions(radial, slopes):
@@ -141,7 +137,7 @@ def _contract(rows, parts, sizes):
     products = np.empty((len(rows), 2, len(parts) ** 2))
     for groups, pairs in equal_groups(sizes):
         shape = (groups.stop - groups.start, 2 * sizes[groups.start], -1)
-        left, out = rows[pairs].reshape(shape), products[pairs].reshape(shape)
+        left, out = rows[pairs].reshape(shape), products[pairs].reshape(shape, copy=False)
         for l, part in enumerate(parts):
             functions = left[:, :, l * n_radial : (l + 1) * n_radial]
             right = part[groups].swapaxes(1, 2)

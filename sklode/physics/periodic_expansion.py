@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from . import blocks
 from .contents import contents_of
 from .mesh_gradients import mesh_backward
 from .mesh_sum import MeshSum
@@ -16,7 +17,6 @@ from .wave_factors import WaveFactors, many_atoms
 from .wave_pairs import WavePairs
 
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision
-_FEW = 2  # atoms of a structure whose coefficients mostly show how large all are
 
 
 class PeriodicExpansion:
@@ -253,8 +253,9 @@ def _larger_and_larger(coefficients, atoms):
     the one after its last.
     """
     starts, ends = atoms.T
-    few = np.minimum(starts[:, None] + np.arange(_FEW), ends[:, None] - 1)
-    for rows, firsts in ((few.ravel(), _FEW * np.arange(len(atoms))), (slice(None), starts)):
+    n_few = blocks.CHECKED_ATOMS
+    few = np.minimum(starts[:, None] + np.arange(n_few), ends[:, None] - 1)
+    for rows, firsts in ((few.ravel(), n_few * np.arange(len(atoms))), (slice(None), starts)):
         of_degrees = [
             np.maximum.reduceat(np.abs(c[rows]), firsts, axis=0).max(axis=(1, 4))
             for c in coefficients

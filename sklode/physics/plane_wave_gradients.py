@@ -8,10 +8,8 @@ the k-vectors are made of are frozen.
 
 import numpy as np
 
+from . import blocks
 from .kspace import PhaseTables, slices
-
-_BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
 def plane_wave_backward(kernels, positions, weights, cotangents, dtype="float64"):
@@ -51,13 +49,14 @@ def plane_wave_backward(kernels, positions, weights, cotangents, dtype="float64"
     factors = np.concatenate([part.reshape(n_atoms, -1) for part in (even, odd)] + [weights], 1)
     factors = factors.astype(dtype, copy=False)
     cuts = np.cumsum([even[0].size, odd[0].size])
-    step = min(max(_FEWEST, _BLOCK // n_atoms), max(len(kernels), 1))
-    room = np.empty((2, 2, step, n_atoms), dtype)
+    step = min(max(blocks.FEWEST_WAVES, blocks.PHASES // n_atoms), max(len(kernels), 1))
+    room = np.empty((2, 2 * step * n_atoms), dtype)
     complex_dtype = np.result_type(dtype, np.complex64)
     tables = PhaseTables(positions, kernels.sphere, complex_dtype) if len(kernels) else None
     for points in slices(len(kernels), step):
-        waves, slopes = room[:, :, : points.stop - points.start]
         phases = tables.phases(points)
+        # contiguous, also in the last block, which is shorter
+        waves, slopes = room[:, : 2 * phases.size].reshape(2, 2, *phases.shape, copy=False)
         waves[0], waves[1] = phases.real, phases.imag
         shape = (*waves.shape[:2], len(acting), -1)
         sums = np.split(waves.reshape(-1, n_atoms) @ factors, cuts, axis=1)
@@ -70,7 +69,7 @@ def plane_wave_backward(kernels, positions, weights, cotangents, dtype="float64"
         left = [structure * kernel[0], -1j * structure * kernel[1], received.conj()]
         left = np.concatenate([part.reshape(len(phases), -1) for part in left], axis=1)
         left = np.concatenate([left.real, left.imag])
-        np.matmul(left, factors.T, out=slopes.reshape(-1, n_atoms))
+        np.matmul(left, factors.T, out=slopes.reshape(-1, n_atoms, copy=False))
         slopes[0] *= waves[1]
         slopes[1] *= waves[0]
         slopes[0] += slopes[1]

@@ -9,11 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
+from . import blocks
 from .harmonics import degree_slice, harmonics_with_gradients
 from .kspace import half_spheres
 from .standing_waves import sums_of_waves
-
-_MOST = 2**13  # k-vectors whose kernels are made at once, that of one cell at least
 
 
 class CellKernels:
@@ -61,7 +60,8 @@ class CellKernels:
         keys, spheres = list(self._each), self._spheres
         start = keys.index(first)
         ends = np.cumsum([len(sphere) for sphere in spheres[start:]])
-        chosen = slice(start, start + max(1, int(np.searchsorted(ends, _MOST, side="right"))))
+        fitting = int(np.searchsorted(ends, blocks.KERNEL_WAVES, side="right"))
+        chosen = slice(start, start + max(1, fitting))
         cells = [self._each[key][0] for key in keys[chosen]]
         made = wave_kernels(self._basis, self._laws, spheres[chosen], cells)
         return dict(zip(keys[chosen], made, strict=True))

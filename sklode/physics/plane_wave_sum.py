@@ -9,16 +9,11 @@ from itertools import pairwise
 import numpy as np
 from scipy.linalg.blas import dgemm, sgemm
 
+from . import blocks
 from .harmonics import degree_slice, spherical_harmonics
 from .kspace import PhaseTables, half_spheres, slices
 from .radial_modes import radial_modes, wave_span
 from .small_cells import add_waves_of_small_cells
-
-_BLOCK = 2**15  # phases held at once, so that they and their products stay in cache
-_ROWS = 64  # atoms of small structures summed at once
-_SMALL = 10**6  # multiplications of a product that BLAS does not rearrange before
-_FEW_PHASES = 2**13  # of a structure that is summed together with those in other cells
-_FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
 
 
 class PlaneWaveSum:
@@ -157,7 +152,7 @@ class PlaneWaveSum:
                 sign, width = (-1.0) ** ((l + 1) // 2), (2 * l + 1) * radial[l].count
                 functions = (sign * radial[l](integrals[l], fourier)).astype(dtype, copy=False)
                 shape = 2 * l + 1, radial[l].count, len(norms)
-                target = kernel[filled : filled + width].reshape(shape)
+                target = kernel[filled : filled + width].reshape(shape, copy=False)
                 angular = harmonics[degree_slice(l), None]
                 np.multiply(angular, functions, out=target)
                 filled += width
@@ -181,7 +176,7 @@ def _together(equal, kernels):
     """
     groups, small = [], defaultdict(list)
     for (key, n_atoms), members in equal.items():
-        if len(members) == 1 and n_atoms * len(kernels[key][0]) <= _FEW_PHASES:
+        if len(members) == 1 and n_atoms * len(kernels[key][0]) <= blocks.PHASES_OF_SMALL_CELL:
             small[n_atoms].append((members[0], kernels[key]))
         else:
             groups.append((members, [kernels[key]]))
@@ -261,8 +256,8 @@ def add_plane_waves(sums, positions, weights, sphere, kernels):
     tables = PhaseTables(positions.reshape(-1, 3), sphere, complex_dtype)
     acting = np.flatnonzero(weights.any(axis=(0, 1)))
     weights = _on_real_and_imaginary(weights, dtype)
-    at_once = min(max(1, _ROWS // n_atoms), n_structures)
-    step = min(max(_FEWEST, _BLOCK // (at_once * n_atoms)), len(sphere))
+    at_once = min(max(1, blocks.ROWS_OF_WAVES // n_atoms), n_structures)
+    step = min(max(blocks.FEWEST_WAVES, blocks.PHASES // (at_once * n_atoms)), len(sphere))
     room = np.empty((2, step * at_once * n_atoms), complex_dtype)
     for points in slices(len(sphere), step):
         some = [_products_of(part[:, points], at_once * n_atoms) for part in kernels]
@@ -290,8 +285,8 @@ def _products_of(kernel, n_rows):
     Products of so few numbers that BLAS takes them as they are need half the time.
     """
     n_columns, n_waves = kernel.shape
-    n_parts = -(-n_rows * n_columns * n_waves // _SMALL)
-    if n_waves < 2 * _FEWEST * n_parts:
+    n_parts = -(-n_rows * n_columns * n_waves // blocks.SMALL_PRODUCT)
+    if n_waves < 2 * blocks.FEWEST_WAVES * n_parts:
         n_parts = 1
     parts = slices(n_waves, -(-n_waves // max(1, n_parts)))
     return [(part, np.ascontiguousarray(kernel[:, part])) for part in parts]
@@ -304,7 +299,7 @@ def _add_block(sums, tables, points, rows, weights, acting, kernels, room):
     """
     shape = points.stop - points.start, len(weights), weights.shape[1] // 2
     n_rows = shape[1] * shape[2]
-    phases, waves = room[:, : shape[0] * n_rows].reshape(2, shape[0], n_rows)
+    phases, waves = room[:, : shape[0] * n_rows].reshape(2, shape[0], n_rows, copy=False)
     tables.phases(points, rows, phases, waves)
     by_structure = phases.reshape(shape)
     factors = by_structure.swapaxes(0, 1).view(weights.dtype) @ weights
@@ -313,7 +308,7 @@ def _add_block(sums, tables, points, rows, weights, acting, kernels, room):
     gemm = dgemm if part.dtype == np.float64 else sgemm
     for channel in acting:
         factor = np.ascontiguousarray(factors[:, :, channel].T)[:, :, None]
-        np.multiply(by_structure, factor, out=waves.reshape(shape))
+        np.multiply(by_structure, factor, out=waves.reshape(shape, copy=False))
         for total, wave, products in zip(sums, (waves.real, waves.imag), kernels, strict=True):
             if total.shape[2]:
                 np.copyto(part, wave)

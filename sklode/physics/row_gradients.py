@@ -52,7 +52,7 @@ def _fill(terms, fields, out):
         term([fields[i] for i in used], out)
         return
     n_directions, first = fields[0].n_directions, 0
-    out = out.reshape(len(out), n_directions, -1)
+    out = out.reshape(len(out), n_directions, -1, copy=False)
     for term, used in terms:
         part = np.empty((len(out), n_directions * term.n_columns))
         term([fields[i] for i in used], part)

@@ -7,10 +7,9 @@ up with vectors whose kernels are zero.
 
 import numpy as np
 
+from . import blocks
 from .kspace import powers
 from .structures import as_slice
-
-_PHASES = 2**15  # held at once, so that they and their products stay in cache
 
 
 def add_waves_of_small_cells(sums, positions, weights, spheres, kernels):
@@ -27,7 +26,7 @@ def add_waves_of_small_cells(sums, positions, weights, spheres, kernels):
     """
     n_structures, n_atoms, n_channels = weights.shape
     most = max(map(len, spheres))
-    step = max(1, _PHASES // max(1, n_atoms * most))
+    step = max(1, blocks.PHASES // max(1, n_atoms * most))
     for start in range(0, n_structures, step):
         some = slice(start, start + step)
         rows = slice(start * n_atoms, some.stop * n_atoms)
@@ -39,7 +38,8 @@ def add_waves_of_small_cells(sums, positions, weights, spheres, kernels):
             waves = phases[acting] * factors[acting, :, channel, None]
             for total, part, kernel in zip(sums, (waves.real, waves.imag), padded, strict=True):
                 products = np.ascontiguousarray(part).swapaxes(1, 2) @ kernel[acting].swapaxes(1, 2)
-                target = total[channel, rows].reshape(len(phases), n_atoms, total.shape[2])
+                shape = len(phases), n_atoms, total.shape[2]
+                target = total[channel, rows].reshape(shape, copy=False)
                 target[acting] += products
 
 

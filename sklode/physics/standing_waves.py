@@ -15,10 +15,9 @@ from itertools import product
 
 import numpy as np
 
+from . import blocks
 from .kspace import PhaseTables, powers, slices
 
-_BLOCK = 2**15  # waves held at once, so that they and their products stay in cache
-_POSITIONS = 2**10  # handled at once
 _ROUNDING = 1e-13  # of a column's largest factor, below which a sum is what should cancel
 
 
@@ -53,9 +52,10 @@ class TravellingWaves:
     def __call__(self, positions):
         """As of StandingWaves."""
         sums = [np.zeros((len(positions), factors.shape[1])) for factors in self._factors]
-        for some in slices(len(positions) if len(self._sphere) else 0, _POSITIONS):
+        step = max(1, blocks.PHASES // blocks.STANDING_POSITIONS)
+        for some in slices(len(positions) if len(self._sphere) else 0, blocks.STANDING_POSITIONS):
             tables = PhaseTables(positions[some], self._sphere)
-            for points in slices(len(self._sphere), _BLOCK // _POSITIONS):
+            for points in slices(len(self._sphere), step):
                 phases = tables.phases(points)
                 parts = phases.imag.copy(), phases.real.copy()
                 for total, part, factors in zip(sums, parts, self._factors, strict=True):
@@ -135,7 +135,7 @@ class StandingWaves:
         """
         sums = np.empty((len(positions), sum(self._widths)))
         highest = self._highest.max()
-        for some in slices(len(positions), _POSITIONS):
+        for some in slices(len(positions), blocks.STANDING_POSITIONS):
             turns = np.exp(1j * (self._axes @ positions[some].T))
             upward = powers(turns, highest)[:, highest:]
             tables = upward.real.copy(), upward.imag.copy()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import blocks
 from .costs import COSTS, direct_seconds, mesh_seconds
 from .kspace import HalfSphere
 from .mesh_plan import MeshPlan, amplification, choose_mesh
@@ -16,7 +17,6 @@ _FEW_MODES = 7  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
 _MODE_SHARE = 0.5  # and radial modes that are left out
-_KEPT = 1024  # plans of matrix products
 _FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain
 _COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
@@ -184,7 +184,7 @@ class Planner:
         key = accuracy, alike.volume, _octave(alike.first_wave), *alike.key_of_atoms
         found = self._alike.get(key)
         if found is None:
-            if len(self._alike) >= _KEPT:
+            if len(self._alike) >= blocks.KEPT_PLANS:
                 self._alike.clear()
             (found,) = self._direct([alike], dense.of_volume(alike.volume), accuracy)
             self._alike[key] = found

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from . import blocks
 from .kspace import half_spheres, reciprocal, spheres_within
 
 _MANY_VECTORS = 1000  # beyond, shells are as dense as their mean,
@@ -9,7 +10,6 @@ _DENSE = 0.2  # if the k-vectors are no farther apart than this part of the sphe
 _SHELLS = 1024
 _GRID = 128  # points of the envelope's table an octave,
 _STEPS = 4  # where it may end
-_AT_ONCE = 2**16  # k-vectors of several cells
 _LEFT_OF_FEW = 2.5e-3  # of the finest accuracy, where few k-vectors are listed,
 _LEFT_OF_MANY = 6e-6  # and where their density is
 RANDOM_PHASES = 4.0  # standard deviations granted to the sum of the omitted terms
@@ -167,7 +167,8 @@ class SparseTails:
         k_max = np.sqrt(2.0 * first**2 + _reach(_LEFT_OF_FEW * accuracy) / self._smearing**2)
         counts = np.abs(np.linalg.det(cells)) * k_max**3 / (12.0 * np.pi**2)
         order = np.argsort(counts, kind="stable")
-        octaves, parts = np.log2(counts[order]) // 1, np.cumsum(counts[order]) // _AT_ONCE
+        octaves = np.log2(counts[order]) // 1
+        parts = np.cumsum(counts[order]) // blocks.LISTED_WAVES
         for numbers in np.split(order, 1 + np.flatnonzero(np.diff(octaves) + np.diff(parts))):
             yield numbers, self._together(cells[numbers], k_max[numbers])
 

@@ -9,17 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import blocks
 from .plane_wave_kernels import WaveKernels
 from .standing_waves import stands
 from .wave_source import WaveSource, WeightedSums, blocks_of_waves, cosines_and_sines
 
-_MANY = 24  # atoms from which on structure factors are faster than pairs
-_MANY_STANDING = 40  # the same where pairs are summed over standing waves
-
 
 def many_atoms(structure):
     """Whether a structure is better treated here than pair by pair."""
-    return len(structure) >= (_MANY_STANDING if stands(structure.cell) else _MANY)
+    standing = stands(structure.cell)
+    return len(structure) >= (blocks.MANY_ATOMS_STANDING if standing else blocks.MANY_ATOMS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import blocks
 from .kspace import PhaseTables, slices
 from .plane_wave_kernels import WaveKernels
 from .structures import atom_offsets
 
-_NUMBERS = 2**17  # in the waves of a block of k-vectors, so that they stay in cache
-_FEWEST = 32  # k-vectors of a block, so that the matrix products are not too thin
-
 
 def blocks_of_waves(sphere, positions, n_columns):
     """Slices of the k-vectors and their phases, (n_points, n_atoms), for so many columns."""
-    step = max(_FEWEST, _NUMBERS // max(len(positions), n_columns))
+    step = max(blocks.FEWEST_WAVES, blocks.WAVE_NUMBERS // max(len(positions), n_columns))
     tables = PhaseTables(positions, sphere)
     for points in slices(len(sphere), step):
         yield points, tables.phases(points)

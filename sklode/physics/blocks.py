@@ -1,0 +1,56 @@
+"""Sizes of blocks, and the numbers from which on another way of computing is faster.
+
+All of them stand here, read when they are needed, so that tests can shrink them until a few atoms
+cross every border. Results depend on them by rounding errors at most.
+"""
+
+# pairs of atoms
+PAIRS_LISTED = 2**14  # of the structures that are searched at once, so that these stay in cache
+PAIRS = 2**13  # expanded at once at most
+PAIR_NUMBERS = 2**20  # in the tables of a block of pairs: few for the cache, many for threads
+SHARED_FUNCTIONS = 2**21  # numbers of all pairs' functions, up to which both ends share them
+SEARCHED_ATOMS = 300  # more of them are searched for neighbors; else all pairs are looked at
+
+# sums over k-vectors
+PHASES = 2**15  # held at once, so that they and their products stay in cache
+FEWEST_WAVES = 32  # k-vectors of a block, so that the matrix products are not too thin
+ROWS_OF_WAVES = 64  # atoms of small structures that are summed at once
+SMALL_PRODUCT = 10**6  # multiplications of a product that BLAS does not rearrange before
+PHASES_OF_SMALL_CELL = 2**13  # of a structure that is summed together with those in other cells
+KERNEL_WAVES = 2**13  # k-vectors whose kernels are made at once, those of one cell at least
+SIMILAR_BOUNDS = 3  # cells whose boxes of integers differ by less are enumerated together
+LISTED_WAVES = 2**16  # k-vectors of the cells that are listed together to choose their spheres
+KEPT_PLANS = 1024  # plans of matrix products
+CHECKED_ATOMS = 2  # of a structure, whose coefficients mostly show how large all are
+
+# their derivatives
+WAVE_NUMBERS = 2**17  # in the waves of a block of k-vectors, so that they stay in cache
+MANY_ATOMS = 24  # of a structure, from which on structure factors are faster than pairs
+MANY_ATOMS_STANDING = 40  # the same where pairs are summed over standing waves
+STANDING_POSITIONS = 2**10  # handled at once
+GRADIENT_NUMBERS = 2**21  # in the gradients of pairs and the products of a block of atoms
+
+# meshes
+WINDOW_NUMBERS = 2**19  # in the windows of a block of atoms
+FEWEST_ATOMS = 8  # of such a block
+SLAB_WIDTHS = 3  # thickness of slabs of the mesh that atoms are spread to, in widths of a spline
+PLANES = 8  # of the mesh that a thread copies at once
+FIELD_NUMBERS = 2**25  # in the fields of one round of transforms: 256 MB
+
+# invariants
+SPECTRUM_NUMBERS = 2**18  # products of a block of rows, still in cache when they are arranged
+SPECTRUM_GRADIENT_NUMBERS = 2**17  # the same of their derivatives
+
+# tables and lattice sums
+SERIES_POINTS = 512  # of a Chebyshev series at once, so that the polynomials stay in cache
+LATTICE_PHASES = 2**18  # atoms times k-vectors of the reference sums: 4 MB
+
+# chunks of structures and workers
+CHUNK_ATOMS = 1024
+CHUNK_ATOMS_WITH_GRADIENTS = 2048  # gradients are made block by block anyway
+EQUAL_WORKERS = 8  # at most so many, a power of 2, have equally many chunks
+CHUNKS_PER_TASK = 4  # at most, of a worker's task, which costs some milliseconds
+SHARED_BYTES = 2**22  # of rows, from which on sending costs more than a file in memory
+KEPT_SHARED_BYTES = 2**28  # of such a file that is used again
+EQUATION_BYTES = 2**26  # of a batch of equations
+CACHED_EQUATION_BYTES = 2**29  # of all equations, up to which they are kept
