@@ -18,7 +18,9 @@ def row_errors(model, atoms):
     sides = _sides(model)
     sizes = [_sizes(side, atoms) for side in sides]
     shares = [_share(side) for side in sides]
-    return np.array([_column(row, sides, sizes, shares) for row in model.feature_table_.to_dict("records")])
+    return np.array(
+        [_column(row, sides, sizes, shares) for row in model.feature_table_.to_dict("records")]
+    )
 
 
 def _sides(model):
@@ -38,7 +40,10 @@ def _share(projector):
 def _sizes(projector, atoms):
     """Largest coefficients by family, species and order, each times its unit."""
     bare = clone(projector).set_params(
-        invariants=None, center_species="shared", species=projector.species_.tolist(), dtype="float64"
+        invariants=None,
+        center_species="shared",
+        species=projector.species_.tolist(),
+        dtype="float64",
     )
     coefficients = np.abs(bare.fit([atoms]).transform_atoms([atoms])).max(axis=0)
     sizes = {}

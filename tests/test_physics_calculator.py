@@ -1,0 +1,269 @@
+"""Physics of a fitted model in ASE: conserved quantities, extensivity, and what far atoms do.
+
+The sizes are those at which sums over k-vectors end in a shorter block or change to a mesh.
+"""
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk, molecule
+from ase.md.verlet import VelocityVerlet
+from sklearn.pipeline import make_union
+from test_calculator_ionic import energy_and_forces, rock_salt
+
+from sklode import (
+    AtomisticRidgeCV,
+    DensityProjector,
+    LongRangePotential,
+    MultipoleFeatures,
+    PowerSpectrum,
+)
+
+METHODS = ["direct", "nufft", "auto"]
+REPEATS = {64: (2, 2, 2), 216: (3, 3, 3), 512: (4, 4, 4)}
+SIZES = [64, 96, 216, pytest.param(512, marks=pytest.mark.slow)]
+TOL = 1e-6
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """Distorted cells of 8 atoms; energies of unit charges and a repulsion 1/r^9."""
+    atoms = [rock_salt(seed) for seed in range(16)]
+    energies, forces = zip(*map(energy_and_forces, atoms), strict=True)
+    return atoms, energies, list(forces)
+
+
+@pytest.fixture(scope="module")
+def fitted(frames):
+    """Models of salt by method, with some far field beside rho x V."""
+    rho = DensityProjector(cutoff=4.0, n_max=3, l_max=1, smearing=0.5)
+    atoms, energies, forces = frames
+    models = {}
+    for method in METHODS:
+        near = LongRangePotential(1, 2.0, l_max=1, smearing=1.0, tol=TOL, method=method)
+        far = LongRangePotential(6, 3.0, l_max=1, exterior=True, tol=TOL, method=method)
+        features = make_union(PowerSpectrum(rho), PowerSpectrum(rho, near), far)
+        models[method] = AtomisticRidgeCV(features).fit(atoms, energies, forces=forces)
+    return models
+
+
+def crystal(n_atoms, model, displacement=0.1):
+    """Rattled rock salt with a calculator."""
+    repeat = REPEATS.get(n_atoms) or (n_atoms // 8, 1, 1)
+    atoms = bulk("NaCl", "rocksalt", a=5.2, cubic=True).repeat(repeat)
+    atoms.rattle(displacement, seed=n_atoms)
+    atoms.calc = model.calculator()
+    return atoms
+
+
+def energy_slope(atoms, direction, step):
+    """Derivative of the energy along a direction of all atoms, to the fourth order."""
+    energies = {}
+    for n in (-2, -1, 1, 2):
+        moved = atoms.copy()
+        moved.calc = atoms.calc
+        moved.positions += n * step * direction
+        energies[n] = moved.get_potential_energy()
+    return (8 * (energies[1] - energies[-1]) - (energies[2] - energies[-2])) / (12 * step)
+
+
+@pytest.mark.parametrize("n_atoms", SIZES)
+@pytest.mark.parametrize("method", METHODS)
+def test_forces_are_the_slopes_of_the_energy(fitted, method, n_atoms):
+    atoms = crystal(n_atoms, fitted[method])
+    forces = atoms.get_forces()
+    largest = np.abs(forces).max()
+    everywhere = np.random.default_rng(0).normal(size=forces.shape)
+    one = np.eye(n_atoms)[0][:, None] * everywhere
+    # the curvature of the cutoff function jumps, which many neighbours feel
+    for direction, step, accuracy in ((one, 0.005, 1e-8), (everywhere, 0.0005, 1e-5)):
+        slope = -energy_slope(atoms, direction, step)
+        error = abs(slope - np.sum(forces * direction))
+        assert error < accuracy * largest * np.linalg.norm(direction)
+
+
+@pytest.mark.parametrize("n_atoms", SIZES)
+@pytest.mark.parametrize("method", METHODS)
+def test_stress_is_the_slope_of_the_energy(fitted, method, n_atoms):
+    atoms = crystal(n_atoms, fitted[method])
+    stress, strain = atoms.get_stress(voigt=False), np.zeros((3, 3))
+    strain[0, 0], strain[1, 2], strain[2, 1] = 1.0, 0.5, 0.5
+    energies = []
+    for size in (1e-3, -1e-3):
+        strained = atoms.copy()
+        strained.calc = atoms.calc
+        strained.set_cell(atoms.cell.array @ (np.eye(3) + size * strain), scale_atoms=True)
+        energies.append(strained.get_potential_energy())
+    slope = (energies[0] - energies[1]) / 2e-3 / atoms.get_volume()
+    assert slope == pytest.approx(np.sum(stress * strain), abs=1e-4 * np.abs(stress).max())
+
+
+@pytest.mark.parametrize("n_atoms", SIZES)
+@pytest.mark.parametrize("method", METHODS)
+def test_forces_add_up_to_zero(fitted, method, n_atoms):
+    forces = crystal(n_atoms, fitted[method]).get_forces()
+    # on a mesh only to its accuracy
+    allowed = 1e-12 if method == "direct" else TOL
+    assert np.abs(forces.sum(axis=0)).max() < allowed * n_atoms**0.5 * np.abs(forces).max()
+
+
+@pytest.mark.parametrize("n_atoms", SIZES)
+def test_methods_give_the_same_forces(fitted, n_atoms):
+    """Of one model; the others are taken over into it."""
+    results = []
+    for method in METHODS:
+        model = fitted["direct"]
+        for _, branch in model.features_.transformer_list:
+            projector = getattr(branch, "right_", None) or branch
+            if isinstance(projector, LongRangePotential):
+                projector.set_params(method=method)
+        atoms = crystal(n_atoms, model)
+        results.append((atoms.get_potential_energy() / n_atoms, atoms.get_forces()))
+    for energy, forces in results[1:]:
+        assert energy == pytest.approx(results[0][0], abs=1e-5)
+        assert np.abs(forces - results[0][1]).max() < 30 * TOL * np.abs(forces).max()
+
+
+def test_no_force_and_no_torque_on_a_molecule():
+    rng = np.random.default_rng(1)
+    clusters = [random_cluster(rng, n) for n in (3, 7, 20, 40)]
+    features = make_union(
+        DensityProjector(4.0, 2, 2),
+        LongRangePotential((1, 3), exterior=True, charges="initial_charges"),
+        MultipoleFeatures(1, l_max=1),
+    )
+    model = AtomisticRidgeCV(features).fit(clusters, rng.normal(size=len(clusters)))
+    for n_atoms in (5, 30, 100):
+        atoms = random_cluster(rng, n_atoms)
+        atoms.calc = model.calculator()
+        forces = atoms.get_forces()
+        size = np.abs(forces).max() * n_atoms
+        assert size > 0
+        assert np.abs(forces.sum(axis=0)).max() < 1e-12 * size
+        torque = np.cross(atoms.positions - atoms.positions.mean(axis=0), forces).sum(axis=0)
+        assert np.abs(torque).max() < 1e-11 * size * np.ptp(atoms.positions)
+
+
+def random_cluster(rng, n_atoms):
+    """Isolated atoms and charges, at least 0.9 angstrom apart."""
+    positions = np.zeros((0, 3))
+    while len(positions) < n_atoms:
+        new = rng.uniform(0, 2.2 * n_atoms ** (1 / 3), 3)
+        if not len(positions) or np.linalg.norm(positions - new, axis=1).min() > 0.9:
+            positions = np.vstack([positions, new])
+    atoms = Atoms(rng.choice(["H", "C", "O"], n_atoms), positions)
+    atoms.set_initial_charges(rng.uniform(-1, 1, n_atoms))
+    return atoms
+
+
+def drift(model, n_atoms, picoseconds=0.5, step=2.0):
+    """Slope of the total energy, in eV per atom over the whole run, from 200 K."""
+    atoms = crystal(n_atoms, model, displacement=0.05)
+    thermal = np.sqrt(atoms.get_masses() * units.kB * 200)[:, None]
+    momenta = thermal * np.random.default_rng(0).normal(size=(n_atoms, 3))
+    atoms.set_momenta(momenta - momenta.mean(axis=0))
+    energies = []
+    dynamics = VelocityVerlet(atoms, timestep=step * units.fs)
+    dynamics.attach(lambda: energies.append(atoms.get_total_energy()))
+    dynamics.run(round(1000 * picoseconds / step))
+    kinetic = atoms.get_kinetic_energy() / n_atoms
+    assert 0.3 < kinetic / (1.5 * units.kB * 200) < 2.0  # it moves, and does not explode
+    return np.polyfit(np.linspace(0, 1, len(energies)), energies, 1)[0] / n_atoms
+
+
+def test_energy_is_conserved_at_a_last_shorter_block(fitted):
+    assert abs(drift(fitted["auto"], 64, picoseconds=0.1)) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_atoms", [64, 216, 512])
+@pytest.mark.parametrize("method", METHODS)
+def test_energy_is_conserved(fitted, method, n_atoms):
+    assert abs(drift(fitted[method], n_atoms)) < 1e-5
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("repeat", [(2, 1, 1), (1, 3, 1), (2, 2, 1)])
+def test_supercells_multiply_energies_and_repeat_forces(fitted, method, repeat):
+    atoms = crystal(64, fitted[method])
+    larger = atoms.repeat(repeat)
+    larger.calc = atoms.calc
+    copies = np.prod(repeat)
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    assert larger.get_potential_energy() == pytest.approx(copies * energy, abs=1e-5 * len(larger))
+    limit = 30 * TOL * np.abs(forces).max()
+    np.testing.assert_allclose(larger.get_forces(), np.tile(forces, (copies, 1)), atol=limit)
+    stress = atoms.get_stress()
+    np.testing.assert_allclose(larger.get_stress(), stress, atol=1e-4 * np.abs(stress).max())
+
+
+@pytest.fixture(scope="module")
+def local():
+    """A model of molecules that sees 4 angstrom far."""
+    rng = np.random.default_rng(2)
+    clusters = [random_cluster(rng, n) for n in (3, 5, 8, 12, 20)]
+    features = DensityProjector(cutoff=4.0, n_max=3, l_max=2)
+    return AtomisticRidgeCV(features).fit(clusters, rng.normal(size=len(clusters)))
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_far_molecules_add_up_in_a_local_model(local, periodic):
+    one, other = molecule("H2O"), molecule("CH3OH")
+    other.positions += [30.0, -3.0, 7.0]
+    both = one + other
+    for atoms in (one, other, both):
+        atoms.calc = local.calculator()
+        atoms.set_cell([70.0, 60.0, 50.0])
+        atoms.pbc = periodic
+    parts = one.get_potential_energy() + other.get_potential_energy()
+    assert both.get_potential_energy() == pytest.approx(parts, rel=1e-12)
+    apart = np.concatenate([one.get_forces(), other.get_forces()])
+    np.testing.assert_allclose(both.get_forces(), apart, rtol=0, atol=1e-12 * np.abs(apart).max())
+
+
+def test_a_far_atom_feels_and_does_nothing_in_a_local_model(local):
+    atoms = molecule("CH3OH")
+    with_one = atoms + Atoms("H", positions=[[0.0, 25.0, 0.0]])
+    lone = Atoms("H")
+    for each in (atoms, with_one, lone):
+        each.calc = local.calculator()
+    together = with_one.get_potential_energy() - lone.get_potential_energy()
+    assert together == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
+    assert np.all(with_one.get_forces()[-1] == 0)
+    np.testing.assert_allclose(with_one.get_forces()[:-1], atoms.get_forces(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("features", [LongRangePotential, MultipoleFeatures])
+def test_near_atoms_do_nothing_in_the_exterior(features, periodic):
+    """Atoms may go anywhere inside the cutoff, without change and without forces."""
+    kwargs = {"exterior": True} if features is LongRangePotential else {}
+    model = features(12, cutoff=5.0, cutoff_width=1.0, l_max=2, invariants=None, tol=1e-8, **kwargs)
+    atoms = Atoms("HCOH", positions=[[0, 0, 0], [1.5, 0, 0], [0, 1.5, 1.0], [0, 0, 9.0]])
+    atoms.set_cell([60.0, 61.0, 62.0])  # images of the atom that moves are 1e-10 of the rest
+    atoms.pbc = periodic
+    moved = atoms.copy()
+    moved.numbers[1] = atoms.numbers[1] = 1
+    moved.positions[1] += [0.7, -0.9, 0.4]
+    rows, others = model.fit([atoms]).transform_atoms([atoms]), model.transform_atoms([moved])
+    still = [0, 2]  # within 4 angstrom of the atom that moves
+    for l in range(3):
+        columns = (model.feature_table_["l"] == l) & (model.feature_table_["species"] == "H")
+        scale = np.abs(rows[still][:, columns]).max()
+        difference = others[still][:, columns] - rows[still][:, columns]
+        assert np.abs(difference).max() < 3e-8 * scale
+    assert np.abs(others[3] - rows[3]).max() > 1e-2 * np.abs(rows[3]).max()
+
+
+@pytest.mark.parametrize("exponent", [1, 3, 6])
+def test_the_influence_of_a_far_atom_falls_as_its_law(exponent):
+    """Twice as far, 2^p times less, at the sites of a molecule."""
+    model = LongRangePotential(exponent, l_max=0, invariants=None)
+    changes = []
+    water = molecule("H2O")
+    model.fit([water])
+    alone = model.transform_atoms([water])
+    for distance in (200.0, 400.0):
+        both = water + Atoms("H", positions=[[0, 0, distance]])
+        changes.append((model.transform_atoms([both])[:3] - alone)[:, 0])
+    np.testing.assert_allclose(changes[0] / changes[1], 2.0**exponent, rtol=0.03)
