@@ -17,6 +17,11 @@ def get_data_home(data_home=None):
     -------
     pathlib.Path
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``data_home`` is no path, or begins with ``~`` and a user that does not exist.
+
     Examples
     --------
     >>> from sklode.datasets import get_data_home
@@ -25,7 +30,12 @@ def get_data_home(data_home=None):
     """
     if data_home is None:
         data_home = os.environ.get("SKLODE_DATA") or Path("~") / "sklode_data"
-    return Path(data_home).expanduser()
+    if not isinstance(data_home, (str, os.PathLike)):
+        raise TypeError(f"data_home must be a path or None; got {data_home!r:.60}.")
+    try:
+        return Path(data_home).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"data_home={str(data_home)!r} has no home folder: {error}") from error
 
 
 def fetch_file(url, sha256, folder, names, *, download_if_missing):
@@ -34,11 +44,13 @@ def fetch_file(url, sha256, folder, names, *, download_if_missing):
     Raises
     ------
     OSError
-        If the file is absent and may not or cannot be downloaded, or has other contents.
+        If the file is absent and may not or cannot be downloaded, cannot be read, or has other
+        contents.
     """
-    found = [folder / name for name in names if (folder / name).exists()]
+    found = [folder / name for name in names if (folder / name).is_file()]
     if not found:
         path = folder / names[0]
+        _check_place(path)
         if not download_if_missing:
             raise OSError(f"Data not found at {path} and `download_if_missing` is False")
         _download(url, sha256, path)
@@ -47,8 +59,23 @@ def fetch_file(url, sha256, folder, names, *, download_if_missing):
     return found[0]
 
 
+def _check_place(path):
+    """Refuse something else in the place of a file, or of the folders that hold it."""
+    for place in (path, *path.parents):
+        if place.exists():
+            if place.is_dir() != (place != path):
+                kind = "a folder, not a file" if place == path else "not a folder"
+                raise OSError(f"{place} is {kind}. Remove it, or give another `data_home`.")
+            return
+
+
 def _check_hash(path, sha256):
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be read: {error}. Make it readable, or give another `data_home`."
+        ) from error
     if actual != sha256:
         raise OSError(
             f"{path} is damaged or is another file: its SHA-256 is {actual}, expected {sha256}. "

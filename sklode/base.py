@@ -1,22 +1,85 @@
 """The skeleton of all transformers of structures; the only importer of scikit-learn's internals."""
 
+from numbers import Integral
+
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .chunks import backward_of_all, gradients_of_all, rows_of_all
 from .physics import blocks
-from .reading import read_container, read_structures, row_index
+from .reading import read_container, read_structures, real_array, row_index
 
-__all__ = ["HasMethods", "Interval", "StrOptions", "StructureTransformer", "fit_context"]
+__all__ = [
+    "N_JOBS",
+    "CheckedWhenLoaded",
+    "HasMethods",
+    "Number",
+    "StrOptions",
+    "StructureTransformer",
+    "fit_context",
+]
 
 fit_context = _fit_context
 
 
-class StructureTransformer(TransformerMixin, BaseEstimator):
+class Number(Interval):
+    """The numbers of an interval, of any type that is one; a boolean is none."""
+
+    def is_satisfied_by(self, val):
+        """Whether ``val`` is one of them."""
+        if not isinstance(val, self.type) or isinstance(val, bool):
+            return False
+        try:
+            return (val if self.type is Integral else float(val)) in self
+        except OverflowError:
+            return False
+
+
+N_JOBS = [
+    Number(Integral, 1, 10**6, closed="both"),
+    Number(Integral, -(10**6), -1, closed="both"),
+    None,
+]
+
+
+class CheckedWhenLoaded:
+    """Base of estimators that refuse wrong parameters when a fitted one is loaded, not later.
+
+    What is not fitted may hold any parameters, as in scikit-learn: ``fit`` looks at them, and a
+    search sends estimators to its workers before it sets them.
+    """
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
+            self._check_loaded()
+
+    def _check_loaded(self):
+        name, constraints = type(self).__name__, self._parameter_constraints
+        stored = {key: value for key, value in vars(self).items() if key in constraints}
+        try:
+            validate_parameter_constraints(constraints, stored, name)
+            if len(stored) == len(constraints):  # older ones may lack some
+                self._check_parameters()
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"A stored {name} cannot be used: {error} Fit and store it again."
+            ) from error
+
+    def _check_parameters(self):
+        """Refuse combinations of parameters that the constraints let through."""
+
+
+class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
     """Base of transformers that turn each structure of X into one row of numbers.
 
     A subclass learns in ``_fit(atoms_list)`` and says what it computes in ``_rows(structures,
@@ -277,7 +340,7 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
     def _backward(self, X, cotangents, with_rows):
         """Rows, or None if they are not wanted, and gradients of one combination of them."""
         structures = self._readable(X)
-        cotangents = np.asarray(cotangents, float)
+        cotangents = real_array(cotangents, "cotangents")
         shape = (len(structures), self._n_features_out)
         if cotangents.shape != shape:
             raise ValueError(f"cotangents must have shape {shape}; got {cotangents.shape}.")

@@ -18,9 +18,18 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
-    except (OSError, ValueError) as error:
-        print(f"sklode: {error}", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:
+        return _fail("interrupted.")
+    except MemoryError as error:
+        return _fail(f"out of memory. {error}")
+    except (OSError, ValueError, RuntimeError) as error:
+        return _fail(error)
+
+
+def _fail(error):
+    """Say what is wrong in one line."""
+    print("sklode: " + " ".join(str(error).split()), file=sys.stderr)
+    return 1
 
 
 def _add_demo(commands):
@@ -60,21 +69,23 @@ def _add_demo(commands):
 
 def _run_demo(options):
     from .demo import Demo
-    from .demo_files import read_dimers, write_results
+    from .demo_files import naming, output_folder, read_dimers, write_results
 
     keys = ("energy", "group", "distance", "fragments")
     if options.data is None and any(getattr(options, key) is not None for key in keys):
         raise ValueError("--energy, --group, --distance and --fragments belong to --data FILE.")
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError('the pictures need matplotlib: pip install "sklode[plot]"')
-    dimers = read_dimers(options.data, **{key: getattr(options, key) for key in keys})
-    predictions, errors, model, choice = Demo(dimers).run()
-    written = write_results(options.output, predictions, model)
+    with output_folder(options.output) as folder, naming(options.data):
+        dimers = read_dimers(options.data, **{key: getattr(options, key) for key in keys})
+        predictions, errors, model, choice = Demo(dimers).run()
     print(f"\n{len(predictions)} structures, RMSE in eV\n")
     print(errors.to_string(float_format=lambda value: f"{value:.4f}"))
     print("\n" + _verdict(errors, choice))
-    print("\nWritten: " + ", ".join(str(path) for path in written))
-    return 0
+    written, failures = write_results(folder, predictions, model)
+    if written:
+        print("\nWritten: " + ", ".join(str(path) for path in written), flush=True)
+    return _fail(" ".join(failures)) if failures else 0
 
 
 def _verdict(errors, choice):

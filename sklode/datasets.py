@@ -15,6 +15,7 @@ from sklearn.utils import Bunch, check_random_state, check_scalar
 
 from ._download import fetch_file, get_data_home
 from .physics.lattice_sums import power_law_energy_and_forces
+from .potentials import LARGEST_EXPONENT, as_float
 
 __all__ = ["fetch_charge_dimers", "get_data_home", "load_s22x5", "make_point_charges"]
 
@@ -152,7 +153,7 @@ def make_point_charges(
     n_atoms : int, default=8
         Atoms in each, even.
     exponent : float, default=1
-        p of the interaction, any real number > 0.
+        p of the interaction, any real number > 0, at most 100.
     density : float, default=0.008
         Mean number density in 1/angstrom^3; the default gives 8 to 12 angstrom for 8 atoms.
     min_distance : float, default=2.0
@@ -188,15 +189,13 @@ def make_point_charges(
     >>> charges.data[0].get_chemical_formula(), charges.target.shape, charges.forces[0].shape
     ('Cl4Na4', (5,), (8, 3))
     """
-    check_scalar(n_samples, "n_samples", Integral, min_val=1)
-    check_scalar(n_atoms, "n_atoms", Integral, min_val=2)
+    numbers = {"exponent": exponent, "density": density, "min_distance": min_distance}
+    _check_numbers({"n_samples": n_samples, "n_atoms": n_atoms}, Integral)
+    _check_numbers(numbers, Real)
     if n_atoms % 2:
         raise ValueError(f"n_atoms must be even, half Na and half Cl, got {n_atoms}")
-    numbers = {"exponent": exponent, "density": density, "min_distance": min_distance}
-    for name, value in numbers.items():
-        check_scalar(value, name, Real, min_val=0, include_boundaries="neither")
-        if not np.isfinite(value):
-            raise ValueError(f"{name} must be finite, got {value!r}")
+    if exponent > LARGEST_EXPONENT:
+        raise ValueError(f"exponent must be at most {LARGEST_EXPONENT:g}, got {exponent}")
     rng = check_random_state(random_state)
     data = [_charged_cell(n_atoms, exponent, density, min_distance, rng) for _ in range(n_samples)]
     target = np.array([atoms.get_potential_energy() for atoms in data])
@@ -209,6 +208,16 @@ def make_point_charges(
         exponent=exponent,
         DESCR=_POINT_CHARGES_DESCR.format(n_samples=n_samples, n_atoms=n_atoms, **numbers),
     )
+
+
+def _check_numbers(parameters, kind):
+    """Refuse what is not a positive finite number of this kind."""
+    for name, value in parameters.items():
+        if isinstance(value, bool):
+            raise TypeError(f"{name} must be a number, got {value}")
+        check_scalar(value, name, kind, min_val=0, include_boundaries="neither")
+        if not np.isfinite(as_float(value)):
+            raise ValueError(f"{name} must be finite, got {value!r:.60}")
 
 
 def _charged_cell(n_atoms, exponent, density, min_distance, rng):

@@ -61,6 +61,11 @@ class Demo:
                 "Nothing to predict: give --distance with more than one separation, or --group "
                 "with at least three groups."
             )
+        if far is not None and np.sum(~far) < 2:
+            raise ValueError(
+                "Only one structure is near enough to be trained on; give two or more at small "
+                "separations."
+            )
         steps = len(LOCAL_CUTOFFS) + len(SMEARINGS) + len(MODELS) * sum(experiments) + 1
         with tqdm(total=steps, unit="step") as progress:
             self._features = self._describe(progress)

@@ -1,15 +1,23 @@
 """What the demo reads and writes."""
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from textwrap import fill
 
-import ase.io
 import ase.units
 import joblib
 import numpy as np
 
 from .datasets import load_s22x5
-from .reading import describe
+from .potentials import as_float
+from .reading import describe, read_structures
+from .xyz import read_file
+
+_FILES = ("predictions.csv", "model.joblib", "binding_curves.png")
+_PROBE = 2**20  # bytes that must fit into the output folder before the work begins
 
 
 @dataclass
@@ -60,16 +68,16 @@ def read_dimers(path=None, *, energy=None, group=None, distance=None, fragments=
     Raises
     ------
     ValueError
-        If a key is missing; the message names the structure and the keys that it has.
+        If the file or a structure cannot be read, or a key is missing or means nothing; the message
+        names the structure and the keys that it has.
     OSError
-        If the file cannot be read.
+        If there is no such file, or it may not be read.
     """
     if path is None:
         data = load_s22x5()
         return DimerSet(data.data, data.target, data.groups, data.distance, True)
-    structures = ase.io.read(path, ":")
-    if not structures:
-        raise ValueError(f"{path} holds no structures.")
+    structures = read_file(path)
+    read_structures(structures)
     energies = [_energy(i, atoms, energy) for i, atoms in enumerate(structures)]
     if group is None:
         groups = [atoms.get_chemical_formula() for atoms in structures]
@@ -77,17 +85,30 @@ def read_dimers(path=None, *, energy=None, group=None, distance=None, fragments=
         groups = [str(_info(i, atoms, group)) for i, atoms in enumerate(structures)]
     separations = None
     if distance is not None:
-        separations = _numbers([_info(i, a, distance) for i, a in enumerate(structures)], distance)
+        separations = np.array(
+            [_number(i, a, _info(i, a, distance), distance) for i, a in enumerate(structures)]
+        )
     if fragments is not None:
         for i, atoms in enumerate(structures):
             atoms.set_array("fragment", _fragment_labels(i, atoms, fragments))
     return DimerSet(
         structures,
-        _numbers(energies, "the energy"),
+        np.array(energies),
         np.array(groups),
         separations,
         fragments is not None,
     )
+
+
+@contextmanager
+def naming(path):
+    """Errors about the contents of a file name the file."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if path is None:
+            raise
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _info(index, atoms, key):
@@ -98,26 +119,26 @@ def _info(index, atoms, key):
     return atoms.info[key]
 
 
-def _numbers(values, what):
-    try:
-        numbers = np.array(values, float)
-    except (TypeError, ValueError):
-        raise ValueError(f"{what} must be a number in every structure.") from None
-    if not np.isfinite(numbers).all():
-        where = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise ValueError(f"X[{where}]: {what} is {numbers[where]}; it must be finite.")
-    return numbers
+def _number(index, atoms, value, what):
+    if not np.isfinite(as_float(value)):
+        shown = " ".join(repr(value).split())
+        raise ValueError(
+            f"{describe(index, atoms)}: {what} must be a finite number in every structure; it is "
+            f"{shown:.60}. Repair it, or name another key."
+        )
+    return float(value)
 
 
 def _energy(index, atoms, key):
+    results = {} if atoms.calc is None else atoms.calc.results  # ASE moves some keys there
     if key is None:
-        if atoms.calc is None or "energy" not in atoms.calc.results:
+        if "energy" not in results:
             raise ValueError(
                 f"{describe(index, atoms)}: has no energy; name its key with --energy. It has the "
                 f"keys {sorted(atoms.info)}."
             )
-        return atoms.calc.results["energy"]
-    value = _info(index, atoms, key)
+        return _number(index, atoms, results["energy"], "the energy")
+    value = results[key] if key in results else _info(index, atoms, key)
     unit = str(atoms.info.get("energy_unit", "eV"))
     units = {
         "eV": 1.0,
@@ -129,14 +150,21 @@ def _energy(index, atoms, key):
         raise ValueError(
             f"{describe(index, atoms)}: unknown energy_unit '{unit}'; known are {list(units)}."
         )
-    return value * units[unit]
+    return _number(index, atoms, value, key) * units[unit]
 
 
 def _fragment_labels(index, atoms, key):
     if key in atoms.arrays:
-        return np.array(atoms.arrays[key])
+        labels = np.array(atoms.arrays[key])
+        if labels.dtype.kind not in "iu" or labels.ndim != 1 or np.ptp(labels) == 0:
+            raise ValueError(
+                f"{describe(index, atoms)}: the array '{key}' must be one integer an atom, with "
+                f"two different ones or more; it is {labels.ravel()[:6].tolist()}..."
+            )
+        return labels
     count = _info(index, atoms, key)
-    if not isinstance(count, (int, np.integer)) or not 0 < count < len(atoms):
+    number = isinstance(count, Integral) and not isinstance(count, bool)
+    if not number or not 0 < count < len(atoms):
         raise ValueError(
             f"{describe(index, atoms)}: '{key}' must be the number of atoms of the first molecule, "
             f"between 1 and {len(atoms) - 1}; it is {count!r}."
@@ -144,31 +172,72 @@ def _fragment_labels(index, atoms, key):
     return (np.arange(len(atoms)) >= count).astype(int)
 
 
+@contextmanager
+def output_folder(path):
+    """A folder into which files can be written, for what takes long before it writes them.
+
+    Folders that had to be made are removed again if the work fails.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written there.
+    """
+    folder = Path(path)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in _FILES:
+                if (folder / name).is_dir():
+                    raise IsADirectoryError(None, f"it holds a folder called {name}")
+            with NamedTemporaryFile(dir=folder, prefix=".probe") as probe:
+                probe.write(bytes(_PROBE))
+                probe.flush()
+        except OSError as error:
+            taken = isinstance(error, FileExistsError)
+            reason = "it is no folder" if taken else error.strerror or error
+            raise OSError(
+                f"--output {folder}: cannot be written to ({reason}). Give another folder."
+            ) from error
+        yield folder
+    except BaseException:
+        for place in made:
+            with suppress(OSError):  # not made, or no longer empty
+                place.rmdir()
+        raise
+
+
 def write_results(folder, predictions, model):
     """Write predictions, model and, if there are separations, the picture.
 
-    Each file appears under its name only when it is complete.
+    Each file appears under its name only when it is complete; one that cannot be written does not
+    keep back the others.
 
     Returns
     -------
-    list of Path
+    written : list of Path
+    failures : list of str
+        What could not be written, and why.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    writers = {
-        "predictions.csv": predictions.to_csv,
-        "model.joblib": lambda path: joblib.dump(model, path),
-    }
+    table, stored, picture = _FILES
+    writers = {table: predictions.to_csv, stored: lambda path: joblib.dump(model, path)}
     if "distance" in predictions:
-        writers["binding_curves.png"] = lambda path: draw(predictions).savefig(path, format="png")
+        writers[picture] = lambda path: draw(predictions).savefig(path, format="png")
+    written, failures = [], []
     for name, write in writers.items():
         unfinished = folder / f".{name}.unfinished"
         try:
             write(unfinished)
             unfinished.replace(folder / name)
+            written.append(folder / name)
+        except OSError as error:
+            reason = error.strerror or error
+            failures.append(f"{folder / name} was not written ({reason}).")
         finally:
-            unfinished.unlink(missing_ok=True)
-    return [folder / name for name in writers]
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+    return written, failures
 
 
 def draw(predictions, most=12):
@@ -202,7 +271,8 @@ def draw(predictions, most=12):
         far = rows["part"] == "far"
         if far.any():
             ax.axvspan(rows["distance"][far].min(), rows["distance"].max(), color="0.92", zorder=0)
-        ax.set_title(str(group).replace("_", " ")[:34], fontsize=9)
+        title = fill(str(group).replace("_", " "), 28)  # fits above a panel
+        ax.set_title(title, fontsize=8, parse_math=False)
         ax.set_ylabel("energy / eV")
         ax.get_legend().remove()
     handles, labels = axes[0].get_legend_handles_labels()

@@ -2,7 +2,7 @@
 
 from numbers import Real
 
-from .base import Interval
+from .base import Number
 from .features import Block
 from .physics.density_expansion import density_expansion
 from .physics.density_gradients import density_backward, density_slopes
@@ -21,9 +21,9 @@ class DensityProjector(Projector):
     cutoff : float, default=5.0
         Radius of the environment in angstrom; also the radius of the radial basis.
     n_max : int, default=6
-        Number of radial functions, n = 0 .. n_max - 1.
+        Number of radial functions, n = 0 .. n_max - 1, at most 16 GTOs or 6 monomials.
     l_max : int, default=4
-        Largest degree of the spherical harmonics, inclusive.
+        Largest degree of the spherical harmonics, inclusive, at most 50.
     smearing : float, default=0.3
         Width sigma of the Gaussians in angstrom.
     cutoff_width : float, default=0.5
@@ -88,7 +88,7 @@ class DensityProjector(Projector):
 
     _parameter_constraints = {
         **Projector._shared_constraints,
-        "cutoff_width": [Interval(Real, 0, None, closed="left")],
+        "cutoff_width": [Number(Real, 0, 1e6, closed="both")],
     }
 
     def __init__(

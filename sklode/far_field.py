@@ -4,7 +4,14 @@ from numbers import Real
 
 import numpy as np
 
-from .potentials import InversePowerLaw, TabulatedPotential, Yukawa
+from .potentials import (
+    LARGEST_EXPONENT,
+    SMALLEST_EXPONENT,
+    InversePowerLaw,
+    TabulatedPotential,
+    Yukawa,
+    as_float,
+)
 from .projector import Projector
 from .reading import describe
 
@@ -13,28 +20,43 @@ _LAWS = (InversePowerLaw, Yukawa, TabulatedPotential)
 
 def read_laws(exponent):
     """The radial laws, from a number, a law, or a sequence of different ones."""
-    laws = [exponent] if isinstance(exponent, (Real, *_LAWS)) else list(exponent)
-    valid = all(
-        isinstance(p, _LAWS) or (isinstance(p, Real) and np.isfinite(p) and p >= 0) for p in laws
-    )
-    laws = [p if isinstance(p, _LAWS) else InversePowerLaw(float(p)) for p in laws] if valid else []
+    laws = [
+        law if isinstance(law, _LAWS) else InversePowerLaw(_plain(law))
+        for law in _members(exponent)
+    ]
     if not laws or len({law.name for law in laws}) < len(laws):
         raise ValueError(
-            "exponent must be a real number >= 0, a law of sklode.potentials, or a sequence of "
-            f"different ones; got {exponent!r}."
+            "exponent must be a number, a law of sklode.potentials, or a sequence of different "
+            f"ones; got {exponent!r}."
         )
     return laws
 
 
 def read_exponents(exponent):
     """Positive exponents as floats, from a number or a sequence of different ones."""
-    exponents = [exponent] if isinstance(exponent, Real) else list(exponent)
-    valid = all(isinstance(p, Real) and np.isfinite(p) and p > 0 for p in exponents)
+    exponents = [as_float(p) for p in _members(exponent)]
+    valid = all(SMALLEST_EXPONENT <= p <= LARGEST_EXPONENT for p in exponents)
     if not exponents or not valid or len(set(exponents)) < len(exponents):
         raise ValueError(
-            f"exponent must be a real number > 0 or a sequence of different ones; got {exponent!r}."
+            f"exponent must be a number from {SMALLEST_EXPONENT:g} to {LARGEST_EXPONENT:g}, or a "
+            f"sequence of different ones; got {exponent!r}."
         )
-    return [float(p) for p in exponents]
+    return exponents
+
+
+def _members(exponent):
+    """Those of a sequence, or the only one; none of what has no order."""
+    if isinstance(exponent, (Real, *_LAWS)):
+        return [exponent]
+    if isinstance(exponent, (str, bytes, set, frozenset, dict)):
+        return []
+    return list(exponent) if getattr(exponent, "ndim", 1) == 1 else []
+
+
+def _plain(exponent):
+    """The number as a float that is not -0, for names; anything else as it is."""
+    value = as_float(exponent)
+    return value + 0.0 if np.isfinite(value) else exponent
 
 
 def check_cutoff_width(transformer):

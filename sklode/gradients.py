@@ -12,7 +12,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from .preprocessing import BlockScaler
-from .reading import read_container
+from .reading import read_container, real_array
 
 __all__ = [
     "backpropagate",
@@ -170,7 +170,7 @@ def transform_and_backpropagate(features, X, cotangents):
 def rows_and_backward(features, X, cotangents, with_rows):
     """What ``transform_and_backpropagate`` gives; without ``with_rows`` the first is None."""
     atoms_list = read_container(X)
-    cotangents = np.asarray(cotangents, dtype=float)
+    cotangents = real_array(cotangents, "cotangents")
     if cotangents.ndim != 2 or len(cotangents) != len(atoms_list):
         raise ValueError(
             f"cotangents must have shape (n_structures, n_features) with {len(atoms_list)} "

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import gradients
 from .base import HasMethods, StructureTransformer
-from .reading import describe, read_structures
+from .reading import describe, read_structures, real_array
 
 
 def _inner_has(name):
@@ -84,14 +84,16 @@ class InteractionFeatures(StructureTransformer):
                 f"{sorted(atoms.arrays)}. Set one integer an atom with "
                 f"atoms.set_array('{self.fragments}', ...), or name another array."
             )
-        labels = np.array(atoms.arrays[self.fragments])
-        if labels.shape != (len(atoms),) or labels.dtype.kind not in "iub":
+        labels = atoms.arrays[self.fragments]
+        masked = np.ma.is_masked(labels)  # numpy drops masks silently
+        if labels.shape != (len(atoms),) or labels.dtype.kind not in "iub" or masked:
             raise ValueError(
                 f"{describe(index, atoms)}: the array '{self.fragments}' must hold one integer an "
-                f"atom; it has shape {labels.shape} and type {labels.dtype}. "
+                f"atom; it has shape {labels.shape} and type {labels.dtype}"
+                f"{', and some are masked' if masked else ''}. "
                 f"Repair it with atoms.set_array('{self.fragments}', ...)."
             )
-        return [np.flatnonzero(labels == value) for value in np.unique(labels)]
+        return [np.flatnonzero(labels == value) for value in np.unique(np.array(labels))]
 
     def _describe(self, atoms_list, per_atom):
         read_structures(atoms_list)
@@ -131,7 +133,7 @@ class InteractionFeatures(StructureTransformer):
 
     def _backward(self, X, cotangents, with_rows):
         atoms_list, members, parts = self._complexes(X)
-        cotangents = np.asarray(cotangents, float)
+        cotangents = real_array(cotangents, "cotangents")
         owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
         backward = partial(gradients.rows_and_backward, self.transformer_, with_rows=with_rows)
         rows, whole, strains = backward(atoms_list, cotangents)

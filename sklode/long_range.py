@@ -2,7 +2,7 @@
 
 from numbers import Real
 
-from .base import HasMethods, Interval, StrOptions
+from .base import HasMethods, Number, StrOptions
 from .far_field import FarFieldProjector, check_cutoff_width, read_laws
 from .features import Block
 from .physics.potential_expansion import potential_expansion
@@ -22,16 +22,17 @@ class LongRangePotential(FarFieldProjector):
     Parameters
     ----------
     exponent : float, law or sequence of them, default=1
-        Power p of the interaction, any real p > 0: 1 for charges, 6 for dispersion. 0 is the
-        Gaussian density. ``sklode.potentials`` has screened and tabulated laws. A sequence gives
-        the columns of all its members, computed in one pass over the same phases.
+        Power p of the interaction, any real p from 0.001 to 100: 1 for charges, 6 for dispersion.
+        0 is the Gaussian density. ``sklode.potentials`` has screened and tabulated laws. A sequence
+        gives the columns of all its members, computed in one pass over the same phases.
     cutoff : float, default=3.0
         Radius in angstrom of the region around an atom in which the potential is expanded. It
         does not limit how far atoms act.
     n_max : int, default=1
-        Number of radial functions, n = 0 .. n_max - 1. With monomials one is enough for p = 1.
+        Number of radial functions, n = 0 .. n_max - 1, at most 6 monomials or 16 GTOs. With
+        monomials one is enough for p = 1.
     l_max : int, default=3
-        Largest degree of the spherical harmonics, inclusive.
+        Largest degree of the spherical harmonics, inclusive, at most 50.
     smearing : float, default=1.0
         Length sigma in angstrom below which 1/r^p is smoothed. Smaller means more k-vectors.
     radial_basis : {"gto", "monomial"}, default="monomial"
@@ -127,13 +128,13 @@ class LongRangePotential(FarFieldProjector):
 
     _parameter_constraints = {
         **FarFieldProjector._shared_constraints,
-        "exponent": [Interval(Real, 0, None, closed="left"), HasMethods("smeared"), "array-like"],
+        "exponent": [Number(Real, 0, None, closed="left"), HasMethods("smeared"), "array-like"],
         "charges": [str, None],
-        "tol": [Interval(Real, 0, 1, closed="neither")],
-        "k_cutoff": [Interval(Real, 0, None, closed="neither"), None],
+        "tol": [Number(Real, 0, 1, closed="neither")],
+        "k_cutoff": [Number(Real, 0, 1e6, closed="right"), None],
         "method": [StrOptions({"auto", "direct", "nufft"})],
         "exterior": ["boolean"],
-        "cutoff_width": [Interval(Real, 0, None, closed="left")],
+        "cutoff_width": [Number(Real, 0, 1e6, closed="both")],
     }
 
     def __init__(
@@ -182,7 +183,8 @@ class LongRangePotential(FarFieldProjector):
         self.n_jobs = n_jobs
 
     def _check_parameters(self):
-        self._laws()
+        for law in self._laws():
+            law.smeared(float(self.smearing))  # refuses what leaves the range of floats
         if self.exterior:
             check_cutoff_width(self)
             if self.include_center:

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .base import Interval
+from .base import Number
 from .far_field import FarFieldProjector, check_cutoff_width, read_exponents
 from .features import Block
 from .physics.multipole_expansion import (
@@ -17,7 +17,9 @@ from .physics.multipole_gradients import multipole_backward, multipole_slopes
 from .physics.structures import atom_offsets
 from .physics.summation import Summation
 from .potentials import InversePowerLaw
-from .reading import read_structures
+from .reading import read_structures, real_array
+
+_STEEPEST = 130  # power of 1/r
 
 
 class MultipoleFeatures(FarFieldProjector):
@@ -33,14 +35,15 @@ class MultipoleFeatures(FarFieldProjector):
     Parameters
     ----------
     exponent : float or sequence of float, default=1
-        Power p of the interaction, any real p > 0. A sequence gives the columns of all its
-        exponents.
+        Power p of the interaction, any real p from 0.001 to 100. A sequence gives the columns of
+        all its exponents.
     cutoff : float, default=3.0
         Radius in angstrom inside which atoms do not act.
     n_max : int, default=1
-        Number of orders k = 0 .. n_max - 1; the columns call them n. One is enough for p = 1.
+        Number of orders k = 0 .. n_max - 1, at most 20; the columns call them n. One is enough for
+        p = 1.
     l_max : int, default=3
-        Largest degree of the spherical harmonics, inclusive.
+        Largest degree of the spherical harmonics, inclusive, at most 50.
     cutoff_width : float, default=0.5
         Width in angstrom of the shell below ``cutoff`` in which atoms begin to act, eq. (7.1).
     charges : str or None, default=None
@@ -113,11 +116,11 @@ class MultipoleFeatures(FarFieldProjector):
         for name, constraint in FarFieldProjector._shared_constraints.items()
         if name not in ("smearing", "radial_basis", "include_center")
     } | {
-        "exponent": [Interval(Real, 0, None, closed="neither"), "array-like"],
-        "n_max": [Interval(Integral, 1, None, closed="left")],
-        "cutoff_width": [Interval(Real, 0, None, closed="left")],
+        "exponent": [Number(Real, 0, None, closed="neither"), "array-like"],
+        "n_max": [Number(Integral, 1, 20, closed="both")],
+        "cutoff_width": [Number(Real, 0, 1e6, closed="both")],
         "charges": [str, None],
-        "tol": [Interval(Real, 0, 1, closed="neither")],
+        "tol": [Number(Real, 0, 1, closed="neither")],
     }
 
     def __init__(
@@ -154,7 +157,12 @@ class MultipoleFeatures(FarFieldProjector):
         self.n_jobs = n_jobs
 
     def _check_parameters(self):
-        self._exponents()
+        steepest = max(self._exponents()) + self.l_max + 2 * (self.n_max - 1)
+        if steepest > _STEEPEST:
+            raise ValueError(
+                f"exponent + l_max + 2 (n_max - 1) is {steepest:g}; at most {_STEEPEST} works, "
+                "or powers leave the range of floats. Lower one of them."
+            )
         check_cutoff_width(self)
 
     def _exponents(self):
@@ -233,7 +241,7 @@ class MultipoleFeatures(FarFieldProjector):
 
     def _far_field(self, X, points):
         check_is_fitted(self)
-        points = np.atleast_2d(np.asarray(points, float))
+        points = np.atleast_2d(real_array(points, "points"))
         if points.shape[1:] != (3,) or not np.isfinite(points).all():
             raise ValueError(
                 f"points must be finite numbers of shape (n_points, 3); got shape {points.shape}."

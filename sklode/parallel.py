@@ -3,13 +3,15 @@
 import pickle
 import sys
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from multiprocessing import current_process
 from threading import current_thread, main_thread
 
 import numpy as np
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
+from sphericart import SphericalHarmonics
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
@@ -85,18 +87,28 @@ def _somebody_looks():
 def _by_workers(function, transformer, jobs, n_jobs):
     n_workers = effective_n_jobs(n_jobs)
     at_once = min(blocks.CHUNKS_PER_TASK, -(-len(jobs) // n_workers))
+    on_their_way = 2 * n_workers * at_once
+    as_they_come = get_active_backend()[0].supports_return_generator
     parallel = Parallel(
         n_jobs=n_jobs,
-        return_as="generator",
+        return_as="generator" if as_they_come else "list",
         batch_size=at_once,
-        pre_dispatch=2 * n_workers * at_once,
+        pre_dispatch=on_their_way,
     )
     # packed here, since joblib would call Python code for every array of every structure
     packed = (
         pickle.dumps((pack(structures), *others), pickle.HIGHEST_PROTOCOL)
         for structures, *others in jobs
     )
-    return parallel(delayed(_single_threaded)(function, transformer, job) for job in packed)
+    tasks = (delayed(_single_threaded)(function, transformer, job) for job in packed)
+    return parallel(tasks) if as_they_come else _in_rounds(parallel, tasks, on_their_way)
+
+
+def _in_rounds(parallel, tasks, n_tasks):
+    """Results of ``n_tasks`` at a time, of backends that give them in lists only."""
+    with parallel:  # one pool of workers for all rounds
+        while results := parallel(islice(tasks, n_tasks)):
+            yield from results
 
 
 def _single_threaded(function, transformer, packed):
@@ -108,5 +120,6 @@ def _single_threaded(function, transformer, packed):
 
 @lru_cache(maxsize=1)
 def blas_threads():
-    """The thread pools of this process."""
+    """The thread pools of this process, sphericart's included: a forked worker must not use it."""
+    SphericalHarmonics(0)  # loads the library, which may bring a pool of its own
     return ThreadpoolController()

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .reading import describe, read_container, real_array
+
 
 class BindingCurveDisplay:
     """Energies against separation: reference as points, predictions as lines.
@@ -72,7 +74,7 @@ class BindingCurveDisplay:
         if ax is None:
             _, ax = plt.subplots()
         distance, y_true, y_pred = (
-            np.asarray(a, float) for a in (self.distance, self.y_true, self.y_pred)
+            real_array(getattr(self, name), name) for name in ("distance", "y_true", "y_pred")
         )
         groups = np.zeros(len(distance)) if self.groups is None else np.asarray(self.groups)
         self.ax_, self.figure_ = ax, ax.figure
@@ -131,8 +133,7 @@ class BindingCurveDisplay:
         BindingCurveDisplay
         """
         distance, groups = (
-            [atoms.info[key] for atoms in X] if isinstance(key, str) else key
-            for key in (distance, groups)
+            _from_info(X, key) if isinstance(key, str) else key for key in (distance, groups)
         )
         return cls.from_predictions(
             y,
@@ -183,3 +184,15 @@ class BindingCurveDisplay:
             )
         display = cls(distance=distance, y_true=y_true, y_pred=y_pred, groups=groups)
         return display.plot(ax, name=name, scatter_kwargs=scatter_kwargs, line_kwargs=line_kwargs)
+
+
+def _from_info(X, key):
+    """What the structures hold under a key of their ``info``."""
+    structures = read_container(X)
+    for index, atoms in enumerate(structures):
+        if key not in atoms.info:
+            raise ValueError(
+                f"{describe(index, atoms)}: has no key '{key}'; it has {sorted(atoms.info)}. Set "
+                "it in atoms.info, or pass an array."
+            )
+    return [atoms.info[key] for atoms in structures]

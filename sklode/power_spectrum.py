@@ -1,11 +1,9 @@
 """Invariants of two projectors."""
 
-from numbers import Integral
-
 from sklearn.base import clone
 
 from .assembly import PairInvariants, assemble_rows, parts_of, rows_and_factors, rows_and_gradients
-from .base import StrOptions, StructureTransformer
+from .base import N_JOBS, StrOptions, StructureTransformer
 from .features import power_spectrum_table, split_by_center
 from .projector import Projector, symbols
 
@@ -72,7 +70,7 @@ class PowerSpectrum(StructureTransformer):
         "right": [Projector, None],
         "center_species": [StrOptions({"shared", "split"})],
         "pooling": [StrOptions({"sum", "mean"})],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
     }
 
     def __init__(self, left, right=None, *, center_species="shared", pooling="sum", n_jobs=None):

@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .base import Interval, fit_context
+from .base import CheckedWhenLoaded, Number, fit_context
 
 
-class BlockScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BlockScaler(CheckedWhenLoaded, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Divide every column by its size, but not by less than a share of the block's largest.
 
     Column j is divided by max(rms_j, floor * max_j rms_j). Full scaling of each column lets the
@@ -42,7 +42,7 @@ class BlockScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "floor": [Interval(Real, 0, 1, closed="both")],
+        "floor": [Number(Real, 0, 1, closed="both")],
         "with_mean": ["boolean"],
     }
 

@@ -1,7 +1,6 @@
 """What the projections of the density and of the potential share: channels, invariants, rows."""
 
 import operator
-from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,14 +15,14 @@ from .assembly import (
     rows_and_gradients,
     species_index,
 )
-from .base import Interval, StrOptions, StructureTransformer
+from .base import N_JOBS, Number, StrOptions, StructureTransformer
 from .features import (
     coefficient_table,
     power_spectrum_table,
     radial_spectrum_table,
     split_by_center,
 )
-from .physics.radial import RadialBasis
+from .physics.radial import MOST_FUNCTIONS, RadialBasis
 from .physics.structures import Channels, present_channels
 from .reading import describe
 
@@ -36,10 +35,10 @@ class Projector(StructureTransformer):
     """
 
     _shared_constraints = {
-        "cutoff": [Interval(Real, 0, None, closed="neither")],
-        "n_max": [Interval(Integral, 1, None, closed="left")],
-        "l_max": [Interval(Integral, 0, None, closed="left")],
-        "smearing": [Interval(Real, 0, None, closed="neither")],
+        "cutoff": [Number(Real, 1e-3, 1e6, closed="both")],
+        "n_max": [Number(Integral, 1, MOST_FUNCTIONS, closed="both")],
+        "l_max": [Number(Integral, 0, 50, closed="both")],  # harmonics overflow beyond 100
+        "smearing": [Number(Real, 1e-9, 1e6, closed="both")],
         "radial_basis": [StrOptions({"gto", "monomial"})],
         "include_center": ["boolean"],
         "invariants": [StrOptions({"power_spectrum", "radial_spectrum"}), None],
@@ -48,7 +47,7 @@ class Projector(StructureTransformer):
         "handle_unknown": [StrOptions({"error", "ignore"})],
         "pooling": [StrOptions({"sum", "mean"})],
         "dtype": [StrOptions({"float64", "float32"})],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
     }
 
     def _fit(self, atoms_list):
@@ -110,7 +109,8 @@ class Projector(StructureTransformer):
 
     def _narrowed(self, present):
         """A projector like this one with the channels only that any structure has."""
-        narrow = copy(self)
+        narrow = object.__new__(type(self))  # a copy; copy.copy would check parameters again
+        vars(narrow).update(vars(self))
         if self._channel_charges() is None:
             narrow.species_ = self.species_[present.any(axis=0)]
         return narrow
@@ -151,7 +151,7 @@ def learn_species(species, atoms_list):
     if isinstance(species, str):
         return np.unique(np.concatenate([atoms.numbers for atoms in atoms_list]))
     try:
-        numbers = [atomic_numbers[s] if isinstance(s, str) else operator.index(s) for s in species]
+        numbers = [_atomic_number(s) for s in species]
         if not numbers or not all(0 <= z < len(chemical_symbols) for z in numbers):
             raise ValueError
     except (KeyError, ValueError, TypeError):
@@ -159,6 +159,12 @@ def learn_species(species, atoms_list):
             f"species must be 'auto' or a list of element symbols or atomic numbers; got {species}."
         ) from None
     return np.unique(numbers)
+
+
+def _atomic_number(element):
+    if isinstance(element, bool):
+        raise TypeError
+    return atomic_numbers[element] if isinstance(element, str) else operator.index(element)
 
 
 def check_species(transformer, atoms_list):

@@ -1,9 +1,11 @@
 """From what users pass as X to arrays: the one place that looks into containers and Atoms."""
 
+import contextlib
 from itertools import product
 
 import ase
 import numpy as np
+from ase.data import chemical_symbols
 from ase.geometry import minkowski_reduce
 
 from .physics.structures import Structure
@@ -21,7 +23,55 @@ _ALLOWED = (
 
 def describe(index, atoms):
     """How messages name a structure: its position in X and its formula."""
+    numbers = atoms.arrays["numbers"]
+    if not _are_elements(numbers):
+        return f"X[{index}] ({len(numbers)} atoms)"
     return f"X[{index}] ({atoms.get_chemical_formula() or 'empty'})"
+
+
+def real_array(values, what):
+    """Values as floats, never those that have to lose something for it.
+
+    Parameters
+    ----------
+    values : array-like
+    what : str
+        What they are, for messages: the structure, and the name of the array.
+
+    Returns
+    -------
+    ndarray
+        ``values`` itself if it is an array of floats.
+
+    Raises
+    ------
+    ValueError
+        For complex or masked values, and what are no numbers.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{what} has {np.ma.count_masked(values)} masked values, which would count as numbers. "
+            "Fill them in, or leave them out."
+        )
+    if is_plain(values):
+        return values
+    array = np.zeros(0, dtype=str)
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # ragged rows, other objects
+        array = np.asarray(values)
+        if array.dtype.kind in "fiubO":
+            return array.astype(float)
+    if array.dtype.kind == "c":
+        raise ValueError(
+            f"{what} must be real; got {array.dtype}. Take .real if the imaginary part means "
+            "nothing."
+        )
+    shown = " ".join(repr(values).split())  # in one line
+    raise ValueError(f"{what} must be numbers; got {shown:.60}.")
+
+
+def is_plain(values):
+    """Whether this is an ordinary array of floats, as ASE keeps them."""
+    return type(values) is np.ndarray and values.dtype.char == "d"
 
 
 def read_container(X):
@@ -91,10 +141,12 @@ def read_structures(atoms_list, charges=()):
     Raises
     ------
     ValueError
-        For an empty structure, non-finite numbers, a periodic cell without volume, or a missing
-        charges array; the message names the structure.
+        For an empty structure, atomic numbers that no element has, numbers that are not finite or
+        not real, a periodic cell without volume, or a missing charges array; the message names the
+        structure.
     """
-    positions = [np.array(atoms.arrays["positions"], dtype=float) for atoms in atoms_list]
+    _check_numbers(atoms_list)
+    positions = [_read_positions(index, atoms) for index, atoms in enumerate(atoms_list)]
     _check_positions(atoms_list, positions)
     periodic = np.array([atoms.pbc for atoms in atoms_list], dtype=bool)
     cells = reduced(_read_cells(atoms_list, periodic), periodic)
@@ -108,6 +160,39 @@ def read_structures(atoms_list, charges=()):
         )
         for index, atoms in enumerate(atoms_list)
     ]
+
+
+def _are_elements(numbers):
+    """Whether these are integers that ASE has an element for; 0 is its placeholder X."""
+    if np.ma.is_masked(numbers) or numbers.dtype.kind not in "iu":
+        return False
+    return bool(np.all((numbers >= 0) & (numbers < len(chemical_symbols))))
+
+
+def _check_numbers(atoms_list):
+    """Refuse atomic numbers of no element."""
+    numbers = [atoms.arrays["numbers"] for atoms in atoms_list]
+    if all(type(n) is np.ndarray for n in numbers) and _are_elements(np.concatenate(numbers)):
+        return
+    for index, atoms in enumerate(atoms_list):
+        if not _are_elements(atoms.arrays["numbers"]):
+            raise ValueError(
+                f"{describe(index, atoms)}: its atomic numbers are {atoms.arrays['numbers']}; they "
+                f"must be integers from 0 (X) to {len(chemical_symbols) - 1}. Repair or remove the "
+                "structure."
+            )
+
+
+def _read_positions(index, atoms):
+    positions, shape = atoms.arrays["positions"], (len(atoms.arrays["numbers"]), 3)
+    if positions.shape != shape:
+        raise ValueError(
+            f"{describe(index, atoms)}: the array of positions must have shape {shape}; got "
+            f"{positions.shape}. Repair or remove the structure."
+        )
+    if is_plain(positions):
+        return np.array(positions, dtype=float)
+    return real_array(positions, f"{describe(index, atoms)}: the array of positions")
 
 
 def _check_positions(atoms_list, positions):
@@ -131,7 +216,13 @@ def _check_positions(atoms_list, positions):
 
 def _read_cells(atoms_list, periodic):
     """Cells of all structures, (n_structures, 3, 3); those without periodicity mean nothing."""
-    cells = np.array([atoms.cell.array for atoms in atoms_list], dtype=float)
+    cells = [atoms.cell.array for atoms in atoms_list]
+    if not all(map(is_plain, cells)):
+        cells = [
+            real_array(cell, f"{describe(index, atoms)}: the cell")
+            for index, (cell, atoms) in enumerate(zip(cells, atoms_list, strict=True))
+        ]
+    cells = np.array(cells, dtype=float)
     cells[~periodic.any(axis=1)] = 0.0
     whole = periodic.all(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -205,4 +296,4 @@ def _read_charges(index, atoms, name):
             f"{describe(index, atoms)}: the array '{name}' is {values[atom]} for atom {atom}; it "
             "must be finite. Repair it with set_array, or remove the structure."
         )
-    return values.astype(float)
+    return real_array(atoms.arrays[name], f"{describe(index, atoms)}: the array '{name}'")

@@ -7,7 +7,7 @@ from ase.data import chemical_symbols
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from .base import HasMethods, Interval, fit_context
+from .base import CheckedWhenLoaded, HasMethods, Number, fit_context
 from .columns import column_scales
 from .gradients import check_differentiable, rows_and_backward
 from .physics.leave_out import InMemory, Streamed
@@ -27,7 +27,7 @@ from .targets import (
 _ALPHAS = tuple(float(f"1e{exponent}") for exponent in range(-10, 3))
 
 
-class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
+class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
     r"""Ridge regression of energies, forces and stresses, with cross-validation in closed form.
 
     The energy of a structure is linear in its row of features, beside an energy per element,
@@ -133,12 +133,12 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
 
     _parameter_constraints = {
         "features": [HasMethods(["fit", "transform"])],
-        "alphas": ["array-like", Interval(Real, 0, None, closed="neither")],
-        "force_weight": [Interval(Real, 0, None, closed="left")],
-        "stress_weight": [Interval(Real, 0, None, closed="left")],
+        "alphas": ["array-like", Number(Real, 0, None, closed="neither")],
+        "force_weight": [Number(Real, 0, 1e12, closed="both")],
+        "stress_weight": [Number(Real, 0, 1e12, closed="both")],
         "energy_per_atom": ["boolean"],
         "baseline": ["boolean"],
-        "floor": [Interval(Real, 0, 1, closed="both"), None],
+        "floor": [Number(Real, 0, 1, closed="both"), None],
         "cv": ["cv_object"],
     }
 
@@ -210,6 +210,9 @@ class AtomisticRidgeCV(RegressorMixin, BaseEstimator):
         rows, stream = self._rows(atoms_list, targets, sample_weight)
         self._fit_rows(rows, stream, alphas, groups)
         return self
+
+    def _check_parameters(self):
+        read_alphas(self.alphas)
 
     def _fit_features(self, atoms_list, targets):
         if targets.count("forces") or targets.count("stresses"):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, check_cv
 
 from .physics.leave_out import Fold, cross_validate
+from .reading import real_array
 from .rows import ENERGY, FORCES, KINDS, STRESS
 
 _ERRORS = {ENERGY: "rmse_energy_per_atom", FORCES: "rmse_forces", STRESS: "rmse_stress"}
@@ -13,7 +14,7 @@ _ERRORS = {ENERGY: "rmse_energy_per_atom", FORCES: "rmse_forces", STRESS: "rmse_
 
 def read_alphas(alphas):
     """Penalties as an array of positive numbers."""
-    values = np.atleast_1d(np.array(alphas, dtype=float))
+    values = np.atleast_1d(real_array(alphas, "alphas"))
     if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"alphas must be positive numbers; got {alphas}.")
     return values
@@ -84,11 +85,26 @@ def make_folds(cv, groups, has_rows):
         order = np.argsort(members, kind="stable")
         parts = np.split(np.flatnonzero(has_rows)[order], np.cumsum(np.bincount(members))[:-1])
         return [Fold(part, part) for part in parts] if len(parts) > 1 else []
-    if isinstance(cv, Integral) and groups is not None:
-        cv = GroupKFold(cv)
-    rows = np.arange(len(has_rows))
-    splits = check_cv(cv).split(rows[:, None], None, groups)
+    splits = _splits(cv, groups, len(has_rows))
     return [_fold(train, test, has_rows) for train, test in splits]
+
+
+def _splits(cv, groups, n):
+    """Pairs of arrays of indices of n structures."""
+    try:
+        if isinstance(cv, Integral) and groups is not None:
+            cv = GroupKFold(cv)
+        rows = np.arange(n)
+        splits = check_cv(cv).split(rows[:, None], None, groups)
+        splits = [(rows[train], rows[test]) for train, test in splits]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"cv must be None, a number of folds, a splitter, or pairs of arrays of indices; with "
+            f"{cv!r:.60}: {error}"
+        ) from error
+    if not splits:
+        raise ValueError(f"cv must have at least one split; got {cv!r:.60}.")
+    return splits
 
 
 def _fold(train, test, has_rows):

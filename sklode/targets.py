@@ -7,7 +7,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from .reading import describe
+from .reading import describe, real_array
 
 _MOVED = {"positions", "numbers", "cell", "pbc"}
 _AGREE = 1e-6  # eV and eV/angstrom: what files round
@@ -204,10 +204,7 @@ def _check_length(atoms_list, values, name):
 
 
 def _checked(index, atoms, value, shape, what):
-    try:
-        value = np.array(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(f"{describe(index, atoms)}: {what} must be numbers.") from None
+    value = np.array(real_array(value, f"{describe(index, atoms)}: {what}"))
     if value.shape != shape:
         raise ValueError(
             f"{describe(index, atoms)}: {what} must have shape {shape}; got {value.shape}."
@@ -272,7 +269,7 @@ def read_sample_weight(sample_weight, n):
     """Weights of n structures as an array; ones for None."""
     if sample_weight is None:
         return np.ones(n)
-    weights = np.array(sample_weight, dtype=float)
+    weights = np.array(real_array(sample_weight, "sample_weight"))
     if weights.shape != (n,) or not (np.isfinite(weights) & (weights >= 0.0)).all():
         raise ValueError(
             f"sample_weight must be {n} numbers, one a structure, not negative; got an array of "

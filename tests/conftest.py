@@ -1,10 +1,28 @@
-"""Structures that several test modules share. Tests must not change them."""
+"""Settings of all tests, and structures that several share. Tests must not change them."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from borders import shrink
+from hypothesis import HealthCheck, settings
 
 from sklode.datasets import load_s22x5
+
+# the same examples everywhere, on however slow a machine
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("fixed")
+
+
+def pytest_configure(config):
+    """Make errors of warnings in tests, benchmarks and the gallery, as in sklode itself."""
+    root = Path(__file__).resolve().parents[1]
+    folders = root / "tests", root / "benchmarks", root / "docs" / "gallery"
+    names = sorted({path.stem for folder in folders for path in folder.glob("*.py")})
+    config.addinivalue_line("filterwarnings", f"error:::({'|'.join(names)})$")
 
 
 def rattled(atoms, seed, size=0.1):
@@ -50,3 +68,11 @@ def s22x5_small():
         dimers[key] = dimers[key][:40]
     dimers.data = dimers.data[:40]
     return dimers
+
+
+@pytest.fixture(params=["ordinary", "shrunken"])
+def block_sizes(request, monkeypatch):
+    """Ordinary sizes of blocks, and so small ones that four atoms cross every border."""
+    if request.param == "shrunken":
+        shrink(monkeypatch)
+    return request.param

@@ -1,5 +1,7 @@
 """Bad input: every message says which structure it is, what is wrong, and the way out."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -322,44 +324,48 @@ class TestArrays:
         assert_refused(InteractionFeatures(POTENTIAL), X, ValueError, *message)
 
 
+NO_EXPONENTS = [
+    *(True, [True], 1 + 0j, 10**400, np.array(1.0), np.ones((1, 1)), {1, 6}, {1: 6}),
+    *(1e-4, 101, 200.0, [1, 200]),
+]
 BAD_PARAMETERS = [
     *[(POTENTIAL, "exponent", p) for p in (-1, [], [1, 1], [1, 1.0], np.nan, [1, np.nan], [1, -2])],
     *[
         (POTENTIAL, "exponent", p)
-        for p in (np.inf, "one", [1, "six"], None, [[1, 6]], [[1], [1, 2]])
+        for p in (np.inf, "one", [1, "six"], None, [[1, 6]], [[1], [1, 2]], *NO_EXPONENTS)
     ],
-    *[(POTENTIAL, "tol", tol) for tol in (0, 1, -1e-6, None)],
-    *[(POTENTIAL, "k_cutoff", k) for k in (0, -1.0, "auto", np.nan)],
+    *[(POTENTIAL, "tol", tol) for tol in (0, 1, -1e-6, None, True)],
+    *[(POTENTIAL, "k_cutoff", k) for k in (0, -1.0, "auto", np.nan, True, 1e7)],
     (POTENTIAL, "charges", 1),
-    (DENSITY, "cutoff_width", -0.1),
+    *[(DENSITY, "cutoff_width", width) for width in (-0.1, True, 1e7)],
     *[
         (estimator, parameter, value)
         for estimator in (DENSITY, POTENTIAL)
         for parameter, values in {
-            "cutoff": [0, -1.0, np.nan, np.inf, "3"],
-            "n_max": [0, 1.5, "2"],
-            "l_max": [-1, 1.5],
-            "smearing": [0, -1, np.nan, np.inf],
+            "cutoff": [0, -1.0, np.nan, np.inf, "3", True, 1e-4, 1e7, 10**400],
+            "n_max": [0, 1.5, "2", True, 21, 10**400],
+            "l_max": [-1, 1.5, True, 51, 10**400],
+            "smearing": [0, -1, np.nan, np.inf, True, 1e-10, 1e7, 10**400],
             "radial_basis": ["gaussian", None],
             "include_center": ["yes", None],
             "invariants": ["bispectrum", False],
             "center_species": ["all", None],
-            "species": ["H", ["Xx"], [], [-1], [1.5], [200], None],
+            "species": ["H", ["Xx"], [], [-1], [1.5], [200], None, [True], np.array(1)],
             "handle_unknown": ["warn", None],
             "pooling": ["max", None],
             "dtype": ["float16", float],
-            "n_jobs": [1.5, "all"],
+            "n_jobs": [0, 1.5, "all", True, 10**400],
         }.items()
         for value in values
     ],
     *[
         (MULTIPOLES, parameter, value)
         for parameter, values in {
-            "exponent": [0, -1, [], [1, 1], [0, 1], np.nan, np.inf, "one", None],
-            "cutoff": [0, -1.0, np.nan, np.inf, "3"],
-            "cutoff_width": [-0.1, 1.2, 5.0, np.nan, None],
-            "n_max": [0, 1.5, "2"],
-            "l_max": [-1, 1.5],
+            "exponent": [0, -1, [], [1, 1], [0, 1], np.nan, np.inf, "one", None, *NO_EXPONENTS],
+            "cutoff": [0, -1.0, np.nan, np.inf, "3", True, 1e-4, 1e7, 10**400],
+            "cutoff_width": [-0.1, 1.2, 5.0, np.nan, None, True],
+            "n_max": [0, 1.5, "2", True, 21, 10**400],
+            "l_max": [-1, 1.5, True, 51, 10**400],
             "tol": [0, 1, -1e-6, None],
             "charges": [1],
             "invariants": ["bispectrum", False],
@@ -368,7 +374,7 @@ BAD_PARAMETERS = [
             "handle_unknown": ["warn"],
             "pooling": ["max"],
             "dtype": ["float16"],
-            "n_jobs": [1.5],
+            "n_jobs": [0, 1.5, True],
         }.items()
         for value in values
     ],
@@ -410,6 +416,37 @@ class TestParameters:
         with pytest.raises(ValueError, match=r"n_max=7.*n_max <= 6, or radial_basis='gto'"):
             estimator.fit([water()])
         assert estimator.set_params(n_max=6).fit_transform([water()]).any()
+
+    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL], ids=name)
+    @pytest.mark.parametrize("n_max", [17, 30, 10**6])
+    def test_too_many_gaussians(self, estimator, n_max):
+        estimator = clone(estimator).set_params(n_max=n_max, radial_basis="gto")
+        with pytest.raises(ValueError, match=r"n_max.*\b16\b"):
+            estimator.fit([water()])
+        rows = estimator.set_params(n_max=16).fit_transform([water()])
+        assert np.isfinite(rows).all()
+
+    @pytest.mark.parametrize("X", [[water()], [bulk("NaCl", "rocksalt", a=5.6)]], ids=str)
+    @pytest.mark.parametrize("exponent", [0.001, 100])
+    def test_the_flattest_and_the_steepest(self, exponent, X):
+        for estimator in (POTENTIAL, EXTERIOR, MULTIPOLES):
+            rows = clone(estimator).set_params(exponent=exponent).fit_transform(X)
+            assert np.isfinite(rows).all()
+            assert rows.any()
+
+    @pytest.mark.parametrize("X", [[water()], [bulk("NaCl", "rocksalt", a=5.6)]], ids=str)
+    @pytest.mark.parametrize(("n_max", "l_max"), [(2, 28), (12, 8)])
+    def test_the_steepest_multipoles(self, n_max, l_max, X):
+        steep = MultipoleFeatures(100, 2.5, n_max, l_max, invariants=None)
+        assert np.isfinite(steep.fit_transform(X)).all()
+        with pytest.raises(ValueError, match=r"exponent \+ l_max \+ 2 \(n_max - 1\) is 131"):
+            steep.set_params(exponent=(1, 100), l_max=l_max + 1).fit(X)
+
+    @pytest.mark.parametrize("number", [np.float32(2), np.int64(2), Fraction(2)], ids=type)
+    def test_numbers_of_any_type(self, number):
+        expected = clone(POTENTIAL).set_params(exponent=2.0).fit_transform([water()])
+        got = clone(POTENTIAL).set_params(exponent=number, cutoff=number).fit_transform([water()])
+        np.testing.assert_array_equal(got, expected)
 
     @pytest.mark.parametrize(
         "wrap",

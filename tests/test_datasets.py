@@ -151,6 +151,9 @@ class TestPointCharges:
             ({"exponent": 0}, "exponent"),
             ({"exponent": -1.0}, "exponent"),
             ({"exponent": np.inf}, "exponent must be finite"),
+            ({"exponent": 200}, "exponent must be at most 100"),
+            ({"density": 10**400}, "density must be finite"),
+            ({"min_distance": np.nan}, "min_distance must be finite"),
             ({"density": 0.0}, "density"),
             ({"min_distance": 0.0}, "min_distance"),
         ],
@@ -159,7 +162,19 @@ class TestPointCharges:
         with pytest.raises(ValueError, match=message):
             make_point_charges(**parameters)
 
-    @pytest.mark.parametrize("parameters", [{"n_atoms": 8.0}, {"exponent": "1"}])
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {"n_atoms": 8.0},
+            {"n_samples": True},
+            *[
+                {name: value}
+                for name in ("exponent", "density", "min_distance")
+                for value in ("1", True, None, 1j)
+            ],
+        ],
+        ids=str,
+    )
     def test_bad_types(self, parameters):
         with pytest.raises(TypeError, match=next(iter(parameters))):
             make_point_charges(**parameters)
@@ -194,6 +209,12 @@ class TestDataHome:
         assert get_data_home() == Path.home() / "sklode_data"
         assert get_data_home("~/there") == Path.home() / "there"
 
+    def test_no_path(self):
+        with pytest.raises(TypeError, match="data_home must be a path or None; got 5"):
+            get_data_home(5)
+        with pytest.raises(ValueError, match="data_home='~nobody_at_all/x' has no home folder"):
+            get_data_home("~nobody_at_all/x")
+
 
 class TestChargeDimersWithoutTheFile:
     def test_absent_and_not_to_be_downloaded(self, tmp_path):
@@ -220,6 +241,26 @@ class TestChargeDimersWithoutTheFile:
         assert str(error) in message
         assert f"by hand from that address and save it as {tmp_path}" in message
         assert raised.value.__cause__ is error
+
+    @pytest.mark.parametrize("download_if_missing", [True, False])
+    def test_folder_in_the_place_of_the_file(self, tmp_path, monkeypatch, download_if_missing):
+        monkeypatch.setattr(pooch, "retrieve", fake_retrieve(AssertionError("downloaded")))
+        (tmp_path / "charge_charge_dimers.xyz").mkdir()
+        with pytest.raises(OSError, match=r"charge_charge_dimers.xyz is a folder, not a file\."):
+            fetch_charge_dimers(data_home=tmp_path, download_if_missing=download_if_missing)
+
+    @pytest.mark.parametrize("below", ["", "deeper/still"])
+    def test_file_in_the_place_of_a_folder(self, tmp_path, monkeypatch, below):
+        monkeypatch.setattr(pooch, "retrieve", fake_retrieve(AssertionError("downloaded")))
+        (tmp_path / "file").write_text("here")
+        with pytest.raises(OSError, match=r"file is not a folder\. Remove it, or .* `data_home`"):
+            fetch_charge_dimers(data_home=tmp_path / "file" / below)
+
+    def test_file_that_cannot_be_read(self, tmp_path, monkeypatch):
+        (tmp_path / "charge-charge.xyz").write_text("here")
+        monkeypatch.setattr(Path, "read_bytes", fake_retrieve(PermissionError("not yours")))
+        with pytest.raises(OSError, match=r"charge-charge.xyz cannot be read: not yours\. Make it"):
+            fetch_charge_dimers(data_home=tmp_path)
 
     @pytest.mark.parametrize("name", ["charge_charge_dimers.xyz", "charge-charge.xyz"])
     def test_corrupt_file_is_refused_and_kept(self, tmp_path, monkeypatch, name):

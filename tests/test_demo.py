@@ -44,6 +44,7 @@ def s22x5_run(tmp_path_factory):
     return folder, finished
 
 
+@pytest.mark.slow
 def test_far_separations_of_s22x5_are_predicted_within_0_04_ev(s22x5_run):
     table = pd.read_csv(s22x5_run[0] / "predictions.csv")
     far = table[table["part"] == "far"]
@@ -59,6 +60,7 @@ def test_far_separations_of_s22x5_are_predicted_within_0_04_ev(s22x5_run):
     assert np.sqrt(np.mean(far["reference"] ** 2)) == pytest.approx(0.149, abs=0.001)
 
 
+@pytest.mark.slow
 def test_the_table_shows_what_the_predictions_say(s22x5_run):
     folder, finished = s22x5_run
     table = pd.read_csv(folder / "predictions.csv")
@@ -72,6 +74,7 @@ def test_the_table_shows_what_the_predictions_say(s22x5_run):
     assert "step" in finished.stderr  # the progress bar
 
 
+@pytest.mark.slow
 def test_the_saved_model_repeats_the_predictions(s22x5_run):
     folder, _ = s22x5_run
     model = joblib.load(folder / "model.joblib")
@@ -80,6 +83,7 @@ def test_the_saved_model_repeats_the_predictions(s22x5_run):
     np.testing.assert_allclose(predicted, table["far: local + long-range"], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_picture_is_a_png(s22x5_run):
     assert (s22x5_run[0] / "binding_curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert sorted(p.name for p in s22x5_run[0].iterdir()) == [
@@ -188,7 +192,7 @@ def test_without_distance_only_groups_are_left_out(tmp_path, capsys, small_searc
     ("arguments", "message"),
     [
         (["--energy", "nothing"], "X[0] (H2): has no key 'nothing'; it has ['pair'"),
-        (["--distance", "pair"], "pair must be a number"),
+        (["--distance", "pair"], "X[0] (H2): pair must be a finite number"),
         (["--fragments", "r"], "'r' must be the number of atoms of the first molecule"),
         (["--group", "nothing"], "X[0] (H2): has no key 'nothing'"),
         ([], "Nothing to predict"),

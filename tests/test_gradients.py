@@ -117,7 +117,7 @@ def test_rows_of_steps_that_know_names(inner, outer):
     np.testing.assert_allclose(rows, expected, rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(a=st.floats(-2, 2), b=st.floats(-2, 2), seed=st.integers(0, 100))
 def test_backpropagation_is_linear(a, b, seed):
     features = fitted(COMPOSITES["PCA"])

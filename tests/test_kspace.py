@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from systems import FCC, FIXED_EXAMPLES, cells, is_solid, triclinic
+from systems import FCC, cells, is_solid, triclinic
 
 from sklode import LongRangePotential
 from sklode.physics.contents import contents_of
@@ -41,7 +41,7 @@ def integers(sphere, cell):
     return rounded
 
 
-@settings(FIXED_EXAMPLES, max_examples=60)
+@settings(max_examples=60)
 @given(cells(), st.floats(0.5, 6.0))
 def test_half_sphere_has_one_of_each_pair(cell, k_cutoff):
     assume(is_solid(cell))
@@ -55,7 +55,7 @@ def test_half_sphere_has_one_of_each_pair(cell, k_cutoff):
     np.testing.assert_allclose(half.norms, np.linalg.norm(half.vectors, axis=1), rtol=1e-15)
 
 
-@settings(FIXED_EXAMPLES, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(cells(), st.floats(0.2, 6.0)), min_size=1, max_size=6))
 def test_spheres_of_many_cells_are_those_of_each(pairs):
     assume(all(is_solid(cell) for cell, _ in pairs))
@@ -66,7 +66,7 @@ def test_spheres_of_many_cells_are_those_of_each(pairs):
         np.testing.assert_array_equal(sphere.norms, alone.norms)
 
 
-@settings(FIXED_EXAMPLES, max_examples=30)
+@settings(max_examples=30)
 @given(cells(), st.floats(1.0, 6.0), st.floats(0.3, 1.0))
 def test_a_smaller_sphere_is_part_of_a_larger_one(cell, k_cutoff, fraction):
     assume(is_solid(cell))
@@ -94,7 +94,7 @@ def test_boundary_is_excluded_and_a_small_sphere_is_empty():
     assert len(half_sphere(cube, 1.5)) == 9
 
 
-@settings(FIXED_EXAMPLES, max_examples=30)
+@settings(max_examples=30)
 @given(cells(), st.floats(1.5, 6.0), st.integers(0, 99))
 def test_phase_tables_are_plane_waves(cell, k_cutoff, seed):
     assume(is_solid(cell))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sphericart import SolidHarmonics
-from systems import FIXED_EXAMPLES, cells, is_solid
+from systems import cells, is_solid
 
 from sklode.physics.contents import contents_of
 from sklode.physics.kspace import half_sphere, reciprocal
@@ -73,7 +73,7 @@ def test_splines_are_differentiated(order):
     np.testing.assert_allclose(slopes[1], (at[2] - 2 * at[1] + at[0]) / step**2, atol=1e-5)
 
 
-@settings(FIXED_EXAMPLES, max_examples=25)
+@settings(max_examples=25)
 @given(cells(4.0, 9.0), st.sampled_from([8, 12]), st.integers(0, 99))
 def test_derivatives_of_a_wave(cell, order, seed):
     assume(is_solid(cell))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from systems import FIXED_EXAMPLES, cells, is_solid
+from systems import cells, is_solid
 
 from sklode.physics import pair_expansion
 from sklode.physics.chebyshev import interpolate
@@ -158,7 +158,6 @@ class TestTables:
         assert np.all(np.abs(table(distances) - exact) <= 2e-11 * scale)
 
 
-@FIXED_EXAMPLES
 @given(cell=cells(), n_atoms=st.integers(1, 6), seed=st.integers(0, 99))
 def test_pairs_of_periodic_structures(cell, n_atoms, seed):
     assume(is_solid(cell))
@@ -167,7 +166,6 @@ def test_pairs_of_periodic_structures(cell, n_atoms, seed):
     np.testing.assert_allclose(found, in_order(plain_pairs(structures, 3.5)), atol=1e-12)
 
 
-@FIXED_EXAMPLES
 @given(cell=cells(6.0, 12.0), sizes=st.tuples(st.integers(1, 70), st.integers(1, 9)))
 def test_pairs_of_wide_cells(cell, sizes):
     assume(is_solid(cell))
@@ -196,7 +194,6 @@ def test_a_batch_without_pairs():
         assert not any(s.any() for s in sums)
 
 
-@FIXED_EXAMPLES
 @given(seed=st.integers(0, 99), weighted=st.booleans(), l_max=st.sampled_from([0, 3]))
 def test_sums_over_pairs(seed, weighted, l_max):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,10 @@
 
 import importlib
 import os
+import subprocess
+import sys
 import threading
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,8 @@ from ase import Atoms
 from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed, parallel_config, register_parallel_backend
+from joblib.parallel import BACKENDS, ParallelBackendBase
 from sklearn.base import clone
 
 from sklode import (
@@ -117,6 +121,83 @@ def test_structures_of_all_sizes_and_periodicities(unequal, estimator, backend):
 @pytest.mark.parametrize("n_jobs", [-1, 1, 3])
 def test_the_number_of_workers_does_not_matter(unequal, n_jobs):
     assert_parallel_is_serial(POTENTIAL, unequal, "loky", n_jobs=n_jobs)
+
+
+class ListsOnly(ParallelBackendBase):
+    """Gives results when all are there, as Spark's backend does."""
+
+    def configure(self, n_jobs=1, parallel=None, **_):
+        self.parallel, self.pool = parallel, ThreadPool(self.effective_n_jobs(n_jobs))
+        self.rounds = []
+        return self.effective_n_jobs(n_jobs)
+
+    def effective_n_jobs(self, n_jobs):
+        return n_jobs
+
+    def start_call(self):
+        self.rounds.append(0)
+
+    def submit(self, function, callback=None):
+        self.rounds[-1] += 1
+        return self.pool.apply_async(function, callback=callback)
+
+    apply_async = submit  # its name until joblib 1.5
+
+    def terminate(self):
+        self.pool.terminate()
+
+
+@pytest.fixture
+def lists_only():
+    """Name of a backend without generators."""
+    register_parallel_backend("lists only", ListsOnly)
+    yield "lists only"
+    del BACKENDS["lists only"]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Chunks of two cells."""
+    for estimator in (DENSITY, POTENTIAL):
+        monkeypatch.setattr(type(estimator), "_atoms_at_once", lambda *_: 128)
+
+
+# the fork of a process that has threads, of which Python 3.12 warns, is joblib's
+FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+class TestBackendsWithoutGenerators:
+    @FORKS
+    @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
+    def test_multiprocessing(self, unequal, estimator):
+        assert_parallel_is_serial(estimator, unequal, "multiprocessing")
+
+    @FORKS
+    def test_many_chunks_and_derivatives(self, cells, small_chunks):
+        assert_parallel_is_serial(DENSITY, cells, "multiprocessing", n_jobs=3)
+        serial = derivatives(clone(DENSITY).fit(cells), cells)
+        with parallel_config("multiprocessing", n_jobs=2):
+            assert all(map(np.array_equal, derivatives(clone(DENSITY).fit(cells), cells), serial))
+
+    @pytest.mark.parametrize("estimator", [DENSITY, POTENTIAL], ids=name)
+    def test_one_of_the_user(self, cells, estimator, lists_only, small_chunks):
+        assert_parallel_is_serial(estimator, cells, lists_only)
+
+    def test_results_come_round_by_round(self, lists_only):
+        """Not all are held at once, and the progress bar moves."""
+        jobs = [(read_structures([Atoms("H")]),)] * 40
+        with parallel_config(lists_only) as config:
+            results = parallel.each_chunk(who, DENSITY, jobs, 2)
+            next(results)
+            assert config["backend"].rounds == [4]  # four tasks of four chunks each
+            assert len(list(results)) == 39
+            assert config["backend"].rounds == [4, 4, 2, 0]  # none are left
+
+    @FORKS
+    @pytest.mark.parametrize("backend", ["multiprocessing", "lists only"])
+    def test_failures_are_raised(self, cells, backend, lists_only):
+        with parallel_config(backend), pytest.raises(RuntimeError, match="on purpose"):
+            Failing(n_jobs=2).fit(cells).transform(cells)
 
 
 def test_dask_cluster(dask_cluster, unequal):
@@ -228,7 +309,7 @@ class TestSharedRows:
         assert files_in_memory() == before
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on this system")
-    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    @FORKS
     def test_the_array_of_a_child_stays_as_it_is(self, made):
         with shared_rows.SharedRows((3, 2), np.dtype(float)) as rows:
             rows[:] = 1.0
@@ -309,11 +390,17 @@ def test_structures_reach_workers_as_few_arrays(unequal):
 
 
 @pytest.mark.parametrize("somebody_looks", [True, False])
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_long_work_shows_progress_to_who_looks(cells, n_jobs, somebody_looks, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("backend", "n_jobs"),
+    [("loky", 1), ("loky", 2), pytest.param("multiprocessing", 2, marks=FORKS)],
+)
+def test_long_work_shows_progress_to_who_looks(
+    cells, backend, n_jobs, somebody_looks, monkeypatch, capsys
+):
     monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
     monkeypatch.setattr(parallel, "_somebody_looks", lambda: somebody_looks)
-    clone(DENSITY).set_params(n_jobs=n_jobs).fit(cells).transform(cells)
+    with parallel_config(backend):
+        clone(DENSITY).set_params(n_jobs=n_jobs).fit(cells).transform(cells)
     shown = capsys.readouterr().err
     assert ("DensityProjector" in shown and "/60" in shown) == somebody_looks
 
@@ -322,6 +409,23 @@ def test_nobody_looks_at_a_file_or_a_worker():
     assert not parallel._somebody_looks()  # pytest captures the output
     looks = Parallel(n_jobs=2)(delayed(parallel._somebody_looks)() for _ in range(2))
     assert looks == [False, False]
+
+
+def test_every_pool_of_threads_is_limited():
+    """Whenever its library is loaded; one that has run does not work in a fork."""
+    program = """
+from sklode.parallel import blas_threads
+with blas_threads().limit(limits=1):
+    from ase.build import molecule
+    from sklode import DensityProjector
+    from threadpoolctl import threadpool_info
+    DensityProjector().fit_transform([molecule("H2O")])
+    print({pool["num_threads"] for pool in threadpool_info()})
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "{1}\n"
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5])

@@ -61,3 +61,19 @@ def test_from_estimator_reads_separations_and_groups_from_info(axes):
 def test_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match=r"lengths \[2, 3, 2\]"):
         BindingCurveDisplay.from_predictions([1, 2], [1, 2, 3], distance=[1, 2])
+
+
+@pytest.mark.parametrize("key", ["distance", "groups"])
+def test_a_key_that_a_structure_lacks_is_named(key):
+    data = load_s22x5().data[:2]
+    del data[1].info["dimer"]
+    given = {"distance": "distance", "groups": "dimer"} | {key: "dimer"}
+    with pytest.raises(ValueError, match=r"X\[1\] \(H6N2\): has no key 'dimer'; it has \['dist"):
+        BindingCurveDisplay.from_estimator(None, data, [1.0, 2.0], **given)
+
+
+@pytest.mark.parametrize("wrong", ["distance", "y_true", "y_pred"])
+def test_what_are_no_numbers_is_named(axes, wrong):
+    given = {"distance": [1, 2], "y_true": [1, 2], "y_pred": [1, 2]} | {wrong: ["a", "b"]}
+    with pytest.raises(ValueError, match=f"{wrong} must be numbers"):
+        BindingCurveDisplay(**given).plot(axes)

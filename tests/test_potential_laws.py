@@ -1,5 +1,7 @@
 """Radial laws beside 1/r^p: screened and tabulated potentials, against quadrature."""
 
+from functools import partial
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -135,16 +137,47 @@ def test_laws_live_in_searches_clones_and_files(molecules):
     ("make", "message"),
     [
         (lambda: Yukawa(0.0), "kappa must be"),
-        (lambda: Yukawa("a"), "kappa must be"),
-        (lambda: InversePowerLaw(-1), "exponent must be"),
+        *[
+            (partial(Yukawa, kappa), "kappa must be a number from 0.001 to 10")
+            for kappa in ("a", True, None, np.nan, np.inf, 1e-4, 11, 10**400, 1j)
+        ],
+        *[
+            (partial(InversePowerLaw, p), "exponent must be a number from 0.001 to 100, or 0")
+            for p in (-1, "a", True, None, np.nan, np.inf, 1e-4, 101, 10**400, 1j)
+        ],
         (lambda: TabulatedPotential([0, 1, 2], [1, 1, 1]), "length >= 4"),
         (lambda: TabulatedPotential([1, 2, 3, 4], [1, 1, 1, 1]), "increasing from 0"),
         (lambda: TabulatedPotential([0, 1, 2, 3], [1, np.nan, 1, 1]), "finite"),
+        (lambda: TabulatedPotential([0, 1, 2, 3], [1, 1e101, 1, 1]), "values at most 1e\\+100"),
+        (lambda: TabulatedPotential([0, 1, 2, 101], [1, 1, 1, 1]), "at most 100"),
+        (lambda: TabulatedPotential([0, 1, 2, 3], [1, 1j, 1, 1]), "values must be real"),
+        (lambda: TabulatedPotential([0, 1, 2, [3]], [1, 1, 1, 1]), "distances must be numbers"),
+        (
+            lambda: TabulatedPotential([0, 1, 2, 3], np.ma.masked_equal([1, 2, 3, 4], 2)),
+            "values has 1 masked",
+        ),
+        *[
+            (partial(TabulatedPotential, [0, 1, 2, 3], [1, 1, 1, 1], label), "label must be")
+            for label in (None, 1, "", "\u00e9")
+        ],
     ],
 )
 def test_impossible_laws_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("exponent", "smearing", "message"),
+    [
+        (Yukawa(10.0), 3.0, "kappa=10 times smearing=3 must be at most 20"),
+        (100, 1e-3, r"exponent=100 with smearing=0.001: .* 1e\+2\d\d"),
+        (100, 1e3, r"exponent=100 with smearing=1000: .* 1e-3\d\d"),
+    ],
+)
+def test_laws_that_leave_the_range_of_floats_are_refused(exponent, smearing, message, molecules):
+    with pytest.raises(ValueError, match=message):
+        LongRangePotential(exponent, smearing=smearing).fit(molecules)
 
 
 def test_laws_of_one_name_are_refused(molecules):

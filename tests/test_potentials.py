@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import eval_legendre, hyp2f1
-from systems import FIXED_EXAMPLES
 
 from sklode.physics.potentials import (
     SmearedPowerLaw,
@@ -159,7 +158,7 @@ def test_first_power_is_the_error_function():
     np.testing.assert_allclose(SmearedPowerLaw(1, SMEARING).real(r), expected, rtol=1e-14)
 
 
-@settings(FIXED_EXAMPLES, max_examples=200)
+@settings(max_examples=200)
 @given(st.floats(-0.5, 5.5), st.floats(-8.0, 2.0))
 def test_exponential_integral_of_real_order(nu, decades):
     s = 10.0**decades

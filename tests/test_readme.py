@@ -5,13 +5,20 @@ import io
 import re
 from pathlib import Path
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+import pytest
+from ase.build import bulk
+
+import sklode
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference.rst").read_text()
 
 
 def run(code):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(code, "README.md", "exec"), {})
+        exec(compile(code, "README.md", "exec"), {"__name__": __name__})
     return printed.getvalue()
 
 
@@ -28,3 +35,35 @@ def test_the_example_ends_in_the_number_that_it_shows():
 def test_the_two_commands_are_there():
     assert '    pip install ".[plot]" && sklode demo\n' in README
     assert '    pip install ".[test]" && pytest\n' in README
+
+
+def test_gradients_of_featomic_are_what_the_table_says():
+    featomic = pytest.importorskip("featomic", reason="featomic has no wheel for this platform")
+    radial = {"type": "Gto", "max_radial": 1, "radius": 3.0}
+    basis = {"type": "TensorProduct", "max_angular": 1, "radial": radial}
+    smeared = {"type": "SmearedPowerLaw", "smearing": 1.0, "exponent": 1}
+    lode = featomic.LodeSphericalExpansion(density=smeared, basis=basis)
+    soap = featomic.SoapPowerSpectrum(
+        cutoff={"radius": 3.0, "smoothing": {"type": "ShiftedCosine", "width": 0.5}},
+        density={"type": "Gaussian", "width": 0.3},
+        basis=basis,
+    )
+    known = {}
+    for name, calculator in (("LODE", lode), ("SOAP", soap)):
+        known[name] = []
+        for gradient in ("positions", "strain", "cell"):
+            with contextlib.suppress(featomic.FeatomicError):
+                calculator.compute([bulk("NaCl", "rocksalt", a=5.6)], gradients=[gradient])
+                known[name].append(gradient)
+    cell = "; ".join(f"{name}: {', '.join(gradients)}" for name, gradients in known.items())
+    (row,) = [line for line in README.splitlines() if line.startswith("| gradients of features")]
+    assert row.split(" | ")[2] == cell
+
+
+def test_transformers_without_gradients_are_those_that_the_reference_names():
+    features = REFERENCE.split("Models of energies and forces")[0]
+    listed = re.findall(r"autoclass:: (\w+)", features)
+    without = [x for x in listed if not hasattr(getattr(sklode, x), "transform_gradients")]
+    assert without == re.findall(
+        r"`(\w+)`, whose input is a matrix, has none of its own", REFERENCE
+    )

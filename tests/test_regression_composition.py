@@ -159,7 +159,7 @@ def test_features_of_the_package():
     assert fitted.coef_.shape == fitted.scale_.shape
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(shift=st.floats(-100, 100), factor=st.floats(0.1, 10))
 def test_units_and_zero_of_energy_do_not_matter(shift, factor):
     """A shift per atom goes to the baseline; a factor to all."""

@@ -48,14 +48,29 @@ def test_bad_targets(arguments, message):
         model().fit(bare(X), **arguments)
 
 
-@pytest.mark.parametrize("alphas", [0.0, -1.0, [1.0, 0.0], [1.0, np.nan], [], "many", [[1.0]]])
+@pytest.mark.parametrize(
+    "alphas",
+    [0.0, -1.0, [1.0, 0.0], [1.0, np.nan], [], "many", [[1.0]], True, [1j], {1.0}, {}, 10**400],
+)
 def test_bad_alphas(alphas):
     with pytest.raises(ValueError, match="alphas"):
         model(alphas=alphas).fit(X)
 
 
+NO_CV = [
+    {"cv": cv} for cv in (b"3", [1], [True], {1, 2}, {}, (), np.array(1), 10**400, "all", True, 99)
+]
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"force_weight": -1}, {"floor": 2}, {"cv": "many"}, {"baseline": "no"}]
+    "wrong",
+    [
+        {"force_weight": -1},
+        {"floor": 2},
+        {"cv": "many"},
+        {"baseline": "no"},
+        *({"cv": cv} for cv in NO_CV),
+    ],
 )
 def test_bad_parameters(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -210,7 +210,7 @@ def test_energies_that_the_rest_does_not_determine_do_not_count(kind):
     assert np.isnan(tally.noise()).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     n_structures=st.integers(3, 8),

@@ -43,7 +43,12 @@ SPECTRUM_GRADIENT_NUMBERS = 2**17  # the same of their derivatives
 
 # tables and lattice sums
 SERIES_POINTS = 512  # of a Chebyshev series at once, so that the polynomials stay in cache
+BESSEL_NUMBERS = 2**17  # in the Bessel functions that are evaluated at once
 LATTICE_PHASES = 2**18  # atoms times k-vectors of the reference sums: 4 MB
+
+# memory of one step of the work on one structure, beyond which it is refused before it begins
+MOST_BYTES = 2**33
+MOST_NODES = 2**20  # of a quadrature
 
 # chunks of structures and workers
 CHUNK_ATOMS = 1024

@@ -53,7 +53,7 @@ class ChebyshevSeries:
         return ChebyshevSeries(self.lower, self.upper, slopes)
 
 
-def interpolate(function, lower, upper, accuracy, degree=32):
+def interpolate(function, lower, upper, accuracy, degree=32, rounding=0.0):
     """Chebyshev interpolant whose error is below ``accuracy`` times the largest value.
 
     Parameters
@@ -65,8 +65,11 @@ def interpolate(function, lower, upper, accuracy, degree=32):
     accuracy : float
         Relative to the largest value of each function. The number of nodes is doubled until the
         last eighth of the series is below it.
-    degree : int
+    degree : int, default=32
         Number of nodes to begin with.
+    rounding : float, default=0.0
+        Errors below this, relative to the largest value of all functions, need not be less: what
+        quadrature gives for the smallest functions may be no more than rounding errors.
 
     Returns
     -------
@@ -83,13 +86,18 @@ def interpolate(function, lower, upper, accuracy, degree=32):
         values = np.asarray(function(points))
         coefficients = dct(values, axis=0) / degree
         coefficients[0] *= 0.5
-        scale = np.abs(values).max(axis=0) + np.finfo(float).tiny
-        sizes = np.abs(coefficients / scale).max(axis=1)
-        if sizes[-max(degree // 8, 2) :].max() < 0.1 * accuracy:
-            kept = int(np.flatnonzero(sizes > 0.02 * accuracy).max(initial=0)) + 1
+        allowed = allowed_errors(np.abs(values).max(axis=0), accuracy, rounding)
+        sizes = np.abs(coefficients / allowed).max(axis=1)
+        if sizes[-max(degree // 8, 2) :].max() < 0.1:
+            kept = int(np.flatnonzero(sizes > 0.02).max(initial=0)) + 1
             return ChebyshevSeries(float(lower), float(upper), coefficients[:kept])
         degree *= 2
     raise RuntimeError(
-        f"A radial function cannot be tabulated to {accuracy:.0e} on [{lower:.2f}, {upper:.2f}] "
-        "angstrom: it is too rough. Use a larger smearing or a smaller cutoff."
+        f"A radial function cannot be tabulated to {accuracy:.0e} on [{lower:.2f}, {upper:.2f}]: "
+        "it is too rough. Use a larger smearing or a smaller cutoff."
     )
+
+
+def allowed_errors(largest, accuracy, rounding):
+    """Errors that functions may have, from the largest value of each; shape (n_functions,)."""
+    return np.maximum(accuracy * largest, rounding * largest.max()) + np.finfo(float).tiny

@@ -12,6 +12,8 @@ import numpy as np
 
 from . import blocks
 
+_LISTED_BYTES = 100  # of a point of the box that a sphere is cut out of
+
 
 @dataclass(frozen=True)
 class HalfSphere:
@@ -73,10 +75,20 @@ def half_spheres(cells, k_cutoffs):
     Returns
     -------
     list of HalfSphere
+
+    Raises
+    ------
+    ValueError
+        If there are more of them than memory holds.
     """
     cells, k_cutoffs = np.asarray(cells), np.asarray(k_cutoffs, float)
     lengths = np.linalg.norm(cells, axis=2)
-    bounds = np.floor(lengths * k_cutoffs[:, None] / (2.0 * np.pi)).astype(int)
+    bounds = np.floor(lengths * k_cutoffs[:, None] / (2.0 * np.pi))
+    n_listed = np.prod(2.0 * bounds + 1.0, axis=1) / 2.0
+    if np.any(n_listed * _LISTED_BYTES > blocks.MOST_BYTES):
+        number = int(np.argmax(n_listed))
+        raise too_many_waves(lengths[number], k_cutoffs[number], n_listed[number] * _LISTED_BYTES)
+    bounds = bounds.astype(int)
     axes, groups = reciprocal(cells), defaultdict(list)
     for number, key in enumerate(map(tuple, bounds // blocks.SIMILAR_BOUNDS)):
         groups[key].append(number)
@@ -87,6 +99,15 @@ def half_spheres(cells, k_cutoffs):
         for number, sphere in zip(members, found, strict=True):
             spheres[number] = sphere
     return spheres
+
+
+def too_many_waves(lengths, k_cutoff, n_bytes):
+    """The error that refuses a sum over more k-vectors than memory holds."""
+    sides = " x ".join(f"{length:.3g}" for length in lengths)
+    return ValueError(
+        f"The k-vectors up to {k_cutoff:.3g}/angstrom of a cell of {sides} angstrom would need "
+        f"{n_bytes / 2**30:.1e} GB. Use a larger smearing, a larger tol or a smaller k_cutoff."
+    )
 
 
 def _upper_half(bounds):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.fft import next_fast_len
 from scipy.special import factorial2
 
+from . import blocks
 from .costs import mesh_seconds
 from .quadrature import gauss_legendre
 from .truncation import RANDOM_PHASES
@@ -13,6 +14,7 @@ from .truncation import RANDOM_PHASES
 _ORDERS = np.arange(4, 17)
 _OVERSAMPLING = np.array([1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0])
 _NODES = 64
+_POINT_BYTES = 64  # of a mesh point: a few fields at once
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def choose_mesh(contents, k_cutoff, envelope, allowed, n_modes):
         order = int(_ORDERS[first])
         least = 2.0 * np.floor(lengths * k_cutoff / (2.0 * np.pi)) + 2.0
         points = np.maximum(np.ceil(lengths * k_cutoff / np.pi * oversampling), least)
+        if np.prod(points) * _POINT_BYTES > blocks.MOST_BYTES:
+            continue
         shape = tuple(next_fast_len(int(max(n, order)), real=True) for n in points)
         seconds = mesh_seconds(contents.n_atoms, np.prod(shape), order, n_fields, envelope.l_max)
         if seconds < best[1]:

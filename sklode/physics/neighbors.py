@@ -9,6 +9,8 @@ from vesin import NeighborList
 from . import blocks
 from .structures import atom_offsets
 
+_PAIR_BYTES = 60  # of an ordered pair in its list
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -37,9 +39,15 @@ def pairs_within(structures, cutoff, n_threads=1):
     """All pairs closer than ``cutoff`` angstrom, periodic images included.
 
     Their order does not depend on the number of threads, which share the search in a structure.
+
+    Raises
+    ------
+    ValueError
+        If there are more of them than memory holds.
     """
     offsets = atom_offsets(structures)
-    repeats, wide = _periodicity(structures, cutoff)
+    repeats, wide, images = _periodicity(structures, cutoff)
+    _refuse_too_many(structures, images, f"within {cutoff:.3g} angstrom")
     few = wide & (np.diff(offsets) <= blocks.SEARCHED_ATOMS)
     parts = []
     for chosen, wrapped in ((few & ~repeats, False), (few & repeats, True)):
@@ -55,18 +63,48 @@ def pairs_within(structures, cutoff, n_threads=1):
 
 
 def _periodicity(structures, cutoff):
-    """Which structures repeat along all axes, and where only nearest images can be that close."""
+    """How structures repeat within a distance.
+
+    Returns
+    -------
+    repeats, wide : ndarray of shape (n_structures,), bool
+        Along all axes, and where only nearest images can be that close.
+    images : ndarray of shape (n_structures,)
+        Mean number of images of an atom within the distance.
+    """
     periodic = np.array([s.periodic for s in structures]).reshape(len(structures), -1)
     repeats, wide = periodic.all(axis=1), ~periodic.any(axis=1)
-    if repeats.any():
-        cells = np.array([structures[number].cell for number in np.flatnonzero(repeats)])
-        inverse_heights = np.linalg.norm(np.linalg.inv(cells), axis=1)
-        wide[repeats] = (2.0 * cutoff * inverse_heights < 1.0).all(axis=1)
-    return repeats, wide
+    images = np.ones(len(structures))
+    if not wide.all():
+        chosen = np.flatnonzero(~wide)
+        cells = np.array([structures[number].cell for number in chosen])
+        lengths = 2.0 * cutoff * np.linalg.norm(np.linalg.inv(cells), axis=1)  # in heights
+        images[chosen] = np.prod(np.where(periodic[chosen], np.maximum(lengths, 1.0), 1.0), axis=1)
+        wide[chosen] = repeats[chosen] & (lengths < 1.0).all(axis=1)
+    return repeats, wide, images
+
+
+def _refuse_too_many(structures, images, where):
+    """Raise an error for more pairs than memory holds; ``images`` of an atom are within reach."""
+    sizes = np.array([len(s) for s in structures], float)
+    n_bytes = _PAIR_BYTES * sizes**2 * images
+    if n_bytes.max(initial=0.0) > blocks.MOST_BYTES:
+        number = int(np.argmax(n_bytes))
+        raise ValueError(
+            f"A structure of {sizes[number]:.0f} atoms has so many pairs {where} that they would "
+            f"need {n_bytes[number] / 2**30:.1e} GB. Use a smaller cutoff, or a larger tol."
+        )
 
 
 def all_pairs(structures):
-    """All pairs of distinct atoms of each isolated structure."""
+    """All pairs of distinct atoms of each isolated structure.
+
+    Raises
+    ------
+    ValueError
+        If there are more of them than memory holds.
+    """
+    _refuse_too_many(structures, 1.0, "of atoms at any distance")
     return _both_ways([_each_once(structures, atom_offsets(structures)[:-1])])
 
 

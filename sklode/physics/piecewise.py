@@ -7,6 +7,8 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebder
 from scipy.fft import dct
 
+from .chebyshev import allowed_errors
+
 _NODES = 32  # per interval, far more than are kept
 _TERMS_PER_INTERVAL = 2  # of the whole series; leaves about ten terms on each interval
 
@@ -91,7 +93,7 @@ def inverse(order):
     return place
 
 
-def piecewise(series, accuracy):
+def piecewise(series, accuracy, rounding=0.0):
     """Cut a Chebyshev series over one long interval into short series over many.
 
     Parameters
@@ -99,6 +101,8 @@ def piecewise(series, accuracy):
     series : ChebyshevSeries
     accuracy : float
         Largest change, relative to the largest value of each function.
+    rounding : float, default=0.0
+        Changes below this, relative to the largest value of all functions, need not be less.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def piecewise(series, accuracy):
     values = series(points.ravel()).reshape(n_intervals, _NODES, -1)
     coefficients = dct(values, axis=1) / _NODES
     coefficients[:, 0] *= 0.5
-    scale = np.abs(values).max(axis=(0, 1)) + np.finfo(float).tiny
-    sizes = np.abs(coefficients / scale).max(axis=(0, 2))
-    kept = int(np.flatnonzero(sizes > accuracy).max(initial=0)) + 1
+    allowed = allowed_errors(np.abs(values).max(axis=(0, 1)), accuracy, rounding)
+    sizes = np.abs(coefficients / allowed).max(axis=(0, 2))
+    kept = int(np.flatnonzero(sizes > 1.0).max(initial=0)) + 1
     return PiecewiseTable(series.lower, series.upper, np.ascontiguousarray(coefficients[:, :kept]))

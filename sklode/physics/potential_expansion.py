@@ -148,12 +148,19 @@ class _PeriodicPotential:
             return None
         return split, nearest
 
-    def _tables_resolve(self, distance):
-        """Whether pair tables, accurate beside an overlapping atom, are so beside a distant one."""
-        values = np.abs(_tables(self._basis, self._laws)(np.array([0.0, distance])))
-        shape = (2, self._basis.l_max + 1, len(self._laws), self._basis.n_max)
-        overlapping, distant = values.reshape(shape).max(axis=(1, 3))
-        return np.all(TABLE_ACCURACY * overlapping <= 0.1 * self._how.tol * distant)
+    def _tables_resolve(self, nearest):
+        """Whether pair tables, accurate beside an overlapping atom, are so beside a distant one.
+
+        Some atoms are ``nearest`` to each other. Those that tables are for, instead of the exact
+        far field, are no farther away than the tables end.
+        """
+        for law in self._laws:
+            table = pair_table(self._basis, law)
+            values = table(np.array([0.0, nearest, table.near.upper]))
+            overlapping, *others = np.abs(values).max(axis=1)
+            if TABLE_ACCURACY * overlapping > 0.1 * self._how.tol * max(others):
+                return False
+        return True
 
     def _unsplit_sum(self):
         return PeriodicExpansion(

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 from scipy.interpolate import make_interp_spline
-from scipy.special import factorial, gamma, gammainc, poch
+from scipy.special import gamma, gammainc
 
 from .quadrature import gauss_legendre
 
 _SERIES_BELOW = 1e-3  # x = r^2 / 2 sigma^2 under which P(a, x) / r^p is 0/0
 _SERIES_TERMS = 8
-_MAX_MULTIPOLES = 200
+_MAX_MULTIPOLES = 4000
 _SERIES_ACCURACY = 1e-12
 _EXPINT_RANGE, _EXPINT_KNOTS, _EXPINT_DEGREE = (-18.0, 6.4), 1600, 5  # of log(s)
 _EXPINT_NODES = 64  # 1e-13 relative for orders -0.5 to 5.5 and arguments 1e-8 to 100
@@ -67,7 +68,7 @@ def scaled_lower_gamma(a, x):
     """P(a, x) / x^a of the regularised lower incomplete gamma function, also at x = 0."""
     powers = np.arange(_SERIES_TERMS)
     series = (-1.0) ** powers / (gamma(powers + 1.0) * (a + powers) * gamma(a))
-    small = np.polynomial.polynomial.polyval(np.minimum(x, _SERIES_BELOW), series)
+    small = polyval(np.minimum(x, _SERIES_BELOW), series)
     safe = np.maximum(x, _SERIES_BELOW)
     return np.where(x < _SERIES_BELOW, small, gammainc(a, safe) / safe**a)
 
@@ -175,38 +176,44 @@ class SmearedPowerLaw:
 
         def values(distances):
             ratio = (limit / distances)[:, None]
-            return ratio ** (2 * np.arange(len(series))) @ series * ratio**powers
+            return polyval(ratio**2, series, tensor=False) * ratio**powers
 
         return values
 
     def far_field_slopes(self, r, measure, limit):
         """Derivatives of ``far_field`` by the distance, in the same form."""
         series, powers = self._far_series(r, measure, limit)
-        orders = 2 * np.arange(len(series))
-        steeper = -(orders[:, None] + powers) / limit * series
+        steeper = -(2 * np.arange(len(series))[:, None] + powers) / limit * series
 
         def slopes(distances):
             ratio = (limit / distances)[:, None]
-            return ratio**orders @ steeper * ratio ** (powers + 1.0)
+            return polyval(ratio**2, steeper, tensor=False) * ratio ** (powers + 1.0)
 
         return slopes
 
     def _far_series(self, r, measure, limit):
         """Amplitudes by order k and (l, n) of ``far_field``, and its leading powers p + l."""
         p, (n_degrees, n_max, _) = self.exponent, measure.shape
+        degrees = np.arange(n_degrees)
         if p == 0:  # the Gaussian density has no far field
             return np.zeros((1, n_degrees * n_max)), np.zeros(n_degrees * n_max)
+        ratio = r / limit
+        moments = measure * (ratio ** degrees[:, None])[:, None]  # (l, n, node), of order 0
+        factors = [multipole_coefficient(p, l, 0) / (2 * l + 1) for l in degrees]
+        factors = 4.0 * np.pi * limit**-p * np.array(factors)
         orders = []
         for k in range(_MAX_MULTIPOLES):
-            moments = [measure[l] @ (r / limit) ** (l + 2 * k) for l in range(n_degrees)]
-            amplitudes = [
-                4.0 * np.pi / (2 * l + 1) * multipole_coefficient(p, l, k) * limit**-p
-                for l in range(n_degrees)
-            ]
-            orders.append(np.multiply(np.array(amplitudes)[:, None], moments).ravel())
+            orders.append((factors[:, None] * moments.sum(axis=2)).ravel())
             if np.abs(orders[-1]).max() <= _SERIES_ACCURACY * np.abs(orders[0]).max():
-                break
-        return np.array(orders), np.repeat(p + np.arange(n_degrees), n_max)
+                return np.array(orders), np.repeat(p + degrees, n_max)
+            moments *= ratio**2
+            factors *= (0.5 * p + degrees + k) * (0.5 * (p - 1.0) + k)
+            factors /= (1.5 + degrees + k) * (1.0 + k)
+        raise ValueError(
+            f"The far field of 1/r^{p:g}, smeared by {self.smearing:g} angstrom, needs more than "
+            f"{_MAX_MULTIPOLES} orders at {limit:.3g} angstrom. Use a larger smearing, a smaller "
+            "cutoff or a smaller exponent."
+        )
 
 
 def multipole_coefficient(exponent, l, k):
@@ -214,5 +221,7 @@ def multipole_coefficient(exponent, l, k):
 
     :math:`|r-d|^{-p} = \sum_{lk} A_{lk} P_l(\hat r\cdot\hat d)\, r^{l+2k} / d^{p+l+2k}` for r < d.
     """
-    rising = poch(0.5 * exponent, l + k) * poch(0.5 * (exponent - 1.0), k)
-    return (2 * l + 1) * rising / (poch(1.5, l + k) * factorial(k))
+    # products of ratios, since factorials and rising factorials overflow
+    both, first = np.arange(l + k), np.arange(k)
+    rising = np.prod((0.5 * exponent + both) / (1.5 + both))
+    return (2 * l + 1) * rising * np.prod((0.5 * (exponent - 1.0) + first) / (1.0 + first))

@@ -5,16 +5,28 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import eval_legendre, gamma, spherical_jn
+from scipy.special import eval_legendre, gamma
 
+from . import blocks
 from .chebyshev import interpolate
+from .kspace import slices
 from .piecewise import PiecewiseTable, piecewise
 from .quadrature import gauss_legendre
+from .special import spherical_bessel
 
-MAX_MONOMIALS = 6  # beyond, the overlap of r^(l+2n) is singular to working precision
+# beyond, primitives are linearly dependent to working precision: the functions of 6 monomials are
+# orthonormal to 5e-8 and of 7 to 2e-5 (l = 8), those of 14 Gaussians to 3e-8, of 16 to 2e-6
+_MOST = {"monomial": 6, "gto": 16}
+MOST_FUNCTIONS = max(_MOST.values())
+_PRIMITIVES = {"monomial": "monomials r^(l+2n)", "gto": "Gaussians r^n exp(-r^2/2 s_n^2)"}
 _GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
-TABLE_ACCURACY = 1e-11
+TABLE_ACCURACY = 1e-11  # of each function of pairs, relative to its largest value,
+TABLE_ROUNDING = 1e-14  # if this part of the largest of all is not larger
 _WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
+_SPECTRAL_WIDTHS = 8.8  # of a Gaussian, beyond which it is below 2e-17
+_MOST_SMEARINGS = 900  # in the reach of a basis, where tables still resolve the smearing
+_MOST_TURNS = 2000  # of a wave inside the reach of a basis, in radians
+_SHARP = 0.125  # of the reach: laws smeared by less are a wider one and a difference
 
 
 @dataclass(frozen=True)
@@ -38,10 +50,12 @@ class RadialBasis:
     cutoff: float
 
     def __post_init__(self):
-        if self.kind == "monomial" and self.n_max > MAX_MONOMIALS:
+        most = _MOST[self.kind]
+        if self.n_max > most:
+            way_out = ", or radial_basis='gto'" if self.n_max <= MOST_FUNCTIONS else ""
             raise ValueError(
-                f"n_max={self.n_max} monomials r^(l+2n) are linearly dependent to working "
-                f"precision; use n_max <= {MAX_MONOMIALS}, or radial_basis='gto'."
+                f"n_max={self.n_max} {_PRIMITIVES[self.kind]} are linearly dependent to working "
+                f"precision; use n_max <= {most}{way_out}."
             )
 
     @property
@@ -54,6 +68,11 @@ class RadialBasis:
         if self.kind == "monomial":
             return self.cutoff
         return self._widths[-1] * (np.sqrt(self.n_max - 1) + _GAUSSIAN_REACH)
+
+    @property
+    def finest(self):
+        """Length in angstrom on which the functions vary; monomials end abruptly."""
+        return 0.0 if self.kind == "monomial" else 0.3 * self.cutoff / self.n_max
 
     def _loewdin(self, l):
         """Matrix (n_max, n_max) that turns primitives into orthonormal functions."""
@@ -106,13 +125,22 @@ def plane_wave_table(basis, k_max):
     -------
     PiecewiseTable
         With (l_max + 1) * n_max functions, l slowest.
+
+    Raises
+    ------
+    ValueError
+        If more turns of a wave are inside the basis than tables resolve.
     """
+    if basis.reach * k_max > _MOST_TURNS:
+        raise ValueError(
+            f"Waves of up to {k_max:.3g}/angstrom are too short for radial functions that reach "
+            f"{basis.reach:.3g} angstrom, as with cutoff={basis.cutoff:g} and n_max={basis.n_max}. "
+            "Use a larger smearing or tol, a smaller cutoff or, if given, a smaller k_cutoff."
+        )
     r, measure = basis.quadrature(3.0 / k_max)
 
     def integrals(k):
-        kr = np.outer(k, r)
-        columns = [spherical_jn(l, kr) @ measure[l].T for l in range(basis.l_max + 1)]
-        return np.concatenate(columns, axis=1)
+        return _bessel_products(k, r, measure.swapaxes(1, 2))
 
     degree = _degree(basis.reach * k_max)
     series = interpolate(integrals, 0.0, k_max, _WAVE_ACCURACY, degree=degree)
@@ -127,6 +155,15 @@ def plane_wave_slope_table(basis, k_max):
 
 def _degree(lengths):
     return int(32 + 2 * lengths)
+
+
+def _bessel_products(x, y, matrices):
+    """j_l(x y) @ matrices[l] for each l, shape (len(x), (l_max + 1) * n_max), l slowest."""
+    parts = []
+    for some in slices(len(x), max(1, blocks.BESSEL_NUMBERS // len(y))):
+        values = spherical_bessel(len(matrices) - 1, np.outer(x[some], y))
+        parts.append(np.concatenate(values @ matrices, axis=1))
+    return np.concatenate(parts)
 
 
 @lru_cache(maxsize=64)
@@ -187,12 +224,60 @@ class PairTable:
 def pair_table(basis, law, upper=None):
     """Table of F_nl(d) of one atom's potential, up to ``upper`` or without limit (None)."""
     limit = basis.reach + law.blur if upper is None else upper
-    series = interpolate(
-        lambda d: pair_integrals(basis, law, d),
-        0.0,
-        limit,
-        TABLE_ACCURACY,
-        degree=_degree(2.0 * limit / np.hypot(law.smearing, 0.3 * basis.cutoff / basis.n_max)),
-    )
-    near = piecewise(series, 0.1 * TABLE_ACCURACY)
+    near = piecewise(pair_series(basis, law, limit), 0.1 * TABLE_ACCURACY, 0.1 * TABLE_ROUNDING)
     return PairTable(near, law.far_field(*basis.quadrature(law.smearing), limit))
+
+
+def pair_series(basis, law, limit):
+    """F_nl(d) of one atom's potential on [0, limit] as a ChebyshevSeries.
+
+    A sharp law is the sum of a wide one, by quadrature in real space, and of a difference whose
+    spectrum is smooth and ends with that of the law.
+
+    Raises
+    ------
+    ValueError
+        If the law is sharper than tables resolve.
+    """
+    if basis.reach > _MOST_SMEARINGS * law.smearing:
+        raise ValueError(
+            f"smearing={law.smearing:g} angstrom is too small beside cutoff={basis.cutoff:g} "
+            f"angstrom, where radial functions reach {basis.reach:.3g} angstrom. Use a smearing of "
+            f"at least {basis.reach / _MOST_SMEARINGS:.2g} angstrom, or a smaller cutoff."
+        )
+    if law.smearing >= _SHARP * basis.reach:
+
+        def functions(distances):
+            return pair_integrals(basis, law, distances)
+
+    else:
+        wide = law.widened(_SHARP * basis.reach)
+        smooth = None if wide is law else pair_series(basis, wide, limit)  # a density has no tail
+        waves, spectrum = sharp_waves(basis, law, limit, None if wide is law else wide)
+
+        def functions(distances):
+            sharp = _bessel_products(distances, waves, spectrum)
+            return sharp if smooth is None else sharp + smooth(distances)
+
+    degree = _degree(2.0 * limit / np.hypot(law.smearing, basis.finest))
+    return interpolate(functions, 0.0, limit, TABLE_ACCURACY, degree, TABLE_ROUNDING)
+
+
+def sharp_waves(basis, law, limit, wide=None):
+    """Waves whose sum over j_l(kd) is the F_nl(d) of a law, less that of a wide one.
+
+    F_nl(d) = (2 / pi) int k^2 v(k) I_nl(k) j_l(kd) dk for d < ``limit`` (section 3.2).
+
+    Returns
+    -------
+    waves : ndarray of shape (n_k,)
+        In 1/angstrom.
+    spectrum : ndarray of shape (l_max + 1, n_k, n_max)
+    """
+    highest = _SPECTRAL_WIDTHS / law.smearing
+    k, weights = gauss_legendre(int(48 + 0.9 * highest * (limit + basis.reach)), highest)
+    fourier = law.fourier(k) - (0.0 if wide is None else wide.fourier(k))
+    r, measure = basis.quadrature(5.0 / highest)
+    integrals = _bessel_products(k, r, measure.swapaxes(1, 2))
+    integrals *= (2.0 / np.pi * weights * k**2 * fourier)[:, None]
+    return k, integrals.reshape(len(k), basis.l_max + 1, basis.n_max).swapaxes(0, 1)

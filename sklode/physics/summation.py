@@ -7,7 +7,7 @@ import numpy as np
 
 from . import blocks
 from .costs import COSTS, direct_seconds, mesh_seconds
-from .kspace import HalfSphere
+from .kspace import HalfSphere, too_many_waves
 from .mesh_plan import MeshPlan, amplification, choose_mesh
 from .radial_modes import FINEST, field_modes, span_from, typical_sizes
 from .truncation import RANDOM_PHASES, DenseTails, SparseTails, WaveEnvelope
@@ -17,6 +17,8 @@ _FEW_MODES = 7  # of the cheapest meshes
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
 _MESH_SHARE = 1.0  # of the tolerance may be aliasing
 _MODE_SHARE = 0.5  # and radial modes that are left out
+_WAVE_BYTES = 600  # of a k-vector, its tables of functions included,
+_COLUMN_BYTES = 20  # and of each of its kernels
 _FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain
 _COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
@@ -143,7 +145,17 @@ class Planner:
                 each = zip(numbers, together, self._direct(together, tails, accuracy), strict=True)
                 for i, of_cell, direct in each:
                     found[keys[i]] = self._plan(of_cell, accuracy, *direct)
+        self._refuse_too_many_waves(found, tasks)
         return found
+
+    def _refuse_too_many_waves(self, plans, tasks):
+        """Raise an error where kernels of matrix products need more memory than there may be."""
+        n_bytes = _WAVE_BYTES + _COLUMN_BYTES * self._n_columns
+        for key, plan in plans.items():
+            contents, k_cutoff = tasks[key][0], plan.k_cutoff
+            needed = n_bytes * contents.volume * k_cutoff**3 / (12.0 * np.pi**2)
+            if needed > blocks.MOST_BYTES and plan.mesh is None:
+                raise too_many_waves(np.linalg.norm(contents.cell, axis=1), k_cutoff, needed)
 
     def _plan(self, contents, accuracy, direct, expected, without_mesh):
         """The plan of matrix products, or a better one on a mesh; the last as of ``_direct``."""

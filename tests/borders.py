@@ -1,0 +1,59 @@
+"""Block sizes and thresholds so small that four atoms cross every border of ``physics.blocks``."""
+
+from sklode.physics import blocks
+
+SHRUNKEN = {
+    # blocks are larger than 1, so that the last one may be shorter; thresholds lie between the
+    # sizes of the structures in ``operators``, so that both sides occur
+    "PAIRS_LISTED": 3,
+    "PAIRS": 11,
+    "PAIR_NUMBERS": 300,
+    "SHARED_FUNCTIONS": 100,
+    "SEARCHED_ATOMS": 3,
+    "PHASES": 500,
+    "FEWEST_WAVES": 20,
+    "ROWS_OF_WAVES": 8,
+    "SMALL_PRODUCT": 10000,
+    "PHASES_OF_SMALL_CELL": 1500,
+    "KERNEL_WAVES": 500,
+    "SIMILAR_BOUNDS": 1,
+    "LISTED_WAVES": 2000,
+    "KEPT_PLANS": 1,
+    "CHECKED_ATOMS": 1,
+    "WAVE_NUMBERS": 6000,
+    "MANY_ATOMS": 4,
+    "MANY_ATOMS_STANDING": 4,
+    "STANDING_POSITIONS": 3,
+    "GRADIENT_NUMBERS": 1000,
+    "WINDOW_NUMBERS": 1,
+    "FEWEST_ATOMS": 3,
+    "SLAB_WIDTHS": 1,
+    "PLANES": 3,
+    "FIELD_NUMBERS": 20000,
+    "SPECTRUM_NUMBERS": 200,
+    "SPECTRUM_GRADIENT_NUMBERS": 1000,
+    "SERIES_POINTS": 11,
+    "BESSEL_NUMBERS": 1000,
+    "LATTICE_PHASES": 100,
+    "CHUNK_ATOMS": 5,
+    "CHUNK_ATOMS_WITH_GRADIENTS": 5,
+    "EQUAL_WORKERS": 2,
+    "CHUNKS_PER_TASK": 2,
+    "SHARED_BYTES": 100,
+    "KEPT_SHARED_BYTES": 1000,
+    "EQUATION_BYTES": 1000,
+    "CACHED_EQUATION_BYTES": 3000,
+}
+
+
+def sizes():
+    """Names and values of all sizes and thresholds, but for those that refuse the work."""
+    names = [name for name in vars(blocks) if name.isupper() and not name.startswith("MOST_")]
+    return {name: getattr(blocks, name) for name in names}
+
+
+def shrink(monkeypatch):
+    """Make them small; a new one must be given a small value above."""
+    assert sizes().keys() == SHRUNKEN.keys()
+    for name, value in SHRUNKEN.items():
+        monkeypatch.setattr(blocks, name, value)

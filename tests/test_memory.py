@@ -1,0 +1,79 @@
+"""Work that would not fit into memory is refused before it begins, or done in another way."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from sklode import DensityProjector, LongRangePotential, MultipoleFeatures
+
+RNG = np.random.default_rng(0)
+CRYSTAL = Atoms("Na4Cl4", RNG.random((8, 3)) * 12, cell=[12] * 3, pbc=True)
+MOLECULE = Atoms("Na4Cl4", RNG.random((8, 3)) * 12)
+BOTH = pytest.mark.parametrize("atoms", [CRYSTAL, MOLECULE], ids=["crystal", "molecule"])
+MEGABYTE = 2**20
+
+
+def megabytes(work):
+    """What some work allocates at most, in an environment that is warm."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / MEGABYTE
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("smearing", [0.1, 0.05])
+@pytest.mark.parametrize("exponent", [1, 3, 6])
+def test_sharp_potentials_in_a_cell(exponent, smearing):
+    model = LongRangePotential(exponent, smearing=smearing, tol=1e-6).fit([CRYSTAL])
+    assert megabytes(lambda: model.transform([CRYSTAL])) < 300
+
+
+def test_sharp_potentials_are_those_of_all_their_waves():
+    """Once as a wide potential and pairs, once by 3 million k-vectors."""
+    parameters = {"exponent": 6, "smearing": 0.12, "cutoff": 2.0, "l_max": 1, "invariants": None}
+    atoms = Atoms("Na2Cl2", RNG.random((4, 3)) * 5, cell=[5] * 3, pbc=True)
+    split = LongRangePotential(**parameters, tol=1e-7).fit([atoms]).transform_atoms([atoms])
+    waves = LongRangePotential(**parameters, k_cutoff=62.0).fit([atoms]).transform_atoms([atoms])
+    np.testing.assert_allclose(split, waves, rtol=0, atol=1e-7 * np.abs(waves).max())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LongRangePotential(1, smearing=1e-9),
+        LongRangePotential(6, smearing=1e-9),
+        LongRangePotential(1, cutoff=1e5, exterior=True),
+        DensityProjector(smearing=1e-9),
+        DensityProjector(cutoff=1e5),
+    ],
+)
+def test_lengths_that_tables_do_not_resolve(estimator, atoms):
+    """Both are named, and what is allowed."""
+    with pytest.raises(ValueError, match=r"smearing=\S+ .*cutoff=\S+ .* at least \S+ angstrom"):
+        estimator.fit([atoms]).transform([atoms])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "match"),
+    [
+        (LongRangePotential(1, k_cutoff=1e3), r"k-vectors up to 1e\+03.* 12 x 12 x 12 .*k_cutoff"),
+        (LongRangePotential(0, smearing=0.02), r"k-vectors .* larger smearing"),
+        (LongRangePotential(1, k_cutoff=1e3, method="nufft"), r"Waves .*smaller k_cutoff"),
+        (MultipoleFeatures(1, cutoff=1e5), r"8 atoms .*pairs .* smaller cutoff"),
+        (MultipoleFeatures(1, cutoff=1e-5, cutoff_width=0.0), r"k-vectors"),
+    ],
+)
+def test_waves_and_pairs_that_no_memory_holds(estimator, match):
+    with pytest.raises(ValueError, match=match):
+        estimator.fit([CRYSTAL]).transform([CRYSTAL])
+
+
+def test_pairs_of_many_isolated_atoms():
+    atoms = Atoms("H20000", np.arange(60000.0).reshape(-1, 3))
+    with pytest.raises(ValueError, match=r"20000 atoms has so many pairs"):
+        LongRangePotential().fit([atoms]).transform([atoms])
