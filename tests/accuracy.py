@@ -1,12 +1,22 @@
 """How far rows and gradients may be off: what ``tol`` and ``dtype`` promise of each column."""
 
 import numpy as np
+from ase import Atoms
 from sklearn.base import clone
+from sklearn.pipeline import FeatureUnion
 
-from sklode import DensityProjector, MultipoleFeatures, PowerSpectrum
+from sklode import (
+    Composition,
+    DensityProjector,
+    InteractionFeatures,
+    LongRangePotential,
+    MultipoleFeatures,
+    PowerSpectrum,
+)
 
 ROUNDING = 1e-10  # of the largest coefficient: tables, and sums of many terms
 SINGLE = 2e-5  # the same where single precision is asked for
+CANCELLATION = 1e-14  # of an atom's own potential, which is subtracted
 
 
 def row_errors(model, atoms):
@@ -15,12 +25,49 @@ def row_errors(model, atoms):
     Each coefficient may be off by ``tol`` times the largest one of its exponent and channel (and
     order, in units of the cutoff, for multipoles) in this structure.
     """
+    if isinstance(model, FeatureUnion):
+        return np.concatenate([row_errors(part, atoms) for _, part in model.transformer_list])
+    if isinstance(model, InteractionFeatures):
+        return sum(row_errors(model.transformer_, part) for part in _complex(model, atoms))
+    if isinstance(model, Composition):
+        return np.zeros(len(model.species_))
     sides = _sides(model)
     sizes = [_sizes(side, atoms) for side in sides]
-    shares = [_share(side) for side in sides]
-    return np.array(
-        [_column(row, sides, sizes, shares) for row in model.feature_table_.to_dict("records")]
-    )
+    rows = model.feature_table_.to_dict("records")
+    return np.array([_column(row, sides, sizes) for row in rows])
+
+
+def pooled_errors(model, atoms):
+    """Allowed errors of the columns of a structure's row."""
+    if isinstance(model, FeatureUnion):
+        return np.concatenate([pooled_errors(part, atoms) for _, part in model.transformer_list])
+    if isinstance(model, InteractionFeatures):
+        return sum(pooled_errors(model.transformer_, part) for part in _complex(model, atoms))
+    pooling = getattr(model, "pooling", "sum")
+    return row_errors(model, atoms) * (1 if pooling == "mean" else len(atoms))
+
+
+def gradient_errors(model, atoms):
+    """Allowed errors of the columns of derivatives by positions and by strain."""
+    rows, projectors = pooled_errors(model, atoms), projectors_of(model)
+    steepness = max(map(_steepness, projectors), default=1.0)
+    reach = max((projector.cutoff for projector in projectors), default=1.0)
+    return rows * steepness, rows * (1.0 + steepness * reach)
+
+
+def projectors_of(model):
+    """All projectors inside a fitted transformer."""
+    if isinstance(model, FeatureUnion):
+        return [p for _, part in model.transformer_list for p in projectors_of(part)]
+    if isinstance(model, InteractionFeatures):
+        return projectors_of(model.transformer_)
+    return [] if isinstance(model, Composition) else _sides(model)
+
+
+def _complex(model, atoms):
+    """A structure and its fragments."""
+    labels = atoms.arrays[model.fragments]
+    return [atoms, *(atoms[labels == label] for label in np.unique(labels))]
 
 
 def _sides(model):
@@ -30,27 +77,53 @@ def _sides(model):
     return [model, model] if model.invariants == "power_spectrum" else [model]
 
 
-def _share(projector):
-    """Allowed error of a coefficient, relative to the largest."""
-    single = SINGLE if projector.dtype == "float32" else 0.0
-    tol = 0.0 if isinstance(projector, DensityProjector) else projector.tol
-    return tol + single + ROUNDING
+def _steepness(projector):
+    """Largest wave number that counts, in 1/angstrom: how fast coefficients and errors change."""
+    tol = getattr(projector, "tol", 1e-9)
+    width = getattr(projector, "smearing", projector.cutoff / 4)
+    return max(np.sqrt(2.0 * np.log(1.0 / tol)) / width, 1.0)
 
 
 def _sizes(projector, atoms):
-    """Largest coefficients by family, species and order, each times its unit."""
+    """Largest coefficients and their allowed errors, by family, species and order.
+
+    Both are in units that make them alike for all degrees.
+    """
+    single = SINGLE if projector.dtype == "float32" else 0.0
+    tol = 0.0 if isinstance(projector, DensityProjector) else projector.tol
     bare = clone(projector).set_params(
         invariants=None,
         center_species="shared",
         species=projector.species_.tolist(),
         dtype="float64",
     )
+    largest = _largest(bare, atoms)
+    own = dict.fromkeys(largest, 0.0)
+    if isinstance(projector, LongRangePotential) and not projector.exterior and atoms.pbc.all():
+        own = _largest(bare.set_params(include_center=True), _alone(projector, atoms))
+    return {
+        key: (size, (tol + single + ROUNDING) * size + CANCELLATION * own[key])
+        for key, size in largest.items()
+    }
+
+
+def _largest(bare, atoms):
     coefficients = np.abs(bare.fit([atoms]).transform_atoms([atoms])).max(axis=0)
     sizes = {}
     for row, size in zip(bare.feature_table_.to_dict("records"), coefficients, strict=True):
-        key = _key(projector, row["family"], row["species"], row["n"])
-        sizes[key] = max(sizes.get(key, 0.0), size / _unit(projector, row["l"]))
+        key = _key(bare, row["family"], row["species"], row["n"])
+        sizes[key] = max(sizes.get(key, 0.0), size / _unit(bare, row["l"]))
     return sizes
+
+
+def _alone(projector, atoms):
+    """An isolated atom of each element, far from the others, each with the largest charge."""
+    numbers = projector.species_
+    lone = Atoms(numbers, positions=1e6 * np.arange(len(numbers))[:, None] * [1.0, 0.0, 0.0])
+    if projector.charges is not None:
+        charges = atoms.arrays[projector.charges]
+        lone.set_array(projector.charges, np.full(len(lone), np.abs(charges).max()))
+    return lone
 
 
 def _key(projector, family, species, n):
@@ -61,16 +134,18 @@ def _unit(projector, l):
     return projector.cutoff ** -float(l) if isinstance(projector, MultipoleFeatures) else 1.0
 
 
-def _column(row, sides, sizes, shares):
+def _column(row, sides, sizes):
     if len(sides) == 1:
         key = _key(sides[0], row["family"], row["species"], row["n"])
-        return shares[0] * sizes[0][key] * _unit(sides[0], row["l"])
-    product = np.sqrt(2 * (2 * row["l"] + 1))
-    families = _families(row["family"], sizes)
-    for number, (side, family) in enumerate(zip(sides, families, strict=True), start=1):
-        key = _key(side, family, row[f"species_{number}"], row[f"n_{number}"])
-        product *= sizes[number - 1][key] * _unit(side, row["l"])
-    return sum(shares) * product
+        return sizes[0][key][1] * _unit(sides[0], row["l"])
+    found = []
+    for number, family in enumerate(_families(row["family"], sizes)):
+        side = sides[number]
+        key = _key(side, family, row[f"species_{number + 1}"], row[f"n_{number + 1}"])
+        found.append(np.array(sizes[number][key]) * _unit(side, row["l"]))
+    (one, error), (other, other_error) = found
+    factor = np.sqrt(2 * (2 * row["l"] + 1))
+    return factor * (one * other_error + error * other + error * other_error)
 
 
 def _families(family, sizes):
@@ -79,22 +154,3 @@ def _families(family, sizes):
     if family in first and family in second:
         return family, family
     return next((a, b) for a in first for b in second if a + b == family)
-
-
-def pooled_errors(model, atoms):
-    """Allowed errors of the columns of a structure's row."""
-    return row_errors(model, atoms) * (1 if model.pooling == "mean" else len(atoms))
-
-
-def gradient_errors(model, atoms):
-    """Allowed errors of the columns of derivatives by positions and by strain."""
-    rows, steepness = pooled_errors(model, atoms), max(map(_steepness, _sides(model)))
-    reach = max(side.cutoff for side in _sides(model))
-    return rows * steepness, rows * (1.0 + steepness * reach)
-
-
-def _steepness(projector):
-    """Largest wave number that counts, in 1/angstrom: how fast coefficients and errors change."""
-    tol = getattr(projector, "tol", 1e-9)
-    width = getattr(projector, "smearing", projector.cutoff / 4)
-    return max(np.sqrt(2.0 * np.log(1.0 / tol)) / width, 1.0)

@@ -68,7 +68,7 @@ class Case:
         lines = "\n".join(lines).replace("\n ", "\n# ")
         return (
             f"{lines}\nimport sys; sys.path.insert(0, 'tests')\n"
-            f"from soak_cases import Case\nfrom test_soak import {check}\n"
+            f"from soak_cases import Case\nfrom soak_checks import {check}\n"
             f"{check}({self!r})"
         )
 
