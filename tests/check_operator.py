@@ -10,7 +10,7 @@ import numpy as np
 ROUNDING = 1e-10  # of the same terms in another order: 1e-13 or so, times what cancels
 SINGLE = 2e-5  # of rows in float32, by the docstrings "about 1e-5 of the largest coefficient"
 DIFFERENCES = 1e-6  # of fourth order in the step, and the noise of tol divided by the step
-STEP = 0.003  # of displacements in angstrom, and of strains
+STEP = 0.0015  # of displacements in angstrom, and of strains
 
 
 def check_operator(model, structures, expected=None, accuracy=1e-9, adjoint=ROUNDING, double=None):
