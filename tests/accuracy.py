@@ -52,7 +52,10 @@ def gradient_errors(model, atoms):
     rows, projectors = pooled_errors(model, atoms), projectors_of(model)
     steepness = max(map(_steepness, projectors), default=1.0)
     reach = max((projector.cutoff for projector in projectors), default=1.0)
-    return rows * steepness, rows * (1.0 + steepness * reach)
+    # k d/dk of V, of what the basis spans, and of exp(-(k smearing)^2 / 2), which ends the sum
+    tols = [p.tol for p in projectors if hasattr(p, "tol")]
+    decay = 2.0 * np.log(1.0 / min(tols, default=1.0))
+    return rows * steepness, rows * (1.0 + steepness * reach + decay)
 
 
 def projectors_of(model):

@@ -243,7 +243,7 @@ def pair_series(basis, law, limit):
         raise ValueError(
             f"smearing={law.smearing:g} angstrom is too small beside cutoff={basis.cutoff:g} "
             f"angstrom, where radial functions reach {basis.reach:.3g} angstrom. Use a smearing of "
-            f"at least {basis.reach / _MOST_SMEARINGS:.2g} angstrom, or a smaller cutoff."
+            f"at least {1.05 * basis.reach / _MOST_SMEARINGS:.2g} angstrom, or a smaller cutoff."
         )
     if law.smearing >= _SHARP * basis.reach:
 
