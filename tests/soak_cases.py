@@ -96,7 +96,7 @@ class Content:
 
     def sharpest(self, rng):
         """Smallest smearing, for which there are not too many k-vectors; mostly moderate."""
-        return max(pick(rng, 0.05, 0.3, 0.3), np.cbrt(self.volume / 3e5))
+        return max(pick(rng, 0.05, 0.3, 0.3), np.cbrt(self.volume / 1e5))
 
 
 def described(atoms):
