@@ -103,13 +103,13 @@ STRUCTURES = {
     "second frame": drawn("NOHO", 4, TRICLINIC),
     "third frame": drawn("NOHO", 5, TRICLINIC),
     "orthorhombic": drawn("COH2", 6, np.diag([5.2, 6.3, 5.7])),
-    "flat": drawn("CO", 7, np.diag([3.2, 3.6, 7.5])),
-    "one atom, left-handed": drawn("C", 8, LEFT_HANDED),
+    "left-handed": drawn("COH", 7, LEFT_HANDED),
+    "one atom, flat": drawn("C", 8, np.diag([3.2, 3.6, 7.5])),
 }
 LISTS = {
     "isolated": ["cluster", "lone atom", "pair far apart"],
-    "periodic": ["triclinic", "orthorhombic", "one atom, left-handed", "flat"],
-    "mixed": ["triclinic", "cluster", "second frame", "lone atom", "third frame", "flat"],
+    "periodic": ["triclinic", "orthorhombic", "left-handed", "one atom, flat"],
+    "mixed": ["triclinic", "cluster", "second frame", "lone atom", "third frame", "left-handed"],
 }
 SPECIES = sorted({int(z) for atoms in STRUCTURES.values() for z in atoms.numbers})
 

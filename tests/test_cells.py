@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from sklearn.base import clone
-from systems import FIXED_EXAMPLES
 
 from sklode import LongRangePotential
 
@@ -113,7 +112,7 @@ def both(few, many=200):
 
 
 def check(test, n_examples, *strategies):
-    settings(FIXED_EXAMPLES, max_examples=n_examples)(given(*strategies)(test))()
+    settings(max_examples=n_examples)(given(*strategies)(test))()
 
 
 @both(8)

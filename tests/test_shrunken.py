@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from borders import shrink
 from joblib import parallel_config
+from numpy.polynomial.chebyshev import chebval
 from operators import STRUCTURES, fitted
 from sklearn.base import clone
 from sklearn.pipeline import make_union
@@ -12,6 +13,7 @@ from toy_world import F, S, X, Y, bare
 from sklode import AtomisticRidgeCV, DensityProjector, LongRangePotential
 from sklode.parallel import chunks_by_atoms
 from sklode.physics import blocks
+from sklode.physics.chebyshev import ChebyshevSeries
 from sklode.physics.lattice_sums import power_law_energy_and_forces
 
 
@@ -71,3 +73,12 @@ def results(model, X, factors):
     jacobian = np.concatenate(model.transform_gradients(X))
     rows_of_atoms, strains = model.transform_atoms(X), model.transform_strain_gradients(X)
     return rows, np.concatenate(moved), strained, jacobian, rows_of_atoms, strains
+
+
+@pytest.mark.parametrize("n_points", [1, 3, 4, 5, 8, 9])
+def test_series(monkeypatch, n_points):
+    """The operators evaluate tables elsewhere; these make them."""
+    shrink(monkeypatch)
+    coefficients, x = np.random.default_rng(0).normal(size=(7, 2)), np.linspace(1, 3, n_points)
+    found = ChebyshevSeries(1.0, 3.0, coefficients)(x)
+    np.testing.assert_allclose(found, chebval(x - 2, coefficients).T, rtol=0, atol=1e-13)

@@ -10,6 +10,7 @@ PAIRS = 2**13  # expanded at once at most
 PAIR_NUMBERS = 2**20  # in the tables of a block of pairs: few for the cache, many for threads
 SHARED_FUNCTIONS = 2**21  # numbers of all pairs' functions, up to which both ends share them
 SEARCHED_ATOMS = 300  # more of them are searched for neighbors; else all pairs are looked at
+SHORT_KEYS = 2**16  # sorted by radix, since 16 bits hold them
 
 # sums over k-vectors
 PHASES = 2**15  # held at once, so that they and their products stay in cache
@@ -22,6 +23,8 @@ SIMILAR_BOUNDS = 3  # cells whose boxes of integers differ by less are enumerate
 LISTED_WAVES = 2**16  # k-vectors of the cells that are listed together to choose their spheres
 KEPT_PLANS = 1024  # plans of matrix products
 CHECKED_ATOMS = 2  # of a structure, whose coefficients mostly show how large all are
+MANY_WAVES = 1000  # of a cell, from which on shells are as dense as their mean
+FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain by radial modes
 
 # their derivatives
 WAVE_NUMBERS = 2**17  # in the waves of a block of k-vectors, so that they stay in cache
@@ -42,6 +45,7 @@ SPECTRUM_NUMBERS = 2**18  # products of a block of rows, still in cache when the
 SPECTRUM_GRADIENT_NUMBERS = 2**17  # the same of their derivatives
 
 # tables and lattice sums
+RULE_NODES = 64  # of one rule of quadrature; more nodes are several rules
 SERIES_POINTS = 512  # of a Chebyshev series at once, so that the polynomials stay in cache
 BESSEL_NUMBERS = 2**17  # in the Bessel functions that are evaluated at once
 LATTICE_PHASES = 2**18  # atoms times k-vectors of the reference sums: 4 MB
@@ -49,6 +53,9 @@ LATTICE_PHASES = 2**18  # atoms times k-vectors of the reference sums: 4 MB
 # memory of one step of the work on one structure, beyond which it is refused before it begins
 MOST_BYTES = 2**33
 MOST_NODES = 2**20  # of a quadrature
+
+# fits
+LEFT_OUT_NUMBERS = 2**20  # of the systems of equations that are solved at once
 
 # chunks of structures and workers
 CHUNK_ATOMS = 1024

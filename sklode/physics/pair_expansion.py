@@ -175,7 +175,7 @@ def _group(pairs, channels, n_atoms, most_pairs):
 
 def _stable_order(keys):
     """Stable argsort of integers >= 0; where 16 bits hold them, a radix sort, much faster."""
-    small = keys.max(initial=0) < 2**16
+    small = keys.max(initial=0) < blocks.SHORT_KEYS
     return np.argsort(keys.astype(np.uint16) if small else keys, kind="stable")
 
 

@@ -6,8 +6,6 @@ import numpy as np
 
 from . import blocks
 
-_MOST_NODES = 64  # of one rule; more nodes are several rules, whose cost is in proportion
-
 
 @lru_cache(maxsize=64)
 def _unit_rule(n_nodes):
@@ -28,7 +26,7 @@ def gauss_legendre(n_nodes, upper=1.0):
             f"Integrals of radial functions would need {n_nodes:.1e} nodes: the smearing is too "
             "small beside the cutoff. Use a larger smearing or a smaller cutoff."
         )
-    n_parts = -(-n_nodes // _MOST_NODES)
+    n_parts = -(-n_nodes // blocks.RULE_NODES)
     nodes, weights = _unit_rule(-(-n_nodes // n_parts))
     width = upper / n_parts
     nodes = np.add.outer(np.arange(n_parts), nodes).ravel() * width

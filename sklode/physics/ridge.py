@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import eigh
 
+from . import blocks
+
 _RANK_TOLERANCE = 1e-10
 _ROUNDING = 16 * np.finfo(float).eps  # of the eigenvalues, relative to the largest
 
@@ -287,7 +289,7 @@ def _gram(along, factors):
 def _left_out(residuals, complement):
     """(1 - H)^-1 residuals and the diagonal of the inverse, some alphas at a time."""
     n_alphas, n_rows = residuals.shape
-    step = max(1, 2**20 // max(n_rows, 1) ** 2)
+    step = max(1, blocks.LEFT_OUT_NUMBERS // max(n_rows, 1) ** 2)
     left_out, variances = np.empty_like(residuals), np.empty_like(residuals)
     for start in range(0, n_alphas, step):
         part = slice(start, start + step)

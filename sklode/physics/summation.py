@@ -19,7 +19,6 @@ _MESH_SHARE = 1.0  # of the tolerance may be aliasing
 _MODE_SHARE = 0.5  # and radial modes that are left out
 _WAVE_BYTES = 600  # of a k-vector, its tables of functions included,
 _COLUMN_BYTES = 20  # and of each of its kernels
-_FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain
 _COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
 _SINGLE = 3.0 * 2.0**-24  # and accuracy of waves from which on it is: 1/10 of tol
@@ -223,7 +222,7 @@ class Planner:
     def _direct_plan(self, accuracy, contents, k_cutoff, omitted, sphere, expected):
         """As ``_direct``, of one cell."""
         dtype, modes = self._how.dtype, ()
-        if contents.n_waves(k_cutoff) >= _FEW_WAVES:
+        if contents.n_waves(k_cutoff) >= blocks.FEW_WAVES:
             of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)
             modes = _rounded(np.clip(_MODE_SHARE * _CANCELLATION * of_waves, FINEST, _COARSEST))
             if self._how.tol >= _COARSE and of_waves.min() > _SINGLE:

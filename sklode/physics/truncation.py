@@ -5,8 +5,7 @@ import numpy as np
 from . import blocks
 from .kspace import half_spheres, reciprocal, spheres_within
 
-_MANY_VECTORS = 1000  # beyond, shells are as dense as their mean,
-_DENSE = 0.2  # if the k-vectors are no farther apart than this part of the sphere's radius
+_DENSE = 0.2  # of the sphere's radius: k-vectors farther apart are not as dense as their mean
 _SHELLS = 1024
 _GRID = 128  # points of the envelope's table an octave,
 _STEPS = 4  # where it may end
@@ -233,7 +232,7 @@ class DenseTails:
 
     def serve(self, contents):
         """Whether a cell has many k-vectors along all directions."""
-        many = contents.n_waves(self._k_max) > _MANY_VECTORS
+        many = contents.n_waves(self._k_max) > blocks.MANY_WAVES
         return many and contents.last_wave < _DENSE * self._k_max
 
     def of_volume(self, volume):
