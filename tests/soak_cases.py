@@ -45,8 +45,7 @@ class Case:
     def _drawn(self):
         rng = np.random.default_rng([self.seed, self.number])
         structures = draw_structures(rng)
-        known = sorted({symbol for atoms in structures for symbol in atoms.get_chemical_symbols()})
-        return draw_estimator(rng, known), structures
+        return draw_estimator(rng, Content.of(structures)), structures
 
     @property
     def estimator(self):
@@ -73,6 +72,31 @@ class Case:
             f"from soak_cases import Case\nfrom soak_checks import {check}\n"
             f"{check}({self!r})"
         )
+
+
+@dataclass(frozen=True)
+class Content:
+    """What estimators must know of the structures, to fit and to be fast.
+
+    Attributes
+    ----------
+    elements : list of str
+    volume : float
+        Of the largest cell, in cubic angstrom; 0 without any.
+    """
+
+    elements: list
+    volume: float
+
+    @staticmethod
+    def of(structures):
+        elements = sorted({s for atoms in structures for s in atoms.get_chemical_symbols()})
+        volumes = [atoms.get_volume() for atoms in structures if atoms.pbc.all()]
+        return Content(elements, max(volumes, default=0.0))
+
+    def sharpest(self, rng):
+        """Smallest smearing, for which there are not too many k-vectors; mostly moderate."""
+        return max(pick(rng, 0.05, 0.3, 0.3), np.cbrt(self.volume / 1e5))
 
 
 def described(atoms):
@@ -148,33 +172,33 @@ def draw_charges(rng, atoms):
     atoms.set_initial_charges(charges)
 
 
-def draw_estimator(rng, known):
+def draw_estimator(rng, content):
     """One of all kinds; ``known`` are the elements of the structures."""
     kind = rng.integers(12)
     if kind < 4:
-        return draw_potential(rng, known)
+        return draw_potential(rng, content)
     if kind < 6:
-        return draw_multipoles(rng, known)
+        return draw_multipoles(rng, content)
     if kind < 7:
-        return draw_density(rng, known)
+        return draw_density(rng, content)
     if kind < 9:
-        return draw_spectrum(rng, known)
+        return draw_spectrum(rng, content)
     if kind < 10:
-        return make_union(draw_projector(rng, known), draw_projector(rng, known), Composition())
+        return make_union(draw_projector(rng, content), draw_projector(rng, content), Composition())
     if kind < 11:
-        return InteractionFeatures(pick(rng, draw_projector, draw_spectrum)(rng, known))
+        return InteractionFeatures(pick(rng, draw_projector, draw_spectrum)(rng, content))
     return Composition()
 
 
-def draw_projector(rng, known):
+def draw_projector(rng, content):
     """One of the three."""
-    return pick(rng, draw_density, draw_potential, draw_multipoles)(rng, known)
+    return pick(rng, draw_density, draw_potential, draw_multipoles)(rng, content)
 
 
-def draw_spectrum(rng, known):
+def draw_spectrum(rng, content):
     """A PowerSpectrum of one or two projectors."""
-    left = draw_projector(rng, known)
-    right = pick(rng, None, draw_projector(rng, known))
+    left = draw_projector(rng, content)
+    right = pick(rng, None, draw_projector(rng, content))
     if right is not None:
         right.set_params(species=left.species, handle_unknown=left.handle_unknown)
     return PowerSpectrum(
@@ -185,7 +209,7 @@ def draw_spectrum(rng, known):
     )
 
 
-def common(rng, known):
+def common(rng, content):
     """What all projectors have."""
     parameters = {
         "cutoff": between(rng, 1.5, 8.0),
@@ -197,13 +221,13 @@ def common(rng, known):
         "dtype": pick(rng, "float64", "float64", "float32"),
     }
     if rng.random() < 0.3:
-        listed = [symbol for symbol in known if rng.random() < 0.7] + ["F"]
+        listed = [symbol for symbol in content.elements if rng.random() < 0.7] + ["F"]
         parameters |= {"species": listed, "handle_unknown": "ignore"}
     return parameters
 
 
-def draw_density(rng, known):
-    parameters = common(rng, known)
+def draw_density(rng, content):
+    parameters = common(rng, content)
     return DensityProjector(
         **parameters,
         smearing=between(rng, 0.05, 2.0),
@@ -213,13 +237,13 @@ def draw_density(rng, known):
     )
 
 
-def draw_potential(rng, known):
-    parameters = common(rng, known)
+def draw_potential(rng, content):
+    parameters = common(rng, content)
     exterior = pick(rng, True, False)
     return LongRangePotential(
         draw_exponents(rng, zero=True),
         **parameters,
-        smearing=between(rng, pick(rng, 0.05, 0.3, 0.3, 0.3), 4.0),
+        smearing=between(rng, content.sharpest(rng), 4.0),
         radial_basis=pick(rng, "monomial", "gto"),
         exterior=exterior,
         cutoff_width=pick(rng, 0.0, 0.5, 1.0),
@@ -230,10 +254,10 @@ def draw_potential(rng, known):
     )
 
 
-def draw_multipoles(rng, known):
+def draw_multipoles(rng, content):
     return MultipoleFeatures(
         draw_exponents(rng, zero=False),
-        **common(rng, known),
+        **common(rng, content),
         cutoff_width=pick(rng, 0.0, 0.5, 1.0),
         charges=pick(rng, None, CHARGES),
         tol=between(rng, 1e-9, 1e-2),
