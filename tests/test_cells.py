@@ -106,7 +106,7 @@ def assert_alike(model, pairs, atoms, copies=1):
     )
 
 
-def both(few, many=200):
+def both(few, many=30):
     """Parametrize a test by the number of examples: a few always, many with ``-m slow``."""
     return pytest.mark.parametrize("n_examples", [few, pytest.param(many, marks=pytest.mark.slow)])
 
