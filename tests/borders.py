@@ -37,7 +37,7 @@ SHRUNKEN = {
     "SPECTRUM_GRADIENT_NUMBERS": 1000,
     "SERIES_POINTS": 4,
     "BESSEL_NUMBERS": 1000,
-    "RULE_NODES": 64,  # as it is: workers, whose blocks are ordinary, have the same tables
+    "RULE_NODES": 24,
     "LEFT_OUT_NUMBERS": 100,
     "SHORT_KEYS": 10,
     "MANY_WAVES": 300,

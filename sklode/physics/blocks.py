@@ -1,7 +1,8 @@
 """Sizes of blocks, and the numbers from which on another way of computing is faster.
 
 All of them stand here, read when they are needed, so that tests can shrink them until a few atoms
-cross every border. Results depend on them by rounding errors at most.
+cross every border. Results depend on them by rounding errors at most, and on MANY_WAVES and
+FEW_WAVES, by which k-vectors and modes are chosen, within ``tol``.
 """
 
 # pairs of atoms
