@@ -76,3 +76,27 @@ def test_pairs_of_many_isolated_atoms():
     atoms = Atoms("H20000", np.arange(60000.0).reshape(-1, 3))
     with pytest.raises(ValueError, match=r"20000 atoms has so many pairs"):
         LongRangePotential().fit([atoms]).transform([atoms])
+
+
+def gas(n_atoms, pbc):
+    """Atoms on a distorted cubic grid, 0.1 per cubic angstrom."""
+    sites = int(np.ceil(n_atoms ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(sites)] * 3), axis=-1).reshape(-1, 3)[:n_atoms]
+    positions = 2.15 * grid + np.random.default_rng(0).normal(0, 0.1, (n_atoms, 3))
+    return Atoms("NaCl" * (n_atoms // 2), positions, cell=[2.15 * sites] * 3, pbc=pbc)
+
+
+@pytest.mark.parametrize("pbc", [True, False, [True, True, False]])
+def test_large_structures_with_few_neighbors(pbc):
+    """Whose atoms are too many for all of their pairs."""
+    X = [gas(20000, pbc)]
+    rows = DensityProjector(cutoff=3.0, n_max=1, l_max=0).fit(X).transform(X)
+    assert np.all(np.isfinite(rows))
+    with pytest.raises(ValueError, match=r"20000 atoms has so many pairs within 60 angstrom"):
+        DensityProjector(cutoff=60.0, n_max=1, l_max=0, smearing=1.0).fit(X).transform(X)
+
+
+def test_large_cells_with_pairs_in_their_far_field():
+    X = [gas(20000, True)]
+    model = LongRangePotential(1, exterior=True, l_max=0, tol=1e-3).fit(X)
+    assert np.all(np.isfinite(model.transform(X)))

@@ -47,7 +47,10 @@ def pairs_within(structures, cutoff, n_threads=1):
     """
     offsets = atom_offsets(structures)
     repeats, wide, images = _periodicity(structures, cutoff)
-    _refuse_too_many(structures, images, f"within {cutoff:.3g} angstrom")
+    # few structures are so large that where their atoms are must be looked at
+    for number in np.flatnonzero(_pair_bytes(np.diff(offsets), images) > blocks.MOST_BYTES):
+        near = _within_reach(structures[number], cutoff)
+        _refuse_too_many(len(structures[number]), near, f"within {cutoff:.3g} angstrom")
     few = wide & (np.diff(offsets) <= blocks.SEARCHED_ATOMS)
     parts = []
     for chosen, wrapped in ((few & ~repeats, False), (few & repeats, True)):
@@ -70,7 +73,7 @@ def _periodicity(structures, cutoff):
     repeats, wide : ndarray of shape (n_structures,), bool
         Along all axes, and where only nearest images can be that close.
     images : ndarray of shape (n_structures,)
-        Mean number of images of an atom within the distance.
+        Of an atom within the distance, at most as a mean, and at least one.
     """
     periodic = np.array([s.periodic for s in structures]).reshape(len(structures), -1)
     repeats, wide = periodic.all(axis=1), ~periodic.any(axis=1)
@@ -84,15 +87,26 @@ def _periodicity(structures, cutoff):
     return repeats, wide, images
 
 
-def _refuse_too_many(structures, images, where):
+def _within_reach(structure, cutoff):
+    """Mean number of images of an atom within a distance; less than 1 in large structures."""
+    axes = structure.cell if structure.periodic.any() else np.eye(3)
+    inverse = np.linalg.inv(axes)
+    lengths = 2.0 * cutoff * np.linalg.norm(inverse, axis=0)  # in heights
+    extents = np.maximum(np.ptp(structure.positions @ inverse, axis=0), lengths)
+    return np.prod(np.where(structure.periodic, lengths, lengths / extents))
+
+
+def _pair_bytes(n_atoms, images):
+    return _PAIR_BYTES * np.square(n_atoms, dtype=float) * images
+
+
+def _refuse_too_many(n_atoms, images, where):
     """Raise an error for more pairs than memory holds; ``images`` of an atom are within reach."""
-    sizes = np.array([len(s) for s in structures], float)
-    n_bytes = _PAIR_BYTES * sizes**2 * images
-    if n_bytes.max(initial=0.0) > blocks.MOST_BYTES:
-        number = int(np.argmax(n_bytes))
+    n_bytes = _pair_bytes(n_atoms, images)
+    if n_bytes > blocks.MOST_BYTES:
         raise ValueError(
-            f"A structure of {sizes[number]:.0f} atoms has so many pairs {where} that they would "
-            f"need {n_bytes[number] / 2**30:.1e} GB. Use a smaller cutoff, or a larger tol."
+            f"A structure of {n_atoms} atoms has so many pairs {where} that they would need "
+            f"{n_bytes / 2**30:.1e} GB. Use a smaller cutoff, or a larger tol."
         )
 
 
@@ -104,7 +118,7 @@ def all_pairs(structures):
     ValueError
         If there are more of them than memory holds.
     """
-    _refuse_too_many(structures, 1.0, "of atoms at any distance")
+    _refuse_too_many(max(len(s) for s in structures), 1.0, "of atoms at any distance")
     return _both_ways([_each_once(structures, atom_offsets(structures)[:-1])])
 
 
