@@ -134,14 +134,14 @@ class DensityProjector(Projector):
             "include_center": self.include_center,
         }
 
-    def _coefficients(self, structures, n_threads=1):
+    def _coefficients(self, structures, n_threads=1, dtype=None):
         channels = self._channels(structures)
         return density_expansion(
             structures,
             channels,
             self._basis,
             **self._settings(),
-            dtype=self.dtype,
+            dtype=dtype or self.dtype,
             n_threads=n_threads,
         )
 

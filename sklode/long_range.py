@@ -224,8 +224,8 @@ class LongRangePotential(FarFieldProjector):
         at_once = super()._atoms_at_once(structures)
         return 2 * at_once if repeat(structures).all() else at_once
 
-    def _coefficients(self, structures, n_threads=1):
-        settings = self._settings(self.dtype, n_threads)
+    def _coefficients(self, structures, n_threads=1, dtype=None):
+        settings = self._settings(dtype or self.dtype, n_threads)
         return potential_expansion(structures, self._channels(structures), **settings)
 
     def _coefficient_slopes(self, structures):

@@ -184,8 +184,8 @@ class MultipoleFeatures(FarFieldProjector):
             "summation": Summation(float(self.tol), dtype=dtype, n_threads=n_threads),
         }
 
-    def _coefficients(self, structures, n_threads=1):
-        settings = self._settings(self.dtype, n_threads)
+    def _coefficients(self, structures, n_threads=1, dtype=None):
+        settings = self._settings(dtype or self.dtype, n_threads)
         return multipole_expansion(structures, self._channels(structures), **settings)
 
     def _coefficient_slopes(self, structures):

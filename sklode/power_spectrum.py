@@ -120,8 +120,8 @@ class PowerSpectrum(StructureTransformer):
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def _invariants(self, structures, projectors, present=None, n_threads=1):
-        fields = [p._coefficients(structures, n_threads) for p in projectors]
+    def _invariants(self, structures, projectors, present=None, n_threads=1, dtype=None):
+        fields = [p._coefficients(structures, n_threads, dtype) for p in projectors]
         parts = [parts_of(p._blocks(), field) for field, p in enumerate(projectors)]
         return PairInvariants(fields, self._pairs(*parts), present)
 
@@ -134,13 +134,13 @@ class PowerSpectrum(StructureTransformer):
         return rows.astype(self.left_.dtype, copy=False)
 
     def _row_gradients(self, structures, positions, strain):
-        invariants = self._invariants(structures, self._projectors())
+        invariants = self._invariants(structures, self._projectors(), dtype="float64")
         fields = [p._coefficient_slopes(structures) for p in self._projectors()]
         what = self, self.species_, structures, invariants
         return rows_and_gradients(*what, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents, with_rows):
-        invariants = self._invariants(structures, self._projectors())
+        invariants = self._invariants(structures, self._projectors(), dtype="float64")
         what = self, self.species_, structures, invariants
         rows, fields = rows_and_factors(*what, cotangents, with_rows)
         parts = [

@@ -30,7 +30,7 @@ from .reading import describe
 class Projector(StructureTransformer):
     """Base of transformers that expand a field around every atom.
 
-    A subclass computes ``_coefficients(structures, n_threads)``: one array a degree, of shape
+    A subclass computes ``_coefficients(structures, n_threads, dtype)``: an array a degree, of shape
     (n_atoms, 2 l + 1, n_columns), with the columns in the order of ``_blocks()``.
     """
 
@@ -134,13 +134,13 @@ class Projector(StructureTransformer):
         return rows.astype(self.dtype, copy=False)
 
     def _row_gradients(self, structures, positions, strain):
-        invariants = self._invariants(self._coefficients(structures))
+        invariants = self._invariants(self._coefficients(structures, dtype="float64"))
         fields = [self._coefficient_slopes(structures)]
         what = self, self.species_, structures, invariants
         return rows_and_gradients(*what, fields, positions, strain)
 
     def _row_backward(self, structures, cotangents, with_rows):
-        invariants = self._invariants(self._coefficients(structures))
+        invariants = self._invariants(self._coefficients(structures, dtype="float64"))
         what = self, self.species_, structures, invariants
         rows, (of_field,) = rows_and_factors(*what, cotangents, with_rows)
         return rows, *self._coefficient_backward(structures, of_field)

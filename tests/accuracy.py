@@ -52,11 +52,7 @@ def gradient_errors(model, atoms):
     rows, projectors = pooled_errors(model, atoms), projectors_of(model)
     steepness = max(map(_steepness, projectors), default=1.0)
     reach = max((projector.cutoff for projector in projectors), default=1.0)
-    # decay is too generous: without it tests fail, rightly, since derivatives are summed over the
-    # first k-vectors and rows over those that were refined; to be taken out when that is mended
-    tols = [p.tol for p in projectors if hasattr(p, "tol")]
-    decay = 2.0 * np.log(1.0 / min(tols, default=1.0))
-    return rows * steepness, rows * (1.0 + steepness * reach + decay)
+    return rows * steepness, rows * (1.0 + steepness * reach)
 
 
 def projectors_of(model):

@@ -92,9 +92,9 @@ def test_a_step_is_one_pass(monkeypatch):
     """With a transformer of sklode, energies and forces share the coefficients."""
     passes = []
 
-    def counting(self, structures, *args, method=DensityProjector._coefficients):
+    def counting(self, structures, *args, method=DensityProjector._coefficients, **options):
         passes.append(len(structures))
-        return method(self, structures, *args)
+        return method(self, structures, *args, **options)
 
     rho = make_pipeline(DensityProjector(cutoff=3.0, n_max=2, l_max=1), BlockScaler())
     model = AtomisticRidgeCV(rho).fit([a.copy() for a in X], np.arange(len(X)))

@@ -23,6 +23,7 @@ KERNEL_WAVES = 2**13  # k-vectors whose kernels are made at once, those of one c
 SIMILAR_BOUNDS = 3  # cells whose boxes of integers differ by less are enumerated together
 LISTED_WAVES = 2**16  # k-vectors of the cells that are listed together to choose their spheres
 KEPT_PLANS = 1024  # plans of matrix products
+KEPT_ACCURACIES = 8  # of the batches that were summed last, for their derivatives
 CHECKED_ATOMS = 2  # of a structure, whose coefficients mostly show how large all are
 MANY_WAVES = 1000  # of a cell, from which on shells are as dense as their mean
 FEW_WAVES = 200  # too few for a mean over waves, and nothing to gain by radial modes

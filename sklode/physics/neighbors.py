@@ -46,12 +46,13 @@ def pairs_within(structures, cutoff, n_threads=1):
         If there are more of them than memory holds.
     """
     offsets = atom_offsets(structures)
+    sizes = offsets[1:] - offsets[:-1]
     repeats, wide, images = _periodicity(structures, cutoff)
     # few structures are so large that where their atoms are must be looked at
-    for number in np.flatnonzero(_pair_bytes(np.diff(offsets), images) > blocks.MOST_BYTES):
+    for number in (_pair_bytes(sizes, images) > blocks.MOST_BYTES).nonzero()[0]:
         near = _within_reach(structures[number], cutoff)
         _refuse_too_many(len(structures[number]), near, f"within {cutoff:.3g} angstrom")
-    few = wide & (np.diff(offsets) <= blocks.SEARCHED_ATOMS)
+    few = wide & (sizes <= blocks.SEARCHED_ATOMS)
     parts = []
     for chosen, wrapped in ((few & ~repeats, False), (few & repeats, True)):
         if chosen.any():
@@ -97,7 +98,7 @@ def _within_reach(structure, cutoff):
 
 
 def _pair_bytes(n_atoms, images):
-    return _PAIR_BYTES * np.square(n_atoms, dtype=float) * images
+    return _PAIR_BYTES * images * n_atoms * n_atoms
 
 
 def _refuse_too_many(n_atoms, images, where):

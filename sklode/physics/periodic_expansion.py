@@ -1,5 +1,7 @@
 """The sum over k-vectors for three-dimensional periodic structures (theory, section 4)."""
 
+import operator
+from collections import deque
 from itertools import pairwise
 
 import numpy as np
@@ -54,28 +56,37 @@ class PeriodicExpansion:
         }
         self._planner = Planner(basis, self._laws, np.abs(self._uniform).max(axis=1), summation)
         self._last_kernels = None  # of derivatives
+        self._settled = deque(maxlen=blocks.KEPT_ACCURACIES)  # other threads may add to it
 
     def __call__(self, structures, channels):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
+        sums, accuracies = self._summed(structures, channels)
+        self._settled.append((structures, channels, accuracies))
+        return sums
+
+    def _summed(self, structures, channels):
+        """Coefficients, and the accuracies at last of those structures of which any atom acts."""
         atoms, weights, uniform = self._inputs(structures, channels)
         others = self._other_parts(structures, channels, uniform)
-        finer = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        plans = self._plans(structures, weights, finer)
+        accuracies = {i: self._tol for i, w in enumerate(weights) if w.any()}
+        plans = self._plans(structures, weights, accuracies)
         sums = self._all_parts(structures, atoms, weights, plans, others)
+        finer = accuracies
         while finer := self._too_coarse(sums, atoms, plans, finer):
+            accuracies = accuracies | finer
             plans = self._plans(structures, weights, finer)
             better = self._all_parts(structures, atoms, weights, plans, others)
             for total, other in zip(sums, better, strict=True):
                 for i in finer:
                     total[atoms[i]] = other[atoms[i]]
-        return sums
+        return sums, accuracies
 
     def backward(self, structures, channels, cotangents, slopes=None):
         """Derivatives of the sum of ``cotangents`` times the coefficients.
 
-        The k-vectors of each structure are those that the sum begins with, as triplets of integers
-        in the reciprocal lattice that is strained. An atom's own potential and, in a fixed cell,
-        the k = 0 term are constant.
+        The k-vectors of each structure are those of its coefficients, as triplets of integers in
+        the reciprocal lattice that is strained. An atom's own potential and, in a fixed cell, the
+        k = 0 term are constant.
 
         Parameters
         ----------
@@ -97,7 +108,7 @@ class PeriodicExpansion:
         strain = np.zeros((len(structures), 3, 3))
         if self.short_range is not None:
             positions, strain = self.short_range.backward(structures, channels, cotangents, slopes)
-        plans = self._first_plans(structures, weights)
+        plans = self._settled_plans(structures, channels, weights)
         kernels = self._kernels(structures, {i: p for i, p in plans.items() if p.mesh is None})
         for i, plan in plans.items():
             parts = [c[atoms[i]] for c in cotangents]
@@ -130,7 +141,7 @@ class PeriodicExpansion:
         list of WavePairs, WaveFactors and NearPairs
         """
         _, weights, uniform = self._inputs(structures, channels)
-        plans = self._first_plans(structures, weights)
+        plans = self._settled_plans(structures, channels, weights)
         many = {i for i in plans if many_atoms(structures[i])}
         kernels, found = self._kernels(structures, plans), []
         for kind, numbers in ((WavePairs, plans.keys() - many), (WaveFactors, many)):
@@ -141,10 +152,12 @@ class PeriodicExpansion:
             found.append(self.short_range.source(structures, atoms, slopes))
         return found
 
-    def _first_plans(self, structures, weights):
-        """Plans of the structures of which any atom acts, by their numbers."""
-        active = {i: self._tol for i, w in enumerate(weights) if w.any()}
-        return self._plans(structures, weights, active)
+    def _settled_plans(self, structures, channels, weights):
+        """Plans that the coefficients of structures end with, by the numbers of those that act."""
+        for *known, accuracies in reversed(tuple(self._settled)):
+            if _are_same(structures, channels, *known):
+                return self._plans(structures, weights, accuracies)
+        return self._plans(structures, weights, self._summed(structures, channels)[1])
 
     def _plans(self, structures, weights, accuracies):
         """Plans of some structures by their numbers, to the accuracy that is asked of each."""
@@ -244,6 +257,16 @@ class PeriodicExpansion:
             for number, i in enumerate(plans)
             if coarse[number] and accuracies[i] > _FINEST
         }
+
+
+def _are_same(structures, channels, known, their_channels):
+    """Whether batches have the very same structures, with equal channels."""
+    return (
+        len(structures) == len(known)
+        and all(map(operator.is_, structures, known))
+        and np.array_equal(channels.index, their_channels.index)
+        and np.array_equal(channels.weights, their_channels.weights)
+    )
 
 
 def _larger_and_larger(coefficients, atoms):
