@@ -124,6 +124,13 @@ class DensityProjector(Projector):
         self.dtype = dtype
         self.n_jobs = n_jobs
 
+    def _check_parameters(self):
+        if self.cutoff_width > self.cutoff:
+            raise ValueError(
+                f"cutoff_width={self.cutoff_width} must be at most cutoff={self.cutoff}."
+            )
+        super()._check_parameters()
+
     def _blocks(self):
         return [Block("rho", None, self._channel_labels(), self.n_max)]
 

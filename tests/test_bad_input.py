@@ -337,7 +337,7 @@ BAD_PARAMETERS = [
     *[(POTENTIAL, "tol", tol) for tol in (0, 1, -1e-6, None, True)],
     *[(POTENTIAL, "k_cutoff", k) for k in (0, -1.0, "auto", np.nan, True, 1e7)],
     (POTENTIAL, "charges", 1),
-    *[(DENSITY, "cutoff_width", width) for width in (-0.1, True, 1e7)],
+    *[(DENSITY, "cutoff_width", width) for width in (-0.1, True, 1e7, 5.0)],
     *[
         (estimator, parameter, value)
         for estimator in (DENSITY, POTENTIAL)
