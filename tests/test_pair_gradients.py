@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from jacobians import of_columns, of_one
 
-from sklode.physics.density_expansion import cutoff_function, density_expansion
+from sklode.physics.density_expansion import density_expansion
 from sklode.physics.density_gradients import density_backward, density_slopes
-from sklode.physics.exterior import exterior_weight
 from sklode.physics.field_slopes import FieldSlopes
 from sklode.physics.isolated_gradients import (
     isolated_backward,
@@ -28,9 +27,7 @@ from sklode.physics.pair_expansion import expand_pairs
 from sklode.physics.pair_gradients import pair_backward
 from sklode.physics.pair_slopes import (
     correction_slopes,
-    cutoff_slope,
     density_functions,
-    exterior_weight_slope,
     multipole_correction_slopes,
     multipole_functions,
     potential_functions,
@@ -42,6 +39,12 @@ from sklode.physics.radial import RadialBasis, pair_table
 from sklode.physics.screened import SmearedTable, SmearedYukawa
 from sklode.physics.structures import Channels, Structure
 from sklode.physics.summation import Summation
+from sklode.physics.switches import (
+    cutoff_function,
+    cutoff_slope,
+    exterior_weight,
+    exterior_weight_slope,
+)
 
 STEP = 5e-4
 CUTOFF, WIDTH, SMEARING = 3.0, 0.7, 0.4

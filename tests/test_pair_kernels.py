@@ -10,7 +10,7 @@ from systems import cells, is_solid
 
 from sklode.physics import pair_expansion
 from sklode.physics.chebyshev import interpolate
-from sklode.physics.density_expansion import cutoff_function, density_expansion
+from sklode.physics.density_expansion import density_expansion
 from sklode.physics.harmonics import degree_slice, spherical_harmonics
 from sklode.physics.invariants import power_spectrum
 from sklode.physics.neighbors import Pairs, all_pairs, pairs_within
@@ -19,6 +19,7 @@ from sklode.physics.piecewise import piecewise
 from sklode.physics.potentials import SmearedPowerLaw
 from sklode.physics.radial import RadialBasis, center_integrals, pair_integrals, pair_table
 from sklode.physics.structures import Channels, Structure
+from sklode.physics.switches import cutoff_function
 
 SPECIES = 3
 

@@ -68,3 +68,8 @@ SHARED_BYTES = 2**22  # of rows, from which on sending costs more than a file in
 KEPT_SHARED_BYTES = 2**28  # of such a file that is used again
 EQUATION_BYTES = 2**26  # of a batch of equations
 CACHED_EQUATION_BYTES = 2**29  # of all equations, up to which they are kept
+
+
+def atoms_per_block(numbers_per_atom):
+    """How many atoms are handled at once, so that their windows of a mesh stay in cache."""
+    return max(FEWEST_ATOMS, WINDOW_NUMBERS // int(numbers_per_atom))

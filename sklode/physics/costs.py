@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import blocks
+from .blocks import atoms_per_block
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,6 @@ def direct_seconds(n_atoms, n_vectors, n_channels, n_columns):
 def pair_seconds(n_pairs, n_columns):
     """Search and expansion of pairs."""
     return COSTS.pairs + n_pairs * (COSTS.pair + n_columns * COSTS.pair_column)
-
-
-def atoms_per_block(numbers_per_atom):
-    """How many atoms are handled at once, so that their windows of a mesh stay in cache."""
-    return max(blocks.FEWEST_ATOMS, blocks.WINDOW_NUMBERS // int(numbers_per_atom))
 
 
 def mesh_seconds(n_atoms, n_points, order, n_fields, l_max):

@@ -10,17 +10,7 @@ from .pair_expansion import add_centers, empty_coefficients, expand_pairs
 from .potentials import SmearedPowerLaw
 from .radial import center_integrals, pair_table
 from .structures import atom_offsets
-
-
-def cutoff_function(distances, cutoff, width):
-    """Shifted cosine: 1 up to ``cutoff - width``, smoothly 0 at ``cutoff``, eq. (7.1)."""
-    if width == 0:
-        return (distances < cutoff).astype(float)
-    progress = (distances - (cutoff - width)) / width
-    values = (progress < 1.0).astype(float)
-    shell = np.flatnonzero((progress > 0.0) & (progress < 1.0))
-    values[shell] = 0.5 * (1.0 + np.cos(np.pi * progress[shell]))
-    return values
+from .switches import cutoff_function
 
 
 def density_expansion(

@@ -12,18 +12,12 @@ import numpy as np
 
 from .contents import VOLUME_STEPS
 from .costs import direct_seconds, mesh_seconds, pair_seconds
-from .density_expansion import cutoff_function
 
 SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
 _STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
 _CANDIDATES = 33  # smearings up to 2^8 times the lowest
 # a typical mesh: points for each k-vector of the half sphere, order of splines, modes
 _MESH_POINTS, _MESH_ORDER, _MESH_MODES = 9.0, 9, 8
-
-
-def exterior_weight(distances, cutoff, width):
-    """0 inside ``cutoff - width``, smoothly 1 beyond ``cutoff``."""
-    return 1.0 - cutoff_function(distances, cutoff, width)
 
 
 @dataclass(frozen=True)

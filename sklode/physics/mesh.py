@@ -13,7 +13,7 @@ from scipy.interpolate import BSpline
 from scipy.sparse import csr_array
 
 from . import blocks
-from .costs import atoms_per_block
+from .blocks import atoms_per_block
 from .structures import as_slice
 from .threads import in_threads
 

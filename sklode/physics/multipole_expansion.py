@@ -16,7 +16,6 @@ from .batch import expand_batch, in_groups
 from .chebyshev import interpolate
 from .exterior import (
     SMALLEST_SPLIT,
-    exterior_weight,
     nearest_sources,
     reach_of_pairs,
     split_smearing,
@@ -28,6 +27,7 @@ from .periodic_expansion import PeriodicExpansion
 from .piecewise import piecewise
 from .potentials import SmearedPowerLaw, multipole_coefficient, scaled_lower_gamma
 from .short_range import ShortRange
+from .switches import exterior_weight
 
 _TABLE_ACCURACY = 1e-12
 CLOSEST = 1e-3  # angstrom, where bare powers stop to grow

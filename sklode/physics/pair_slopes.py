@@ -7,27 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from .density_expansion import cutoff_function
-from .exterior import exterior_weight
 from .multipole_expansion import CLOSEST, _bare, _smeared_table, _taylor_scales
 from .potential_expansion import _tables
 from .potentials import SmearedPowerLaw
 from .radial import PairTable, pair_table
-
-
-def cutoff_slope(distances, cutoff, width):
-    """Derivative of ``cutoff_function``; of a step, 0."""
-    values = np.zeros(len(distances))
-    if width > 0:
-        progress = (distances - (cutoff - width)) / width
-        shell = np.flatnonzero((progress > 0.0) & (progress < 1.0))
-        values[shell] = -0.5 * np.pi / width * np.sin(np.pi * progress[shell])
-    return values
-
-
-def exterior_weight_slope(distances, cutoff, width):
-    """Derivative of ``exterior_weight``."""
-    return -cutoff_slope(distances, cutoff, width)
+from .switches import cutoff_function, cutoff_slope, exterior_weight, exterior_weight_slope
 
 
 def density_functions(basis, smearing, cutoff_width):

@@ -7,7 +7,6 @@ import numpy as np
 from .batch import expand_batch, in_groups
 from .exterior import (
     SMALLEST_SPLIT,
-    exterior_weight,
     nearest_sources,
     reach_of_pairs,
     split_smearing,
@@ -18,6 +17,7 @@ from .pair_expansion import add_centers, expand_pairs
 from .periodic_expansion import PeriodicExpansion
 from .radial import TABLE_ACCURACY, center_integrals, pair_table
 from .short_range import ShortRange, laws_first
+from .switches import exterior_weight
 
 _ROUNDING = 1e-15
 
