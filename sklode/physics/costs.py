@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import atoms_per_block
+from . import blocks
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,6 @@ def mesh_seconds(n_atoms, n_points, order, n_fields, l_max):
         + order**2 * n_fields * n_doubles * COSTS.along_y
         + n_fields * n_triples * n_orders**2 * COSTS.harmonic
         + (1 + n_orders + n_doubles) * COSTS.call
-        + (4 + 3 * n_orders + n_doubles) * COSTS.step / atoms_per_block(order**3 * n_fields)
+        + (4 + 3 * n_orders + n_doubles) * COSTS.step / blocks.atoms_per_block(order**3 * n_fields)
     )
     return COSTS.mesh + points + n_atoms * atoms

@@ -13,7 +13,6 @@ from scipy.interpolate import BSpline
 from scipy.sparse import csr_array
 
 from . import blocks
-from .blocks import atoms_per_block
 from .structures import as_slice
 from .threads import in_threads
 
@@ -128,7 +127,10 @@ class SplineMesh:
         """
         n_points = int(np.prod(self.shape))
         fields = np.zeros((n_points, n_fields), self._dtype)
-        in_blocks, per_block = self.in_blocks(n_fields), atoms_per_block(self.order**3 * n_fields)
+        in_blocks, per_block = (
+            self.in_blocks(n_fields),
+            blocks.atoms_per_block(self.order**3 * n_fields),
+        )
         # so many blocks at once that no sweep over the mesh is idle
         at_once = max(1, n_points // (self.order**3 * per_block))
         for start in range(0, len(in_blocks), at_once):
@@ -228,7 +230,7 @@ class SplineMesh:
         """Atoms in blocks whose windows fit into the cache, neighbours together."""
         x, y, z = self._first.T
         order = np.lexsort((z, y, x))
-        size = atoms_per_block(self.order**3 * n_fields)
+        size = blocks.atoms_per_block(self.order**3 * n_fields)
         return [order[start : start + size] for start in range(0, len(order), size)]
 
 
