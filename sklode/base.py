@@ -14,9 +14,9 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from .chunks import backward_of_all, gradients_of_all, rows_of_all
+from .execution.chunks import backward_of_all, gradients_of_all, rows_of_all
+from .inputs.atoms import read_container, read_structures, real_array, row_index
 from .physics import blocks
-from .reading import read_container, read_structures, real_array, row_index
 
 __all__ = [
     "N_JOBS",

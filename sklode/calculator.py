@@ -11,7 +11,7 @@ from ase.outputs import Properties
 from sklearn.utils.validation import check_is_fitted
 
 from .gradients import check_differentiable
-from .targets import check_periodic
+from .inputs.targets import check_periodic
 
 
 class SklodeCalculator(Calculator):

@@ -68,8 +68,8 @@ def _add_demo(commands):
 
 
 def _run_demo(options):
-    from .demo import Demo
-    from .demo_files import naming, output_folder, read_dimers, write_results
+    from .demo.experiment import Demo
+    from .demo.files import naming, output_folder, read_dimers, write_results
 
     keys = ("energy", "group", "distance", "fragments")
     if options.data is None and any(getattr(options, key) is not None for key in keys):

@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from .assembly import species_index
 from .base import StrOptions, StructureTransformer
-from .physics.invariants import pool
-from .physics.structures import atom_offsets
-from .projector import check_species, learn_species, symbols
+from .physics.invariants.power_spectrum import pool
+from .physics.system.structures import atom_offsets
+from .projection.pooling import species_index
+from .projection.projector import check_species, learn_species, symbols
 
 
 class Composition(StructureTransformer):

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
-from ._download import fetch_file, get_data_home
+from .inputs.download import fetch_file, get_data_home
 from .physics.lattice_sums import power_law_energy_and_forces
 from .potentials import LARGEST_EXPONENT, as_float
 

@@ -3,10 +3,10 @@
 from numbers import Real
 
 from .base import Number
-from .features import Block
-from .physics.density_expansion import density_expansion
-from .physics.density_gradients import density_backward, density_slopes
-from .projector import Projector
+from .physics.fields.density import density_expansion
+from .physics.fields.density_gradients import density_backward, density_slopes
+from .projection.labels import Block
+from .projection.projector import Projector
 
 
 class DensityProjector(Projector):

@@ -11,8 +11,8 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
+from .inputs.atoms import read_container, real_array
 from .preprocessing import BlockScaler
-from .reading import read_container, real_array
 
 __all__ = [
     "backpropagate",

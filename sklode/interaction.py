@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import gradients
 from .base import HasMethods, StructureTransformer
-from .reading import describe, read_structures, real_array
+from .inputs.atoms import describe, read_structures, real_array
 
 
 def _inner_has(name):

@@ -3,12 +3,12 @@
 from numbers import Real
 
 from .base import HasMethods, Number, StrOptions
-from .far_field import FarFieldProjector, check_cutoff_width, read_laws
-from .features import Block
-from .physics.potential_expansion import potential_expansion
-from .physics.potential_gradients import potential_backward, potential_slopes
-from .physics.structures import repeat
-from .physics.summation import Summation
+from .physics.fields.potential import potential_expansion
+from .physics.fields.potential_gradients import potential_backward, potential_slopes
+from .physics.planning.planner import Summation
+from .physics.system.structures import repeat
+from .projection.far_field import FarFieldProjector, check_cutoff_width, read_laws
+from .projection.labels import Block
 
 
 class LongRangePotential(FarFieldProjector):

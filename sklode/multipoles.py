@@ -6,18 +6,18 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .base import Number
-from .far_field import FarFieldProjector, check_cutoff_width, read_exponents
-from .features import Block
-from .physics.multipole_expansion import (
+from .inputs.atoms import read_structures, real_array
+from .physics.fields.multipole_gradients import multipole_backward, multipole_slopes
+from .physics.fields.multipoles import (
     background_curvature,
     far_field_potential,
     multipole_expansion,
 )
-from .physics.multipole_gradients import multipole_backward, multipole_slopes
-from .physics.structures import atom_offsets
-from .physics.summation import Summation
+from .physics.planning.planner import Summation
+from .physics.system.structures import atom_offsets
 from .potentials import InversePowerLaw
-from .reading import read_structures, real_array
+from .projection.far_field import FarFieldProjector, check_cutoff_width, read_exponents
+from .projection.labels import Block
 
 _STEEPEST = 130  # power of 1/r
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .reading import describe, read_container, real_array
+from .inputs.atoms import describe, read_container, real_array
 
 
 class BindingCurveDisplay:

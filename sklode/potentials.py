@@ -6,9 +6,9 @@ from numbers import Real
 import numpy as np
 from scipy.special import gammaln
 
-from .physics.potentials import SmearedPowerLaw
-from .physics.screened import SmearedTable, SmearedYukawa
-from .reading import real_array
+from .inputs.atoms import real_array
+from .physics.radial.laws import SmearedPowerLaw
+from .physics.radial.screened import SmearedTable, SmearedYukawa
 
 __all__ = ["InversePowerLaw", "TabulatedPotential", "Yukawa"]
 

@@ -2,10 +2,16 @@
 
 from sklearn.base import clone
 
-from .assembly import PairInvariants, assemble_rows, parts_of, rows_and_factors, rows_and_gradients
 from .base import N_JOBS, StrOptions, StructureTransformer
-from .features import power_spectrum_table, split_by_center
-from .projector import Projector, symbols
+from .projection.labels import power_spectrum_table, split_by_center
+from .projection.pooling import (
+    PairInvariants,
+    assemble_rows,
+    parts_of,
+    rows_and_factors,
+    rows_and_gradients,
+)
+from .projection.projector import Projector, symbols
 
 
 class PowerSpectrum(StructureTransformer):

@@ -8,14 +8,12 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from .base import CheckedWhenLoaded, HasMethods, Number, fit_context
-from .columns import column_scales
+from .fitting.column_scales import column_scales
+from .fitting.equations import GradientRows, Weights, energy_rows, finite, stresses_of
+from .fitting.penalty import choose_alpha, make_folds, read_alphas
 from .gradients import check_differentiable, rows_and_backward
-from .physics.leave_out import InMemory, Streamed
-from .physics.ridge import Solution
-from .reading import read_container, read_structures
-from .rows import GradientRows, Weights, energy_rows, finite, stresses_of
-from .selection import choose_alpha, make_folds, read_alphas
-from .targets import (
+from .inputs.atoms import read_container, read_structures
+from .inputs.targets import (
     check_periodic,
     element_counts,
     read_energies,
@@ -23,6 +21,8 @@ from .targets import (
     read_sample_weight,
     read_targets,
 )
+from .ridge.left_out import InMemory, Streamed
+from .ridge.solvers import Solution
 
 _ALPHAS = tuple(float(f"1e{exponent}") for exponent in range(-10, 3))
 

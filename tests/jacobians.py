@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sklode.physics.field_slopes import Block
-from sklode.physics.structures import atom_offsets
+from sklode.physics.operators.linearized import Block
+from sklode.physics.system.structures import atom_offsets
 
 
 def jacobian(field, structures):

@@ -19,7 +19,7 @@ from sklode import (
     PowerSpectrum,
 )
 from sklode.gradients import backpropagate
-from sklode.reading import real_array
+from sklode.inputs.atoms import real_array
 
 DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
 POTENTIAL = LongRangePotential(cutoff=2.0, l_max=1)

@@ -29,12 +29,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 
-from sklode import (
-    BlockScaler,
-    Composition,
-    InteractionFeatures,
-    PowerSpectrum,
-)
+from sklode import BlockScaler, Composition, InteractionFeatures, PowerSpectrum
 
 
 class TestContainers:

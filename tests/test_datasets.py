@@ -14,12 +14,7 @@ import requests
 from ase.neighborlist import neighbor_list
 
 from sklode import datasets
-from sklode.datasets import (
-    fetch_charge_dimers,
-    get_data_home,
-    load_s22x5,
-    make_point_charges,
-)
+from sklode.datasets import fetch_charge_dimers, get_data_home, load_s22x5, make_point_charges
 from sklode.physics.lattice_sums import power_law_energy_and_forces
 
 KCAL_PER_MOL = 0.0433641  # eV

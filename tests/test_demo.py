@@ -12,8 +12,9 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from sklode import cli, demo
+from sklode import cli
 from sklode.datasets import load_s22x5
+from sklode.demo import experiment as demo
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of real data is absent")
@@ -110,7 +111,7 @@ def test_the_search_never_sees_the_far_structures():
 
 
 def demo_dimers():
-    from sklode.demo_files import read_dimers
+    from sklode.demo.files import read_dimers
 
     dimers = read_dimers()
     chosen = np.arange(20)

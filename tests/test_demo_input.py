@@ -14,8 +14,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from sklode import cli, demo, demo_files
-from sklode.xyz import read_file
+from sklode import cli
+from sklode.demo import experiment as demo
+from sklode.demo import files as demo_files
+from sklode.inputs.xyz import read_file
 
 WORKED = RuntimeError("the work has begun")
 BROKEN = gzip.compress(b"2\n\nH 0 0 0\n", mtime=0)[:-9]  # the same bytes in every process

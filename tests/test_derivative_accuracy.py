@@ -12,7 +12,7 @@ from ase.build import bulk
 
 from sklode import DensityProjector, LongRangePotential, MultipoleFeatures, PowerSpectrum
 from sklode.gradients import transform_and_backpropagate
-from sklode.physics.periodic_expansion import PeriodicExpansion
+from sklode.physics.fields.periodic import PeriodicExpansion
 
 SKEWED = [[3.3, 0.0, 0.0], [0.5, 3.9, 0.0], [0.3, 0.4, 3.6]]
 ONE = Atoms("C", cell=SKEWED, pbc=True)

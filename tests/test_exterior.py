@@ -11,9 +11,9 @@ from scipy.special import erfc, eval_legendre, gamma, gammainc, poch, roots_lege
 from systems import cells, cluster, expand, is_solid, triclinic
 
 from sklode import LongRangePotential, MultipoleFeatures
-from sklode.physics import potential_expansion
-from sklode.physics.harmonics import spherical_harmonics
-from sklode.physics.radial import RadialBasis
+from sklode.physics.fields import potential as potential_expansion
+from sklode.physics.numerics.harmonics import spherical_harmonics
+from sklode.physics.radial.bases import RadialBasis
 
 CUTOFF, WIDTH = 2.5, 0.5
 FIELD = {"cutoff": CUTOFF, "n_max": 2, "l_max": 2, "smearing": 1.0}

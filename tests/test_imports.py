@@ -31,6 +31,40 @@ def imports(path):
             yield from ((module, alias.name) for alias in node.names)
 
 
+# folders of physics, each of which imports from those of lower floors alone
+FLOORS = [
+    {"numerics"},
+    {"system"},
+    {"radial"},
+    {"operators", "planning", "pairs", "waves", "mesh"},
+    {"invariants"},
+    {"fields"},
+]
+LARGEST_FOLDER = 12  # files, but for the public modules and __init__
+
+
+def folder_of(module):
+    """The folder of physics that a module is in, None for those that all may use."""
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["sklode", "physics"] and len(parts) > 3 else None
+
+
+@pytest.mark.parametrize("path", PHYSICS, ids=label)
+def test_folders_of_physics_import_downward(path):
+    floors = {folder: number for number, floor in enumerate(FLOORS) for folder in floor}
+    own = path.parent.name
+    for module, _ in imports(path):
+        other = folder_of(module)
+        if other not in (None, own):
+            assert own == "physics" or floors[other] < floors[own], (own, other)
+
+
+def test_folders_are_small():
+    for folder in {path.parent for path in SOURCES} - {ROOT}:
+        names = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(names) <= LARGEST_FOLDER, folder
+
+
 def test_sources_are_found():
     assert len(PHYSICS) > 5
     assert ROOT / "base.py" in UPPER

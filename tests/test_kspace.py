@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from systems import FCC, cells, is_solid, triclinic
 
 from sklode import LongRangePotential
-from sklode.physics.contents import contents_of
-from sklode.physics.kspace import (
+from sklode.physics.planning.cells import contents_of
+from sklode.physics.planning.planner import Planner, Summation
+from sklode.physics.planning.tails import DenseTails, SparseTails
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.system.kvectors import (
     PhaseTables,
     half_sphere,
     half_spheres,
     reciprocal,
     spheres_within,
 )
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis
-from sklode.physics.summation import Planner, Summation
-from sklode.physics.truncation import DenseTails, SparseTails
 
 
 def full_sphere(cell, k_cutoff):

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from sklode.physics.lattice_sums import (
-    power_law_energy_and_forces,
-    power_law_potentials_and_fields,
-)
+from sklode.physics.lattice_sums import power_law_energy_and_forces, power_law_potentials_and_fields
 
 FCC = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
 BCC = np.array([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])

@@ -6,7 +6,7 @@ from ase import Atoms
 from ase.geometry.minkowski_reduction import is_minkowski_reduced
 
 from sklode import LongRangePotential
-from sklode.reading import read_structures, reduced
+from sklode.inputs.atoms import read_structures, reduced
 
 EVERYWHERE = np.ones(3, bool)
 

@@ -2,24 +2,26 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sphericart import SolidHarmonics
 from systems import cells, is_solid
 
-from sklode.physics.contents import contents_of
-from sklode.physics.kspace import half_sphere, reciprocal
-from sklode.physics.mesh import SplineMesh, derivative_triples, n_triples, spline_pieces
-from sklode.physics.mesh_plan import choose_mesh
-from sklode.physics.mesh_sum import MeshSum, solid_harmonic_polynomials
-from sklode.physics.periodic_expansion import PeriodicExpansion
-from sklode.physics.plane_wave_sum import PlaneWaveSum
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis
-from sklode.physics.radial_modes import field_modes, radial_modes, reduced_functions, wave_span
-from sklode.physics.structures import Channels, Structure
-from sklode.physics.summation import Plan, Planner, Summation
-from sklode.physics.truncation import WaveEnvelope
+from sklode import LongRangePotential
+from sklode.physics.fields.periodic import PeriodicExpansion
+from sklode.physics.mesh.splines import SplineMesh, derivative_triples, n_triples, spline_pieces
+from sklode.physics.mesh.values import MeshSum, solid_harmonic_polynomials
+from sklode.physics.planning.cells import contents_of
+from sklode.physics.planning.mesh_choice import choose_mesh
+from sklode.physics.planning.planner import Plan, Planner, Summation
+from sklode.physics.planning.tails import WaveEnvelope
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.radial.modes import field_modes, radial_modes, reduced_functions, wave_span
+from sklode.physics.system.kvectors import half_sphere, reciprocal
+from sklode.physics.system.structures import Channels, Structure
+from sklode.physics.waves.values import PlaneWaveSum
 
 CELL = np.array([[7.0, 0.3, 0.0], [0.2, 8.0, 1.0], [0.5, -0.4, 9.0]])
 DOUBLE = np.dtype(float)
@@ -242,3 +244,21 @@ def test_spans_hold_all_waves():
         norms = half_sphere(CELL, k_cutoff).norms
         assert low <= norms.min()
         assert norms.max() <= high
+
+
+@pytest.mark.parametrize("invariants", [None, "power_spectrum"])
+@pytest.mark.parametrize("exponent", [6, (1, 6)])
+def test_no_wave_at_all(exponent, invariants):
+    """A cell so small, or a potential so wide, that every k-vector is beyond the sphere."""
+    atoms = Atoms("HC", [[0.0, 0.0, 0.0], [1.1, 1.3, 1.7]], cell=[4.0, 4.1, 4.2], pbc=True)
+    made = []
+    for method in ("direct", "nufft"):
+        parameters = {"k_cutoff": 0.5, "method": method, "invariants": invariants}
+        model = LongRangePotential(exponent, include_center=True, **parameters).fit([atoms])
+        rows = model.transform([atoms])
+        derivatives = model.transform_all_gradients([atoms])
+        back = model.backpropagate([atoms], np.ones_like(rows))
+        made.append([rows, derivatives[0][0], derivatives[1], back[0][0], back[1]])
+    assert made[0][0].any()
+    for direct, meshed in zip(*made, strict=True):
+        np.testing.assert_allclose(meshed, direct, rtol=1e-12, atol=1e-12)

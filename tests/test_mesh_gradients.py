@@ -11,19 +11,19 @@ from test_plane_wave_gradients import (
     unit_strain,
 )
 
-from sklode.physics.kspace import half_sphere
-from sklode.physics.mesh_gradients import mesh_backward
-from sklode.physics.mesh_plan import MeshPlan
-from sklode.physics.mesh_sum import MeshSum
-from sklode.physics.multipole_expansion import SolidHarmonicBasis
-from sklode.physics.plane_wave_gradients import plane_wave_backward
-from sklode.physics.plane_wave_kernels import wave_kernels
-from sklode.physics.potential_expansion import potential_expansion
-from sklode.physics.potential_gradients import potential_backward
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis
-from sklode.physics.structures import Channels, Structure
-from sklode.physics.summation import Plan, Summation
+from sklode.physics.fields.multipoles import SolidHarmonicBasis
+from sklode.physics.fields.potential import potential_expansion
+from sklode.physics.fields.potential_gradients import potential_backward
+from sklode.physics.mesh.reverse import mesh_backward
+from sklode.physics.mesh.values import MeshSum
+from sklode.physics.planning.mesh_choice import MeshPlan
+from sklode.physics.planning.planner import Plan, Summation
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.system.kvectors import half_sphere
+from sklode.physics.system.structures import Channels, Structure
+from sklode.physics.waves.kernels import wave_kernels
+from sklode.physics.waves.reverse import plane_wave_backward
 
 BASES = {
     "gto": RadialBasis("gto", 2, 2, 2.5),

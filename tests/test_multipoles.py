@@ -10,9 +10,9 @@ from scipy.special import exp1, gamma, gammainc, gammaincc, poch
 from systems import cells, cluster, expand, is_solid, random_rotation, triclinic
 
 from sklode import DensityProjector, MultipoleFeatures, PowerSpectrum
-from sklode.physics import multipole_expansion
-from sklode.physics.harmonics import spherical_harmonics
+from sklode.physics.fields import multipoles as multipole_expansion
 from sklode.physics.lattice_sums import power_law_potentials_and_fields
+from sklode.physics.numerics.harmonics import spherical_harmonics
 
 CUTOFF, WIDTH = 3.0, 0.5
 EXACT = {"cutoff": CUTOFF, "cutoff_width": WIDTH, "tol": 1e-11}

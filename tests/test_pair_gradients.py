@@ -6,26 +6,21 @@ import numpy as np
 import pytest
 from jacobians import of_columns, of_one
 
-from sklode.physics.density_expansion import density_expansion
-from sklode.physics.density_gradients import density_backward, density_slopes
-from sklode.physics.field_slopes import FieldSlopes
-from sklode.physics.isolated_gradients import (
+from sklode.physics.fields.density import density_expansion
+from sklode.physics.fields.density_gradients import density_backward, density_slopes
+from sklode.physics.fields.isolated_gradients import (
     isolated_backward,
     isolated_source,
     multipole_isolated_backward,
     multipole_isolated_source,
 )
-from sklode.physics.moved_pairs import NearPairs
-from sklode.physics.multipole_expansion import (
+from sklode.physics.fields.multipoles import (
     _bare,
     _smeared_table,
     _taylor_scales,
     multipole_expansion,
 )
-from sklode.physics.neighbors import Pairs, all_pairs, pairs_within
-from sklode.physics.pair_expansion import expand_pairs
-from sklode.physics.pair_gradients import pair_backward
-from sklode.physics.pair_slopes import (
+from sklode.physics.fields.pair_slopes import (
     correction_slopes,
     density_functions,
     multipole_correction_slopes,
@@ -33,18 +28,23 @@ from sklode.physics.pair_slopes import (
     potential_functions,
     table_slopes,
 )
-from sklode.physics.potential_expansion import potential_expansion
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis, pair_table
-from sklode.physics.screened import SmearedTable, SmearedYukawa
-from sklode.physics.structures import Channels, Structure
-from sklode.physics.summation import Summation
-from sklode.physics.switches import (
+from sklode.physics.fields.potential import potential_expansion
+from sklode.physics.operators.linearized import FieldSlopes
+from sklode.physics.pairs.derivatives import NearPairs
+from sklode.physics.pairs.reverse import pair_backward
+from sklode.physics.pairs.values import expand_pairs
+from sklode.physics.planning.planner import Summation
+from sklode.physics.radial.bases import RadialBasis, pair_table
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
+from sklode.physics.radial.switches import (
     cutoff_function,
     cutoff_slope,
     exterior_weight,
     exterior_weight_slope,
 )
+from sklode.physics.system.neighbors import Pairs, all_pairs, pairs_within
+from sklode.physics.system.structures import Channels, Structure
 
 STEP = 5e-4
 CUTOFF, WIDTH, SMEARING = 3.0, 0.7, 0.4

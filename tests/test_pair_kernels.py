@@ -8,18 +8,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from systems import cells, is_solid
 
-from sklode.physics import pair_expansion
-from sklode.physics.chebyshev import interpolate
-from sklode.physics.density_expansion import density_expansion
-from sklode.physics.harmonics import degree_slice, spherical_harmonics
-from sklode.physics.invariants import power_spectrum
-from sklode.physics.neighbors import Pairs, all_pairs, pairs_within
-from sklode.physics.pair_expansion import expand_pairs
-from sklode.physics.piecewise import piecewise
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis, center_integrals, pair_integrals, pair_table
-from sklode.physics.structures import Channels, Structure
-from sklode.physics.switches import cutoff_function
+from sklode.physics.fields.density import density_expansion
+from sklode.physics.invariants.power_spectrum import power_spectrum
+from sklode.physics.numerics.chebyshev import interpolate
+from sklode.physics.numerics.harmonics import degree_slice, spherical_harmonics
+from sklode.physics.numerics.piecewise import piecewise
+from sklode.physics.pairs import values as pair_expansion
+from sklode.physics.pairs.values import expand_pairs
+from sklode.physics.radial.bases import RadialBasis, center_integrals, pair_integrals, pair_table
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.radial.switches import cutoff_function
+from sklode.physics.system.neighbors import Pairs, all_pairs, pairs_within
+from sklode.physics.system.structures import Channels, Structure
 
 SPECIES = 3
 

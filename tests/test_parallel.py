@@ -25,12 +25,12 @@ from sklode import (
     LongRangePotential,
     MultipoleFeatures,
     PowerSpectrum,
-    parallel,
-    shared_rows,
 )
-from sklode.parallel import chunks_by_atoms
-from sklode.physics.structures import alike_together, pack, unpack
-from sklode.reading import read_structures
+from sklode.execution import shared_memory as shared_rows
+from sklode.execution import workers as parallel
+from sklode.execution.workers import chunks_by_atoms
+from sklode.inputs.atoms import read_structures
+from sklode.physics.system.structures import alike_together, pack, unpack
 
 DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
 POTENTIAL = LongRangePotential(exponent=(1, 6), cutoff=2.0, l_max=1, smearing=2.0, tol=1e-3)
@@ -414,7 +414,7 @@ def test_nobody_looks_at_a_file_or_a_worker():
 def test_every_pool_of_threads_is_limited():
     """Whenever its library is loaded; one that has run does not work in a fork."""
     program = """
-from sklode.parallel import blas_threads
+from sklode.execution.workers import blas_threads
 with blas_threads().limit(limits=1):
     from ase.build import molecule
     from sklode import DensityProjector
@@ -469,11 +469,13 @@ def test_threads_change_no_bit_of_a_density(estimator, limit, n_jobs, method, mo
     assert np.array_equal(serial, getattr(threaded, method)([atoms]))
 
 
-@pytest.mark.parametrize("work", ["pair_expansion._sum_groups", "invariants._contract"])
+@pytest.mark.parametrize(
+    "work", ["pairs.values._sum_groups", "invariants.power_spectrum._contract"]
+)
 def test_threads_share_the_work_on_a_density(work, monkeypatch):
     monkeypatch.setattr("sklode.physics.blocks.PAIRS", 500)
     monkeypatch.setattr("sklode.physics.blocks.SPECTRUM_NUMBERS", 2**14)
-    module, function = work.split(".")
+    module, function = work.rsplit(".", 1)
     module = importlib.import_module(f"sklode.physics.{module}")
     original, workers = getattr(module, function), set()
     together = threading.Barrier(2, timeout=60)  # nobody gets through alone

@@ -5,9 +5,9 @@ import pytest
 from jacobians import of_one
 from systems import cluster, rattled_salt, triclinic
 
-from sklode.physics.density_gradients import density_slopes
-from sklode.physics.radial import RadialBasis
-from sklode.physics.structures import Channels, Structure
+from sklode.physics.fields.density_gradients import density_slopes
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.system.structures import Channels, Structure
 
 featomic = pytest.importorskip("featomic", reason="featomic has no wheel for this platform")
 

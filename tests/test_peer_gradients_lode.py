@@ -5,11 +5,11 @@ import pytest
 from jacobians import of_columns, of_one
 from systems import rattled_salt, triclinic
 
-from sklode.physics.potential_gradients import potential_backward, potential_slopes
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis
-from sklode.physics.structures import Channels, Structure
-from sklode.physics.summation import Summation
+from sklode.physics.fields.potential_gradients import potential_backward, potential_slopes
+from sklode.physics.planning.planner import Summation
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.system.structures import Channels, Structure
 
 featomic = pytest.importorskip("featomic", reason="featomic has no wheel for this platform")
 

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from systems import cells, cluster, expand, is_solid, triclinic
 
-from sklode.physics.kspace import reciprocal
-from sklode.physics.radial import RadialBasis
-from sklode.physics.summation import Planner
+from sklode.physics.planning.planner import Planner
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.system.kvectors import reciprocal
 
 TOLERANCES = [1e-3, 1e-6, 1e-9]
 

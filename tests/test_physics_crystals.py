@@ -9,7 +9,7 @@ import pytest
 import systems
 from systems import FCC, crystal, expand
 
-from sklode.physics.radial import RadialBasis
+from sklode.physics.radial.bases import RadialBasis
 
 SUMS = {  # sum of d^-p, at nearest-neighbour distance 1
     "SIMPLE_CUBIC": {

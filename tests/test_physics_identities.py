@@ -6,8 +6,8 @@ from ase import Atoms
 from systems import cluster, expand, rattled_salt, triclinic
 
 from sklode import DensityProjector, LongRangePotential
-from sklode.physics.harmonics import spherical_harmonics
-from sklode.physics.radial import RadialBasis
+from sklode.physics.numerics.harmonics import spherical_harmonics
+from sklode.physics.radial.bases import RadialBasis
 
 STRUCTURES = [
     pytest.param(cluster("C2O2H3", size=5.0), id="isolated"),

@@ -6,7 +6,7 @@ from scipy.special import factorial, lpmv
 from systems import ROCK_SALT, cluster, expand, random_rotation, rattled_salt, triclinic
 
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
-from sklode.physics.harmonics import spherical_harmonics
+from sklode.physics.numerics.harmonics import spherical_harmonics
 
 L_MAX = 4
 EXPONENTS = [0.5, 1, 3, 6]

@@ -6,24 +6,24 @@ from jacobians import jacobian as all_derivatives
 from jacobians import of_columns, of_one
 from systems import cluster, triclinic
 
-from sklode.physics import potential_expansion as module
-from sklode.physics.field_slopes import FieldSlopes
-from sklode.physics.kspace import HalfSphere, half_sphere, reciprocal
-from sklode.physics.multipole_expansion import SolidHarmonicBasis, multipole_expansion
-from sklode.physics.multipole_gradients import multipole_backward, multipole_slopes
-from sklode.physics.periodic_expansion import PeriodicExpansion
-from sklode.physics.plane_wave_gradients import plane_wave_backward
-from sklode.physics.plane_wave_kernels import CellKernels, WaveKernels, wave_kernels
-from sklode.physics.plane_wave_sum import PlaneWaveSum
-from sklode.physics.potential_expansion import potential_expansion
-from sklode.physics.potential_gradients import potential_backward, potential_slopes
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis
-from sklode.physics.screened import SmearedTable, SmearedYukawa
-from sklode.physics.structures import Channels, Structure
-from sklode.physics.summation import Plan, Summation
-from sklode.physics.wave_factors import WaveFactors
-from sklode.physics.wave_pairs import WavePairs
+from sklode.physics.fields import potential as module
+from sklode.physics.fields.multipole_gradients import multipole_backward, multipole_slopes
+from sklode.physics.fields.multipoles import SolidHarmonicBasis, multipole_expansion
+from sklode.physics.fields.periodic import PeriodicExpansion
+from sklode.physics.fields.potential import potential_expansion
+from sklode.physics.fields.potential_gradients import potential_backward, potential_slopes
+from sklode.physics.operators.linearized import FieldSlopes
+from sklode.physics.planning.planner import Plan, Summation
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
+from sklode.physics.system.kvectors import HalfSphere, half_sphere, reciprocal
+from sklode.physics.system.structures import Channels, Structure
+from sklode.physics.waves.few_atoms import WavePairs
+from sklode.physics.waves.kernels import CellKernels, WaveKernels, wave_kernels
+from sklode.physics.waves.many_atoms import WaveFactors
+from sklode.physics.waves.reverse import plane_wave_backward
+from sklode.physics.waves.values import PlaneWaveSum
 
 STEP = 1e-3
 ACCURACY = 2e-8

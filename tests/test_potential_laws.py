@@ -13,11 +13,11 @@ from sklearn.pipeline import make_pipeline
 from systems import triclinic
 
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
-from sklode.physics.neighbors import pairs_within
-from sklode.physics.pair_expansion import expand_pairs
-from sklode.physics.radial import RadialBasis, center_integrals, pair_integrals, pair_table
-from sklode.physics.screened import SmearedTable, SmearedYukawa
-from sklode.physics.structures import Channels, Structure
+from sklode.physics.pairs.values import expand_pairs
+from sklode.physics.radial.bases import RadialBasis, center_integrals, pair_integrals, pair_table
+from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
+from sklode.physics.system.neighbors import pairs_within
+from sklode.physics.system.structures import Channels, Structure
 from sklode.potentials import InversePowerLaw, TabulatedPotential, Yukawa
 
 R = np.linspace(0.0, 6.0, 61)

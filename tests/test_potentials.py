@@ -8,11 +8,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import eval_legendre, hyp2f1
 
-from sklode.physics.potentials import (
-    SmearedPowerLaw,
-    exponential_integral,
-    multipole_coefficient,
-)
+from sklode.physics.radial.laws import SmearedPowerLaw, exponential_integral, multipole_coefficient
 
 EXPONENTS = [0.5, 1, 1.5, 2, 2.7, 3, 3.5, 4, 5, 6, 7.25, 9, 12]
 DISTANCES = [1e-7, 1e-3, 0.03, 0.3, 1.0, 2.5, 10.0, 40.0]

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 from scipy.special import gamma, ive, roots_jacobi, spherical_jn
 
-from sklode.physics.chebyshev import interpolate
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.quadrature import gauss_legendre
-from sklode.physics.radial import (
+from sklode.physics.numerics.chebyshev import interpolate
+from sklode.physics.numerics.quadrature import gauss_legendre
+from sklode.physics.radial.bases import (
     RadialBasis,
     center_integrals,
     pair_integrals,
     pair_table,
     plane_wave_table,
 )
+from sklode.physics.radial.laws import SmearedPowerLaw
 
 GTO = RadialBasis("gto", 3, 2, 2.5)
 MONOMIALS = RadialBasis("monomial", 2, 2, 2.5)

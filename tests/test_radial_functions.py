@@ -6,7 +6,7 @@ from ase import Atoms
 from scipy.special import hyp2f1, roots_legendre
 from systems import expand
 
-from sklode.physics.radial import RadialBasis
+from sklode.physics.radial.bases import RadialBasis
 
 NODES, WEIGHTS = roots_legendre(100)
 R, SHELLS = 0.5 * (NODES + 1), 0.125 * WEIGHTS * (NODES + 1) ** 2  # r and r^2 dr on [0, 1]

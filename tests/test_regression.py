@@ -30,7 +30,7 @@ from toy import (
 from toy_world import CRYSTALS, EXACT, GROUPS, NEW, OTHER, RNG, F, S, X, Y, bare, model
 
 from sklode import BlockScaler, DensityProjector
-from sklode.targets import read_targets
+from sklode.inputs.targets import read_targets
 
 
 def assert_true(fitted, rtol=1e-4):

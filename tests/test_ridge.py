@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import BayesianRidge, Ridge
 
-from sklode.physics.leave_out import Fold, InMemory, Streamed, cross_validate
-from sklode.physics.normal_equations import NormalEquations, Rows, stack
-from sklode.physics.ridge import Baseline, DualRidge, PrimalRidge, column_scale
+from sklode.ridge.left_out import Fold, InMemory, Streamed, cross_validate
+from sklode.ridge.normal_equations import NormalEquations, Rows, stack
+from sklode.ridge.solvers import Baseline, DualRidge, PrimalRidge, column_scale
 
 ALPHAS = np.array([1e-3, 0.1, 10.0])
 

@@ -20,11 +20,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import make_union
 
-from sklode import (
-    DensityProjector,
-    InteractionFeatures,
-    PowerSpectrum,
-)
+from sklode import DensityProjector, InteractionFeatures, PowerSpectrum
 
 
 class TestRows:

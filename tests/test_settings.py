@@ -40,7 +40,7 @@ def test_a_warning_of_other_packages_is_none(module, category):
     assert [w.category for w in run(CODE, module, category=category)] == [category]
 
 
-@pytest.mark.parametrize("module", ["sklode.physics.radial", "scipy.special", "ase.atoms"])
+@pytest.mark.parametrize("module", ["sklode.physics.radial.bases", "scipy.special", "ase.atoms"])
 def test_wrong_numbers_are_errors_everywhere(module):
     with pytest.raises(RuntimeWarning, match="divide by zero"):
         run("ones / 0", module, ones=np.ones(2))

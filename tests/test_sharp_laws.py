@@ -7,11 +7,11 @@ from ase import Atoms
 from scipy.special import spherical_jn
 
 from sklode import LongRangePotential
-from sklode.physics.potentials import SmearedPowerLaw, multipole_coefficient
-from sklode.physics.quadrature import gauss_legendre
-from sklode.physics.radial import RadialBasis, pair_integrals, pair_table
-from sklode.physics.screened import SmearedTable, SmearedYukawa
-from sklode.physics.special import spherical_bessel
+from sklode.physics.numerics.quadrature import gauss_legendre
+from sklode.physics.numerics.special import spherical_bessel
+from sklode.physics.radial.bases import RadialBasis, pair_integrals, pair_table
+from sklode.physics.radial.laws import SmearedPowerLaw, multipole_coefficient
+from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
 
 SHARP = [
     (6, 10.0, 0.2),

@@ -11,10 +11,10 @@ from sklearn.pipeline import make_union
 from toy_world import F, S, X, Y, bare
 
 from sklode import AtomisticRidgeCV, DensityProjector, LongRangePotential
-from sklode.parallel import chunks_by_atoms
+from sklode.execution.workers import chunks_by_atoms
 from sklode.physics import blocks
-from sklode.physics.chebyshev import ChebyshevSeries
 from sklode.physics.lattice_sums import power_law_energy_and_forces
+from sklode.physics.numerics.chebyshev import ChebyshevSeries
 
 
 def fitted_model():

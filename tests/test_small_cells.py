@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sklode import LongRangePotential
-from sklode.physics.kspace import half_spheres
-from sklode.physics.plane_wave_sum import add_plane_waves
-from sklode.physics.small_cells import add_waves_of_small_cells
+from sklode.physics.system.kvectors import half_spheres
+from sklode.physics.waves.small_cells import add_waves_of_small_cells
+from sklode.physics.waves.values import add_plane_waves
 
 LODE = {"cutoff": 3.0, "n_max": 2, "l_max": 2, "smearing": 0.8, "invariants": None}
 

@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 
 from sklode import LongRangePotential
-from sklode.physics import plane_wave_sum, potential_expansion
+from sklode.physics.fields import potential as potential_expansion
+from sklode.physics.waves import values as plane_wave_sum
 
 
 def dilute(seed, n_atoms=8, length=14.0):

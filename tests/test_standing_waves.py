@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from sklode.physics.kspace import half_sphere
-from sklode.physics.plane_wave_kernels import wave_kernels
-from sklode.physics.potentials import SmearedPowerLaw
-from sklode.physics.radial import RadialBasis
-from sklode.physics.standing_waves import StandingWaves, TravellingWaves, sums_of_waves
+from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.laws import SmearedPowerLaw
+from sklode.physics.system.kvectors import half_sphere
+from sklode.physics.waves.kernels import wave_kernels
+from sklode.physics.waves.standing_waves import StandingWaves, TravellingWaves, sums_of_waves
 
 RIGHT_ANGLES = np.diag([5.0, 6.0, -4.5])
 AXES_EXCHANGED = RIGHT_ANGLES[[1, 2, 0]]

@@ -17,8 +17,11 @@ from ase import Atoms
 from ase.build import molecule
 
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
-from sklode.physics import density_expansion, invariants, pair_expansion, plane_wave_sum
-from sklode.physics.mesh_sum import MeshSum
+from sklode.physics.fields import density as density_expansion
+from sklode.physics.invariants import power_spectrum as invariants
+from sklode.physics.mesh.values import MeshSum
+from sklode.physics.pairs import values as pair_expansion
+from sklode.physics.waves import values as plane_wave_sum
 
 LODE = {
     "cutoff": 5.0, "n_max": 5, "l_max": 3, "smearing": 1.0, "radial_basis": "gto",

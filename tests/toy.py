@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from vesin import NeighborList
 
-from sklode.reading import read_container
+from sklode.inputs.atoms import read_container
 
 _REACH = 7.5  # in widths: the cut pairs are below 1e-12
 

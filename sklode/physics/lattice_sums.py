@@ -4,10 +4,10 @@ import numpy as np
 from scipy.special import gamma, gammaincc
 
 from . import blocks
-from .kspace import half_sphere
-from .neighbors import pairs_within
-from .potentials import SmearedPowerLaw
-from .structures import Structure
+from .radial.laws import SmearedPowerLaw
+from .system.kvectors import half_sphere
+from .system.neighbors import pairs_within
+from .system.structures import Structure
 
 _REACH = 9.5  # r_c = 9.5 eta and k_c = 9.5 / eta leave errors of 1e-15
 _NEUTRAL = 1e-10  # net charge, relative to the sum of the magnitudes, that counts as rounding

@@ -1,0 +1,287 @@
+"""What the demo reads and writes."""
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from textwrap import fill
+
+import ase.units
+import joblib
+import numpy as np
+
+from ..datasets import load_s22x5
+from ..inputs.atoms import describe, read_structures
+from ..inputs.xyz import read_file
+from ..potentials import as_float
+
+_FILES = ("predictions.csv", "model.joblib", "binding_curves.png")
+_PROBE = 2**20  # bytes that must fit into the output folder before the work begins
+
+
+@dataclass
+class DimerSet:
+    """Structures with what the demo needs to know about them.
+
+    Attributes
+    ----------
+    structures : list of ase.Atoms
+    energies : ndarray of shape (n_structures,)
+        Interaction energies with fragments, total energies without; eV.
+    groups : ndarray of shape (n_structures,)
+        Names of the molecules or pairs that are left out together.
+    distance : ndarray of shape (n_structures,) or None
+        Separation, in any unit.
+    has_fragments : bool
+        Whether the structures carry a "fragment" array.
+    """
+
+    structures: list
+    energies: np.ndarray
+    groups: np.ndarray
+    distance: np.ndarray | None
+    has_fragments: bool
+
+
+def read_dimers(path=None, *, energy=None, group=None, distance=None, fragments=None):
+    """The S22x5 dimers, or those of an extended XYZ file.
+
+    Parameters
+    ----------
+    path : path-like, default=None
+        File to read; None takes ``load_s22x5``.
+    energy : str, default=None
+        Key of ``atoms.info`` with the energy in eV, or in the unit that the key ``energy_unit``
+        names; None takes the calculator's energy.
+    group : str, default=None
+        Key that names the molecules of a structure; None takes its chemical formula.
+    distance : str, default=None
+        Key of the separation; None leaves out the extrapolation to far structures.
+    fragments : str, default=None
+        A per-atom array of integers, or a key that holds the number of atoms of the first molecule.
+
+    Returns
+    -------
+    DimerSet
+
+    Raises
+    ------
+    ValueError
+        If the file or a structure cannot be read, or a key is missing or means nothing; the message
+        names the structure and the keys that it has.
+    OSError
+        If there is no such file, or it may not be read.
+    """
+    if path is None:
+        data = load_s22x5()
+        return DimerSet(data.data, data.target, data.groups, data.distance, True)
+    structures = read_file(path)
+    read_structures(structures)
+    energies = [_energy(i, atoms, energy) for i, atoms in enumerate(structures)]
+    if group is None:
+        groups = [atoms.get_chemical_formula() for atoms in structures]
+    else:
+        groups = [str(_info(i, atoms, group)) for i, atoms in enumerate(structures)]
+    separations = None
+    if distance is not None:
+        separations = np.array(
+            [_number(i, a, _info(i, a, distance), distance) for i, a in enumerate(structures)]
+        )
+    if fragments is not None:
+        for i, atoms in enumerate(structures):
+            atoms.set_array("fragment", _fragment_labels(i, atoms, fragments))
+    return DimerSet(
+        structures,
+        np.array(energies),
+        np.array(groups),
+        separations,
+        fragments is not None,
+    )
+
+
+@contextmanager
+def naming(path):
+    """Errors about the contents of a file name the file."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if path is None:
+            raise
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _info(index, atoms, key):
+    if key not in atoms.info:
+        raise ValueError(
+            f"{describe(index, atoms)}: has no key '{key}'; it has {sorted(atoms.info)}."
+        )
+    return atoms.info[key]
+
+
+def _number(index, atoms, value, what):
+    if not np.isfinite(as_float(value)):
+        shown = " ".join(repr(value).split())
+        raise ValueError(
+            f"{describe(index, atoms)}: {what} must be a finite number in every structure; it is "
+            f"{shown:.60}. Repair it, or name another key."
+        )
+    return float(value)
+
+
+def _energy(index, atoms, key):
+    results = {} if atoms.calc is None else atoms.calc.results  # ASE moves some keys there
+    if key is None:
+        if "energy" not in results:
+            raise ValueError(
+                f"{describe(index, atoms)}: has no energy; name its key with --energy. It has the "
+                f"keys {sorted(atoms.info)}."
+            )
+        return _number(index, atoms, results["energy"], "the energy")
+    value = results[key] if key in results else _info(index, atoms, key)
+    unit = str(atoms.info.get("energy_unit", "eV"))
+    units = {
+        "eV": 1.0,
+        "kcal/mol": ase.units.kcal / ase.units.mol,
+        "kJ/mol": ase.units.kJ / ase.units.mol,
+        "Hartree": ase.units.Hartree,
+    }
+    if unit not in units:
+        raise ValueError(
+            f"{describe(index, atoms)}: unknown energy_unit '{unit}'; known are {list(units)}."
+        )
+    return _number(index, atoms, value, key) * units[unit]
+
+
+def _fragment_labels(index, atoms, key):
+    if key in atoms.arrays:
+        labels = np.array(atoms.arrays[key])
+        if labels.dtype.kind not in "iu" or labels.ndim != 1 or np.ptp(labels) == 0:
+            raise ValueError(
+                f"{describe(index, atoms)}: the array '{key}' must be one integer an atom, with "
+                f"two different ones or more; it is {labels.ravel()[:6].tolist()}..."
+            )
+        return labels
+    count = _info(index, atoms, key)
+    number = isinstance(count, Integral) and not isinstance(count, bool)
+    if not number or not 0 < count < len(atoms):
+        raise ValueError(
+            f"{describe(index, atoms)}: '{key}' must be the number of atoms of the first molecule, "
+            f"between 1 and {len(atoms) - 1}; it is {count!r}."
+        )
+    return (np.arange(len(atoms)) >= count).astype(int)
+
+
+@contextmanager
+def output_folder(path):
+    """A folder into which files can be written, for what takes long before it writes them.
+
+    Folders that had to be made are removed again if the work fails.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written there.
+    """
+    folder = Path(path)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in _FILES:
+                if (folder / name).is_dir():
+                    raise IsADirectoryError(None, f"it holds a folder called {name}")
+            with NamedTemporaryFile(dir=folder, prefix=".probe") as probe:
+                probe.write(bytes(_PROBE))
+                probe.flush()
+        except OSError as error:
+            taken = isinstance(error, FileExistsError)
+            reason = "it is no folder" if taken else error.strerror or error
+            raise OSError(
+                f"--output {folder}: cannot be written to ({reason}). Give another folder."
+            ) from error
+        yield folder
+    except BaseException:
+        for place in made:
+            with suppress(OSError):  # not made, or no longer empty
+                place.rmdir()
+        raise
+
+
+def write_results(folder, predictions, model):
+    """Write predictions, model and, if there are separations, the picture.
+
+    Each file appears under its name only when it is complete; one that cannot be written does not
+    keep back the others.
+
+    Returns
+    -------
+    written : list of Path
+    failures : list of str
+        What could not be written, and why.
+    """
+    table, stored, picture = _FILES
+    writers = {table: predictions.to_csv, stored: lambda path: joblib.dump(model, path)}
+    if "distance" in predictions:
+        writers[picture] = lambda path: draw(predictions).savefig(path, format="png")
+    written, failures = [], []
+    for name, write in writers.items():
+        unfinished = folder / f".{name}.unfinished"
+        try:
+            write(unfinished)
+            unfinished.replace(folder / name)
+            written.append(folder / name)
+        except OSError as error:
+            reason = error.strerror or error
+            failures.append(f"{folder / name} was not written ({reason}).")
+        finally:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+    return written, failures
+
+
+def draw(predictions, most=12):
+    """Binding curves of the reference and of all models, a panel a group."""
+    from matplotlib.figure import Figure
+
+    from ..plotting import BindingCurveDisplay
+
+    groups = list(dict.fromkeys(predictions["group"]))
+    shown = np.linspace(0, len(groups) - 1, min(most, len(groups))).astype(int)
+    groups = [groups[i] for i in shown]
+    n_rows = -(-len(groups) // 4)
+    figure = Figure(figsize=(13, 2.9 * n_rows + 0.6), layout="constrained")
+    axes = figure.subplots(n_rows, min(4, len(groups)), squeeze=False).ravel()
+    for ax in axes[len(groups) :]:
+        ax.remove()
+    styles = [{"color": "tab:orange", "ls": "--"}, {"color": "tab:blue"}]
+    models = [column for column in predictions if column.startswith("far: ")]
+    for ax, group in zip(axes, groups, strict=False):
+        rows = predictions[predictions["group"] == group]
+        for model, style in zip(models, styles, strict=True):
+            BindingCurveDisplay.from_predictions(
+                rows["reference"],
+                rows[model],
+                distance=rows["distance"],
+                ax=ax,
+                name=model.removeprefix("far: "),
+                line_kwargs=style,
+                scatter_kwargs={"color": "black", "s": 16 if model == models[0] else 0},
+            )
+        far = rows["part"] == "far"
+        if far.any():
+            ax.axvspan(rows["distance"][far].min(), rows["distance"].max(), color="0.92", zorder=0)
+        title = fill(str(group).replace("_", " "), 28)  # fits above a panel
+        ax.set_title(title, fontsize=8, parse_math=False)
+        ax.set_ylabel("energy / eV")
+        ax.get_legend().remove()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+        title="points: reference; grey: separations not trained on",
+    )
+    return figure

@@ -1,0 +1,1 @@
+"""Who computes: chunks of structures, workers, memory that they share."""

@@ -1,0 +1,125 @@
+"""Chunks of structures, and who works on them: this process, or joblib's workers."""
+
+import pickle
+import sys
+from functools import lru_cache
+from itertools import islice, pairwise
+from multiprocessing import current_process
+from threading import current_thread, main_thread
+
+import numpy as np
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import Parallel, delayed
+from sphericart import SphericalHarmonics
+from threadpoolctl import ThreadpoolController
+from tqdm.auto import tqdm
+
+from ..physics import blocks
+from ..physics.numerics.memory import keep_freed_memory
+from ..physics.system.structures import pack, unpack
+
+_PATIENCE = 2.0  # seconds without a sign of progress
+
+
+def chunks_by_atoms(sizes, atoms_per_chunk=None):
+    """Consecutive slices of structures that hold about equally many atoms.
+
+    Their number is such that two, four or eight workers have equally many.
+    """
+    atoms_per_chunk = atoms_per_chunk or blocks.CHUNK_ATOMS
+    ends = np.cumsum(sizes)
+    n_chunks = int(np.ceil(ends[-1] / atoms_per_chunk))
+    unit = min(2 ** (n_chunks.bit_length() - 1), blocks.EQUAL_WORKERS)
+    n_chunks = min(-(-n_chunks // unit) * unit, len(sizes))
+    targets = ends[-1] * np.arange(1, n_chunks) / n_chunks
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(ends, targets) + 1, [len(sizes)]]))
+    return [slice(int(a), int(b)) for a, b in pairwise(cuts)]
+
+
+def each_chunk(function, transformer, jobs, n_jobs):
+    """Results of ``function(transformer, *job)`` in order, one BLAS thread each.
+
+    One thread a chunk means neither oversubscription nor sums that depend on the number of cores.
+    Long work shows its progress.
+
+    Parameters
+    ----------
+    function : callable
+    transformer : estimator
+    jobs : list of tuple
+        The first member of each is a list of structures.
+    n_jobs : int or None
+        As in joblib.
+
+    Yields
+    ------
+    object
+        What the function returns.
+    """
+    keep_freed_memory()
+    with (
+        blas_threads().limit(limits=1),
+        tqdm(
+            desc=type(transformer).__name__,
+            total=sum(len(job[0]) for job in jobs),
+            unit="structure",
+            delay=_PATIENCE,
+            leave=False,
+            disable=not _somebody_looks(),
+        ) as progress,
+    ):
+        if len(jobs) == 1 or effective_n_jobs(n_jobs) == 1:
+            results = (function(transformer, *job) for job in jobs)
+        else:
+            results = _by_workers(function, transformer, jobs, n_jobs)
+        for job, result in zip(jobs, results, strict=True):
+            yield result
+            progress.update(len(job[0]))
+
+
+def _somebody_looks():
+    """Whether this is neither a worker nor a program that writes to a file."""
+    mine = current_process().name == "MainProcess" and current_thread() is main_thread()
+    return mine and ("ipykernel" in sys.modules or sys.stderr.isatty())
+
+
+def _by_workers(function, transformer, jobs, n_jobs):
+    n_workers = effective_n_jobs(n_jobs)
+    at_once = min(blocks.CHUNKS_PER_TASK, -(-len(jobs) // n_workers))
+    on_their_way = 2 * n_workers * at_once
+    as_they_come = get_active_backend()[0].supports_return_generator
+    parallel = Parallel(
+        n_jobs=n_jobs,
+        return_as="generator" if as_they_come else "list",
+        batch_size=at_once,
+        pre_dispatch=on_their_way,
+    )
+    # packed here, since joblib would call Python code for every array of every structure
+    packed = (
+        pickle.dumps((pack(structures), *others), pickle.HIGHEST_PROTOCOL)
+        for structures, *others in jobs
+    )
+    tasks = (delayed(_single_threaded)(function, transformer, job) for job in packed)
+    return parallel(tasks) if as_they_come else _in_rounds(parallel, tasks, on_their_way)
+
+
+def _in_rounds(parallel, tasks, n_tasks):
+    """Results of ``n_tasks`` at a time, of backends that give them in lists only."""
+    with parallel:  # one pool of workers for all rounds
+        while results := parallel(islice(tasks, n_tasks)):
+            yield from results
+
+
+def _single_threaded(function, transformer, packed):
+    keep_freed_memory()
+    with blas_threads().limit(limits=1):
+        arrays, *others = pickle.loads(packed)
+        return function(transformer, unpack(*arrays), *others)
+
+
+@lru_cache(maxsize=1)
+def blas_threads():
+    """The thread pools of this process, sphericart's included: a forked worker must not use it."""
+    SphericalHarmonics(0)  # loads the library, which may bring a pool of its own
+    return ThreadpoolController()

@@ -1,0 +1,1 @@
+"""From features and targets to the equations of a fit."""

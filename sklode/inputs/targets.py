@@ -1,0 +1,278 @@
+"""Energies, forces and stresses to learn from: given, or read from the calculators of the Atoms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from .atoms import describe, real_array
+
+_MOVED = {"positions", "numbers", "cell", "pbc"}
+_AGREE = 1e-6  # eV and eV/angstrom: what files round
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is known of each structure.
+
+    Attributes
+    ----------
+    energies : list of float or None
+        In eV.
+    forces : list of ndarray of shape (n_atoms, 3) or None
+        In eV/angstrom.
+    stresses : list of ndarray of shape (6,) or None
+        In eV/angstrom^3, in Voigt's order xx, yy, zz, yz, xz, xy.
+    """
+
+    energies: list
+    forces: list
+    stresses: list
+
+    def count(self, name):
+        """How many numbers of "energies", "forces" or "stresses" are known."""
+        return sum(np.size(value) for value in getattr(self, name) if value is not None)
+
+    def weighty(self, sample_weight, force_weight, stress_weight):
+        """Those without weight left out.
+
+        Raises
+        ------
+        ValueError
+            If nothing remains.
+        """
+        kept = [
+            [v if weight * w > 0.0 else None for w, v in zip(sample_weight, values, strict=True)]
+            for weight, values in [
+                (1.0, self.energies),
+                (force_weight, self.forces),
+                (stress_weight, self.stresses),
+            ]
+        ]
+        if not any(v is not None for values in kept for v in values):
+            raise ValueError(
+                f"None of the {len(sample_weight)} structures has an energy, forces or a stress to "
+                "learn. Pass y or forces, or attach calculators with results."
+            )
+        return Targets(*kept)
+
+
+def read_targets(atoms_list, y=None, forces=None, stresses=None):
+    """Targets of structures.
+
+    Parameters
+    ----------
+    atoms_list : list of ase.Atoms
+    y : array-like of shape (n_structures,) or None
+        Energies in eV. With None, energies, and forces and stresses that are not given, come from
+        the calculators, as far as these have them.
+    forces : sequence of array-like of shape (n_atoms, 3) or None
+    stresses : sequence of array-like of shape (6,) or (3, 3) or None
+        An entry None means unknown; so with forces.
+
+    Returns
+    -------
+    Targets
+
+    Raises
+    ------
+    ValueError
+        For wrong lengths or shapes, numbers that are not finite, a stress without three periodic
+        directions, calculators that belong to other positions, and energies that cannot belong to
+        the forces; the message names the structure.
+    """
+    from_calculators = y is None
+    if y is not None:
+        y = _read_energies(atoms_list, y)
+    if forces is not None:
+        forces = _read_forces(atoms_list, forces)
+    if stresses is not None:
+        stresses = _read_stresses(atoms_list, stresses)
+    if from_calculators:
+        y = [calculated(i, atoms, "energy") for i, atoms in enumerate(atoms_list)]
+        if forces is None:
+            forces = [calculated(i, atoms, "forces") for i, atoms in enumerate(atoms_list)]
+        if stresses is None:
+            stresses = [calculated(i, atoms, "stress") for i, atoms in enumerate(atoms_list)]
+    elif forces is not None:
+        _check_one_potential(atoms_list, y, forces)
+    nothing = [None] * len(atoms_list)
+    return Targets(y, forces or nothing, stresses or nothing)
+
+
+def read_energies(atoms_list):
+    """Energies of the calculators, in eV, for structures that must all have one."""
+    energies = [calculated(i, atoms, "energy") for i, atoms in enumerate(atoms_list)]
+    for index, energy in enumerate(energies):
+        if energy is None:
+            raise ValueError(
+                f"{describe(index, atoms_list[index])}: has no calculator with an energy. Pass y."
+            )
+    return np.array(energies)
+
+
+def calculated(index, atoms, name):
+    """Energy, forces or stress from the calculator of a structure; None if it has none."""
+    calculator = atoms.calc
+    if calculator is None or (name == "stress" and not atoms.pbc.all()):
+        return None
+    if isinstance(calculator, SinglePointCalculator):
+        value = _stored(index, atoms, name)
+    else:
+        value = _computed(atoms, name)
+    if value is None:
+        return None
+    shape = {"energy": (), "forces": (len(atoms), 3), "stress": (6,)}[name]
+    return _checked(index, atoms, value, shape, f"the {name} of its calculator")
+
+
+def _stored(index, atoms, name):
+    changed = _MOVED.intersection(atoms.calc.check_state(atoms))
+    if changed and atoms.calc.results:
+        raise ValueError(
+            f"{describe(index, atoms)}: its calculator holds results of other "
+            f"{' and '.join(sorted(changed))}. Pass y, or attach the right results."
+        )
+    value = atoms.calc.results.get(name)
+    if name == "stress" and np.shape(value) == (3, 3):
+        return full_3x3_to_voigt_6_stress(value)
+    return value
+
+
+def _computed(atoms, name):
+    try:
+        if name == "energy":
+            return atoms.get_potential_energy()
+        if name == "forces":
+            return atoms.get_forces(apply_constraint=False)  # constraints are not physics
+        return atoms.get_stress(apply_constraint=False)
+    except (PropertyNotImplementedError, NotImplementedError):
+        return None
+
+
+def _read_energies(atoms_list, y):
+    _check_length(atoms_list, y, "y")
+    values = [None if value is None else np.reshape(value, -1) for value in y]
+    for index, (atoms, value) in enumerate(zip(atoms_list, values, strict=True)):
+        if value is not None:
+            values[index] = _checked(index, atoms, value, (1,), "its energy in y")[0]
+    return values
+
+
+def _read_forces(atoms_list, forces):
+    _check_length(atoms_list, forces, "forces")
+    return [
+        None if value is None else _checked(i, atoms, value, (len(atoms), 3), "its forces")
+        for i, (atoms, value) in enumerate(zip(atoms_list, forces, strict=True))
+    ]
+
+
+def _read_stresses(atoms_list, stresses):
+    _check_length(atoms_list, stresses, "stresses")
+    return [
+        None if value is None else _read_stress(i, atoms, value)
+        for i, (atoms, value) in enumerate(zip(atoms_list, stresses, strict=True))
+    ]
+
+
+def _read_stress(index, atoms, value):
+    check_periodic(index, atoms)
+    if np.shape(value) == (3, 3):
+        value = full_3x3_to_voigt_6_stress(np.asarray(value))
+    return _checked(index, atoms, value, (6,), "its stress")
+
+
+def check_periodic(index, atoms):
+    """Refuse a stress without three periodic directions."""
+    if not atoms.pbc.all():
+        raise ValueError(
+            f"{describe(index, atoms)}: a stress needs three periodic directions; it has pbc = "
+            f"{atoms.pbc.tolist()}. Leave it out (None), or set pbc and a cell."
+        )
+
+
+def _check_length(atoms_list, values, name):
+    if not hasattr(values, "__len__") or isinstance(values, (str, bytes, dict)):
+        raise TypeError(f"{name} must be a sequence, one entry a structure; got {values!r:.80}.")
+    if len(values) != len(atoms_list):
+        raise ValueError(
+            f"{name} must have one entry a structure: {len(atoms_list)} structures in X, "
+            f"{len(values)} entries in {name}."
+        )
+
+
+def _checked(index, atoms, value, shape, what):
+    value = np.array(real_array(value, f"{describe(index, atoms)}: {what}"))
+    if value.shape != shape:
+        raise ValueError(
+            f"{describe(index, atoms)}: {what} must have shape {shape}; got {value.shape}."
+        )
+    if not np.isfinite(value).all():
+        raise ValueError(
+            f"{describe(index, atoms)}: {what} must be finite; got {value.ravel()[:6].tolist()}. "
+            "Repair it, or pass None to leave it out."
+        )
+    return value
+
+
+def _check_one_potential(atoms_list, y, forces):
+    """Refuse energies that are not those of the calculators if the forces are.
+
+    Energies may differ by amounts per element (energies of formation), and forces of another
+    potential say nothing.
+    """
+    rows = [
+        (index, y[index] - float(stored["energy"]))
+        for index, atoms in enumerate(atoms_list)
+        if (stored := getattr(atoms.calc, "results", {})).keys() >= {"energy", "forces"}
+        and y[index] is not None
+        and forces[index] is not None
+        and np.shape(stored["forces"]) == forces[index].shape
+        and np.allclose(forces[index], stored["forces"], rtol=0.0, atol=_AGREE)
+    ]
+    if not rows:
+        return
+    where, shifts = np.array([i for i, _ in rows]), np.array([shift for _, shift in rows])
+    counts = element_counts([atoms_list[i] for i in where])[1]
+    rest = shifts - counts @ np.linalg.lstsq(counts, shifts, rcond=None)[0]
+    size = max(1.0, np.abs(shifts).max())
+    worst = np.abs(rest).argmax()
+    if np.abs(rest[worst]) > _AGREE * size:
+        raise ValueError(
+            f"{describe(where[worst], atoms_list[where[worst]])}: the forces are those of its "
+            f"calculator but y differs from the calculator's energy by {shifts[worst]:.6g} eV, "
+            "which is not a constant per element. Pass energies and forces of one potential, or "
+            "y=None to take both from the calculators."
+        )
+
+
+def element_counts(atoms_list, numbers=None):
+    """Atomic numbers, sorted, and how many of each a structure has: (n_structures, n_elements)."""
+    if numbers is None:
+        numbers = np.unique(np.concatenate([atoms.numbers for atoms in atoms_list]))
+    counts = [(atoms.numbers[:, None] == numbers).sum(axis=0) for atoms in atoms_list]
+    return numbers, np.array(counts, dtype=float)
+
+
+def read_groups(groups, n):
+    """Labels of n structures as an array, or None."""
+    if groups is None:
+        return None
+    if len(groups) != n:
+        raise ValueError(f"groups must have one label a structure: {n}; got {len(groups)}.")
+    return np.asarray(groups)
+
+
+def read_sample_weight(sample_weight, n):
+    """Weights of n structures as an array; ones for None."""
+    if sample_weight is None:
+        return np.ones(n)
+    weights = np.array(real_array(sample_weight, "sample_weight"))
+    if weights.shape != (n,) or not (np.isfinite(weights) & (weights >= 0.0)).all():
+        raise ValueError(
+            f"sample_weight must be {n} numbers, one a structure, not negative; got an array of "
+            f"shape {weights.shape}."
+        )
+    return weights

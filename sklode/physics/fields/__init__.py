@@ -1,0 +1,1 @@
+"""Density, potential and multipoles: of which sums their coefficients consist."""

@@ -1,0 +1,1 @@
+"""From coefficients to rotational invariants, and their derivatives (theory, section 7)."""

@@ -1,0 +1,179 @@
+"""Rotational invariants of expansion coefficients and their sums over atoms (eq. 7.2).
+
+A row of the result belongs to a group of atoms: one atom, or all atoms that are pooled. The sum
+over the atoms of a group and the sum over m are one matrix product.
+"""
+
+import math
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from .. import blocks
+from ..numerics.threads import in_threads
+
+
+def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads=1):
+    r"""P = (-1)^l / sqrt(2 l + 1) sum_i sum_m c_i,a1n1,lm c_i,a2n2,lm of each group of atoms.
+
+    Parameters
+    ----------
+    left, right : list of ndarray
+        For each l, coefficients of shape (n_atoms, 2 l + 1, n_channels * n_max), channels slowest;
+        the longer list is cut. ``right`` is None for the spectrum of a field with itself, which
+        has each unordered pair of channels once, unlike ones times sqrt(2).
+    n_channels : tuple of int
+        Number of channels of both.
+    groups : list of slice or ndarray, default=None
+        Atoms of each row; None is one row an atom.
+    present : list of ndarray of shape (n_rows, n_all_channels), bool, default=None
+        Channels that are not zero in each row, of left, and of right if there is one: only they
+        are multiplied. ``left`` and ``right`` hold those of any row. Following rows of the same
+        channels and of equally many atoms are handled together.
+    n_threads : int, default=1
+        Threads that share the rows; the result does not depend on it.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+        Columns (channel_1, channel_2, n_1, n_2, l) of all channels, l fastest.
+    """
+    itself, fields = right is None, [left] if right is None else [left, right]
+    n_degrees, (atoms, ends) = min(map(len, fields)), _in_order(groups, len(left[0]))
+    fields = [[c[atoms] for c in field[:n_degrees]] for field in fields]
+    n_radial = tuple(
+        f[0].shape[2] // n for f, n in zip((fields[0], fields[-1]), n_channels, strict=True)
+    )
+    n_rows, n_products = len(ends) - 1, n_degrees * n_radial[0] * n_radial[1]
+    if present is None:
+        present = [np.ones((n_rows, n), bool) for n in n_channels[: len(fields)]]
+    held = [p.any(axis=0) for p in present]
+    first, second = _pairs((len(held[0]), len(held[-1])), itself)
+    unlike_pairs = unlike(len(held[0]), len(first)) if itself else []
+    out = np.empty((n_rows, len(first), n_products), np.result_type(*(f[0] for f in fields)))
+
+    def fill(rows):
+        kept = [p[rows.start] for p in present]
+        chosen = kept[0][first] & kept[-1][second]
+        if not chosen.all():
+            out[rows, ~chosen] = 0.0
+        if not chosen.any():
+            return
+        parts = [
+            [_columns_of(c[ends[rows.start] : ends[rows.stop]], k[h]) for c in field]
+            for field, k, h in zip(fields, kept, held, strict=True)
+        ]
+        products = _products(parts[0], parts[-1], rows.stop - rows.start)
+        counts = int(kept[0].sum()), int(kept[-1].sum())
+        source, _ = arrangement(counts, n_radial, n_degrees, itself)
+        _arrange(products, source, out[rows], chosen)
+        for pairs in unlike_pairs:
+            out[rows, pairs] *= math.sqrt(2.0)
+
+    longest = max(1, blocks.SPECTRUM_NUMBERS // (n_products * n_channels[0] * n_channels[1]))
+    in_threads(fill, _runs(np.diff(ends), present, longest), n_threads)
+    return out.reshape(n_rows, len(first) * n_products)
+
+
+def _in_order(groups, n_atoms):
+    """All atoms, group after group, and where each group begins; the end of the last at the end."""
+    numbers = np.arange(n_atoms)
+    if groups is None:
+        return slice(None), np.arange(n_atoms + 1)
+    members = [numbers[group] for group in groups]
+    atoms = np.concatenate([numbers[:0], *members])
+    unchanged = np.array_equal(atoms, numbers)
+    return slice(None) if unchanged else atoms, np.cumsum([0, *map(len, members)])
+
+
+def _runs(sizes, present, longest):
+    """Slices of rows that have equally many atoms and the same channels."""
+    keys = np.column_stack([sizes, *present])
+    changes = np.flatnonzero((keys[1:] != keys[:-1]).any(axis=1)) + 1
+    for start, stop in pairwise([0, *changes.tolist(), len(keys)]):
+        for first in range(start, stop, longest):
+            yield slice(first, min(first + longest, stop))
+
+
+def _columns_of(coefficients, kept):
+    """Those of the channels that are kept; no copy if these follow each other."""
+    if kept.all():
+        return coefficients
+    n_atoms, n_m, width = coefficients.shape
+    n_radial, channels = width // len(kept), np.flatnonzero(kept)
+    if channels[-1] - channels[0] < len(channels):
+        return coefficients[:, :, channels[0] * n_radial : (channels[-1] + 1) * n_radial]
+    by_channel = coefficients.reshape(n_atoms, n_m, len(kept), n_radial)
+    return np.take(by_channel, channels, axis=2).reshape(n_atoms, n_m, len(channels) * n_radial)
+
+
+@lru_cache(maxsize=64)
+def _pairs(n_channels, itself):
+    """First and second channel of each pair that has columns."""
+    return np.triu_indices(n_channels[0]) if itself else np.indices(n_channels).reshape(2, -1)
+
+
+@lru_cache(maxsize=64)
+def arrangement(n_channels, n_radial, n_degrees, itself):
+    """Where each column is among the products (l, a1 n1, a2 n2), and its weight."""
+    products = np.arange(n_degrees * np.prod(n_channels) * np.prod(n_radial))
+    products = products.reshape(n_degrees, n_channels[0], n_radial[0], n_channels[1], n_radial[1])
+    first, second = _pairs(n_channels, itself)
+    source = products.transpose(1, 3, 2, 4, 0)[first, second]
+    weights = np.where(itself & (first != second), np.sqrt(2.0), 1.0)[:, None, None, None]
+    return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
+
+
+@lru_cache(maxsize=64)
+def unlike(n_channels, n_columns):
+    """Slices of the columns of pairs of unlike channels, in the spectrum of a field with itself."""
+    first, second = np.triu_indices(n_channels)
+    size = n_columns // len(first)
+    like = np.flatnonzero(first == second).tolist()
+    return [slice(size * (a + 1), size * b) for a, b in pairwise(like)]
+
+
+def _products(left, right, n_rows):
+    """Sums over m and atoms, scaled, of equally large groups; shape (n_rows, n_products)."""
+    widths = left[0].shape[2], right[0].shape[2]
+    out = np.empty((n_rows, len(left), *widths), np.result_type(left[0], right[0]))
+    for l, (a, b) in enumerate(zip(left, right, strict=True)):
+        _contract(a, b, (-1.0) ** l / math.sqrt(2 * l + 1), out[:, l])
+    return out.reshape(n_rows, -1)
+
+
+def _contract(left, right, factor, out):
+    """Factor times the sum over m, and over atoms, into ``out`` (n_rows, n_left, n_right)."""
+    shape = len(out), left.shape[1] * (len(left) // len(out))
+    # scaled first: the product of an array with itself is a slower function of BLAS
+    scaled = np.multiply(left, factor, order="C").reshape(*shape, left.shape[2])
+    product = np.multiply if shape[1] == 1 else np.matmul
+    product(scaled.swapaxes(1, 2), right.reshape(*shape, right.shape[2]), out=out)
+
+
+def _arrange(products, source, out, chosen):
+    """Write columns to the chosen pairs of channels of ``out`` (n_rows, n_pairs, n_products)."""
+    whole = chosen.all()
+    shape = len(out), np.count_nonzero(chosen), out.shape[2]
+    columns = out if whole else np.empty(shape, out.dtype)
+    flat = columns.reshape(len(out), -1, copy=False)
+    # "clip", with nothing to be clipped, writes to ``flat`` without a copy between
+    np.take(products, source, axis=1, out=flat, mode="clip")
+    if not whole:
+        out[:, chosen] = columns
+
+
+def pool(rows, groups):
+    """Sum the rows of each group of atoms; shape (n_groups, n_features)."""
+    return np.stack([rows[atoms].sum(axis=0) for atoms in groups])
+
+
+def flatten_coefficients(coefficients):
+    """Columns (q, l, m) with m fastest from the per-degree arrays; shape (n_atoms, n_columns)."""
+    n_atoms, _, n_channels = coefficients[0].shape
+    ends = np.cumsum([0, *(c.shape[1] for c in coefficients)])
+    out = np.empty((n_atoms, n_channels, ends[-1]), coefficients[0].dtype)
+    for c, start, stop in zip(coefficients, ends[:-1], ends[1:], strict=True):
+        out[:, :, start:stop] = c.swapaxes(1, 2)
+    return out.reshape(n_atoms, -1)

@@ -1,0 +1,1 @@
+"""Sums over k-vectors on a mesh, and their derivatives (theory, section 4.5)."""

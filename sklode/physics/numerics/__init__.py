@@ -1,0 +1,1 @@
+"""Tables, quadrature, special functions and threads: numbers without physics."""

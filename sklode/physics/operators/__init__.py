@@ -1,0 +1,1 @@
+"""What sums of all kinds share: groups of structures, derivatives that are never formed."""

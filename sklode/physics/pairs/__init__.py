@@ -1,0 +1,1 @@
+"""Sums over pairs of atoms and their derivatives (theory, sections 5.1 and 7)."""

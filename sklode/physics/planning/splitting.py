@@ -1,0 +1,139 @@
+"""What acts from outside a cutoff: weights, and how to split the potential there.
+
+In a periodic structure the far field is a sum over k-vectors of a potential smeared so widely that
+it is small inside the cutoff too, plus corrections from pairs: no large near field is added and
+taken away again, as subtracting the neighbours from the full potential would (section 4.4).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .cells import VOLUME_STEPS
+from .costs import direct_seconds, mesh_seconds, pair_seconds
+
+SMALLEST_SPLIT = 0.5  # smearing of the k-sum, in cutoffs: the near field is no larger than the far
+_STEPS = 4  # lengths are rounded to powers of 2^(1/4), so that structures share tables
+_CANDIDATES = 33  # smearings up to 2^8 times the lowest
+# a typical mesh: points for each k-vector of the half sphere, order of splines, modes
+_MESH_POINTS, _MESH_ORDER, _MESH_MODES = 9.0, 9, 8
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is to be known of the sources in a cell, to choose how to sum over them.
+
+    Attributes
+    ----------
+    volume : float
+        Of the cell in cubic angstrom, rounded up, so that cells of much the same size are equal.
+    n_atoms, n_channels : int
+        Atoms that act, and channels that they are in.
+    rarest : int
+        Atoms of the channel that has the fewest, of those that have any.
+    """
+
+    volume: float
+    n_atoms: int
+    n_channels: int
+    rarest: int
+
+
+def sources_of(structures, channels):
+    """The sources of each structure of a batch."""
+    owners = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
+    acting = (channels.index >= 0) & (channels.weights != 0)
+    labels = (owners * channels.count + channels.index)[acting]
+    counts = np.bincount(labels, minlength=len(structures) * channels.count)
+    counts = counts.reshape(len(structures), channels.count)
+    rarest = np.where(counts > 0, counts, np.iinfo(int).max).min(axis=1)
+    sizes = np.array([len(s) for s in structures])
+    volumes = np.abs(np.linalg.det([s.cell for s in structures]))
+    columns = (
+        2.0 ** (np.ceil(VOLUME_STEPS * np.log2(volumes)) / VOLUME_STEPS),
+        counts.sum(axis=1),
+        np.count_nonzero(counts, axis=1),
+        np.minimum(rarest, sizes),
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Sources(*row) for row in rows]
+
+
+def splits_of(structures, channels, split):
+    """What ``split`` makes of the sources of each structure, once for equal ones."""
+    each = sources_of(structures, channels)
+    known = {sources: split(sources) for sources in dict.fromkeys(each)}
+    return [known[sources] for sources in each]
+
+
+@lru_cache(maxsize=1024)
+def split_smearing(sources, *, lowest, start, tol, l_max, n_radial, may_stay=False):
+    """Smearing of the k-sum for which it and the pairs together cost least.
+
+    Parameters
+    ----------
+    sources : Sources
+    lowest : float
+        Smallest smearing in angstrom.
+    start : float
+        Distance from which on the pair corrections decay.
+    tol : float
+        Accuracy, which says how far both sums go.
+    l_max, n_radial : int
+        Largest degree, and radial functions of each degree.
+    may_stay : bool, default=False
+        Whether ``lowest`` needs no pairs at all.
+
+    Returns
+    -------
+    float
+        ``lowest`` times a power of 2^(1/4), so that structures share tables.
+    """
+    volume, n_atoms, n_channels = sources.volume, sources.n_atoms, sources.n_channels
+    if n_atoms == 0:  # nothing is summed
+        return lowest
+    candidates = lowest * 2.0 ** (np.arange(_CANDIDATES) / _STEPS)
+    widths = np.sqrt(2.0 * np.log(1.0 / tol)) + 1.0
+    n_columns = (l_max + 1) ** 2 * n_radial
+    n_vectors = volume * (widths / candidates) ** 3 / (12.0 * np.pi**2)
+    direct = direct_seconds(n_atoms, n_vectors, n_channels, n_columns)
+    n_fields = n_channels * min((l_max + 1) * n_radial, _MESH_MODES)
+    n_points = _MESH_POINTS * n_vectors + _MESH_ORDER**3
+    waves = np.minimum(direct, mesh_seconds(n_atoms, n_points, _MESH_ORDER, n_fields, l_max))
+    n_pairs = n_atoms**2 / volume * 4.0 * np.pi / 3.0 * (start + widths * candidates) ** 3
+    pairs = pair_seconds(n_pairs, n_columns)
+    if may_stay:
+        pairs[0] = 0.0
+    return float(candidates[np.argmin(waves + pairs)])
+
+
+def nearest_sources(sources, cutoff):
+    """Distance within which every channel has a source, beyond the cutoff, of some atom.
+
+    No arrangement of n points in a volume V keeps them farther apart than 2^(1/6) (V / n)^(1/3);
+    the coefficients are at least as large as those of an atom there.
+    """
+    packing = 2.0 ** (1 / 6) * (sources.volume / max(sources.rarest, 1)) ** (1 / 3)
+    return _round_up(max(packing, 2.0 * cutoff), cutoff)
+
+
+def _round_up(length, cutoff):
+    steps = np.ceil(_STEPS * np.log2(length / cutoff) - 1e-9)
+    return float(cutoff * 2.0 ** (steps / _STEPS))
+
+
+def reach_of_pairs(difference, start, smearing, allowed):
+    """Distance beyond which a short-range function stays below ``allowed``.
+
+    Parameters
+    ----------
+    difference : callable
+        Distances (n,) to values (n, n_functions).
+    start, smearing : float
+        Where to begin, and the length that the function decays on.
+    allowed : ndarray of shape (n_functions,)
+    """
+    distances = start + smearing * np.linspace(0.0, 16.0, 161)
+    large = np.any(np.abs(difference(distances)) > allowed, axis=1)
+    return float(distances[min(np.flatnonzero(large).max(initial=0) + 1, len(distances) - 1)])

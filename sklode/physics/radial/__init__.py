@@ -1,0 +1,1 @@
+"""Functions of one length: bases, potentials, switches, integrals (theory, sections 2 and 3)."""

@@ -1,0 +1,1 @@
+"""Structures as arrays, their neighbors and their k-vectors."""

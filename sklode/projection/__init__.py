@@ -1,0 +1,1 @@
+"""From coefficients of atoms to rows and columns with names."""

@@ -1,0 +1,88 @@
+"""What the descriptions of the far field share."""
+
+from numbers import Real
+
+import numpy as np
+
+from ..inputs.atoms import describe
+from ..potentials import (
+    LARGEST_EXPONENT,
+    SMALLEST_EXPONENT,
+    InversePowerLaw,
+    TabulatedPotential,
+    Yukawa,
+    as_float,
+)
+from .projector import Projector
+
+_LAWS = (InversePowerLaw, Yukawa, TabulatedPotential)
+
+
+def read_laws(exponent):
+    """The radial laws, from a number, a law, or a sequence of different ones."""
+    laws = [
+        law if isinstance(law, _LAWS) else InversePowerLaw(_plain(law))
+        for law in _members(exponent)
+    ]
+    if not laws or len({law.name for law in laws}) < len(laws):
+        raise ValueError(
+            "exponent must be a number, a law of sklode.potentials, or a sequence of different "
+            f"ones; got {exponent!r}."
+        )
+    return laws
+
+
+def read_exponents(exponent):
+    """Positive exponents as floats, from a number or a sequence of different ones."""
+    exponents = [as_float(p) for p in _members(exponent)]
+    valid = all(SMALLEST_EXPONENT <= p <= LARGEST_EXPONENT for p in exponents)
+    if not exponents or not valid or len(set(exponents)) < len(exponents):
+        raise ValueError(
+            f"exponent must be a number from {SMALLEST_EXPONENT:g} to {LARGEST_EXPONENT:g}, or a "
+            f"sequence of different ones; got {exponent!r}."
+        )
+    return exponents
+
+
+def _members(exponent):
+    """Those of a sequence, or the only one; none of what has no order."""
+    if isinstance(exponent, (Real, *_LAWS)):
+        return [exponent]
+    if isinstance(exponent, (str, bytes, set, frozenset, dict)):
+        return []
+    return list(exponent) if getattr(exponent, "ndim", 1) == 1 else []
+
+
+def _plain(exponent):
+    """The number as a float that is not -0, for names; anything else as it is."""
+    value = as_float(exponent)
+    return value + 0.0 if np.isfinite(value) else exponent
+
+
+def check_cutoff_width(transformer):
+    """Refuse a switching shell that reaches the center, where the potential diverges."""
+    if not transformer.cutoff_width < transformer.cutoff:
+        raise ValueError(
+            f"cutoff_width={transformer.cutoff_width} must be smaller than "
+            f"cutoff={transformer.cutoff}."
+        )
+
+
+class FarFieldProjector(Projector):
+    """Base of the projectors whose sources may be charges and have no cutoff."""
+
+    def _charge_names(self):
+        return () if self.charges is None else (self.charges,)
+
+    def _channel_charges(self):
+        return self.charges
+
+    def _check_structures(self, atoms_list):
+        super()._check_structures(atoms_list)
+        for index, atoms in enumerate(atoms_list):
+            if atoms.pbc.any() and not atoms.pbc.all():
+                raise ValueError(
+                    f"{describe(index, atoms)}: is periodic along some directions only (pbc = "
+                    f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. "
+                    "Set pbc to all True with enough vacuum, or to all False."
+                )

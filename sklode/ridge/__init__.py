@@ -1,0 +1,1 @@
+"""Ridge regression on arrays: solutions, errors of what is left out, normal equations."""

@@ -1,0 +1,201 @@
+"""Leaving structures out of a ridge: what cross-validation needs, without refits where possible."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .normal_equations import NormalEquations, stack
+from .solvers import DualRidge, PrimalRidge
+
+_REFIT = 5.0  # cost of an eigendecomposition, in cubes of the number of columns
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Structures left out of a fit, and those of them whose residuals count.
+
+    Attributes
+    ----------
+    left_out, tested : ndarray of int
+    """
+
+    left_out: np.ndarray
+    tested: np.ndarray
+
+
+class InMemory:
+    """The dual ridge, with all rows at hand.
+
+    Parameters
+    ----------
+    rows : Rows
+        One row a structure at most, with counts.
+    stream : callable
+        Rows without counts of given structures; with ``sizes``, their number for each structure,
+        and ``batches(structures)``, parts of them that fit in memory.
+    """
+
+    def __init__(self, rows, stream):
+        self._rows = stack([rows, stream(np.arange(len(stream.sizes)))])
+        self._ridge = DualRidge(self._rows)
+        self.solution = self._ridge.solution
+
+    def left_out(self, structures, alphas):
+        """Rows of structures, without matrix, and residuals and variances in a fit without them."""
+        mine = np.isin(self._rows.owners, structures)
+        rows = self._rows.take(mine)
+        found = self._ridge.left_out(np.flatnonzero(mine), alphas)
+        if found is None:
+            found = _predicted(DualRidge(self._rows.take(~mine)).solution, rows, alphas)
+        return _without_matrix(rows), *found
+
+
+class Streamed:
+    """The primal ridge, rows computed when needed.
+
+    Parameters
+    ----------
+    rows, stream
+        As those of InMemory.
+    """
+
+    def __init__(self, rows, stream):
+        self._rows, self._stream = rows, stream
+        self._position = np.full(len(stream.sizes), -1)
+        self._position[rows.owners] = np.arange(len(rows))
+        self._others = self._equations(np.arange(len(stream.sizes)))
+        self._ridge = PrimalRidge(rows, self._others)
+        self.solution = self._ridge.solution
+
+    def _equations(self, structures):
+        equations = NormalEquations(self._rows.matrix.shape[1])
+        for batch in self._stream.batches(structures):
+            others = self._stream(batch)
+            equations.add(others.matrix, others.targets)
+        return equations
+
+    def left_out(self, structures, alphas):
+        """Rows of structures, without matrix, and residuals and variances in a fit without them."""
+        index = self._position[structures]
+        index = index[index >= 0]
+        n_rows = len(index) + self._stream.sizes[structures].sum()
+        n_columns = self._rows.matrix.shape[1]
+        # a matrix of the fold for every alpha, or one eigendecomposition of a fit without it
+        if len(alphas) * n_rows**2 * (n_rows + n_columns) < _REFIT * n_columns**3:
+            others = self._stream(structures)
+            found = self._ridge.left_out(index, others, alphas)
+            if found is not None:
+                return _without_matrix(stack([self._rows.take(index), others])), *found
+        return self._refitted(structures, index, alphas)
+
+    def _refitted(self, structures, index, alphas):
+        """Without the closed form, which costs more than a fit for many rows."""
+        others = self._equations(structures)
+        solution = self._ridge.without(index, others)
+        if solution is None:
+            rest = np.delete(np.arange(len(self._rows)), index)
+            solution = PrimalRidge(self._rows.take(rest), self._others.minus(others)).solution
+        rows = self._rows.take(index)
+        parts = [(_without_matrix(rows), *_predicted(solution, rows, alphas))]
+        for batch in self._stream.batches(structures):
+            rows = self._stream(batch)
+            parts.append((_without_matrix(rows), *_predicted(solution, rows, alphas)))
+        labels, residuals, variances = zip(*parts, strict=True)
+        return stack(labels), np.concatenate(residuals, axis=1), np.concatenate(variances, axis=1)
+
+
+def _predicted(solution, rows, alphas):
+    coefficients, baselines = solution.coefficients(alphas)
+    residuals = rows.targets - coefficients @ rows.matrix.T - baselines @ rows.counts.T
+    return residuals, 1.0 + solution.leverages(rows.matrix, rows.counts, alphas)
+
+
+def _without_matrix(rows):
+    return replace(rows, matrix=rows.matrix[:, :0])
+
+
+class Tally:
+    """Sums of squares of left-out residuals, for each alpha.
+
+    Parameters
+    ----------
+    n_alphas, n_kinds : int
+    """
+
+    def __init__(self, n_alphas, n_kinds):
+        self.counts = np.zeros(n_kinds, dtype=int)
+        self._weighted = np.zeros((n_alphas, n_kinds))
+        self._plain = np.zeros((n_alphas, n_kinds))
+        self._relative = np.zeros((n_alphas, n_kinds))
+
+    def add(self, rows, residuals, variances):
+        """Count rows with their residuals and variances, of shape (n_alphas, n_rows)."""
+        for kind in np.unique(rows.kinds):
+            mine = rows.kinds == kind
+            squares = residuals[:, mine] ** 2
+            self.counts[kind] += mine.sum()
+            self._weighted[:, kind] += squares.sum(axis=1)
+            self._plain[:, kind] += (squares / rows.weights[mine] ** 2).sum(axis=1)
+            self._relative[:, kind] += (squares / variances[:, mine]).sum(axis=1)
+
+    def objective(self):
+        """Root mean square of the weighted residuals: (n_alphas,)."""
+        return np.sqrt(self._weighted.sum(axis=1) / self.counts.sum())
+
+    def errors(self, kind):
+        """Root mean square error of one kind in its units: (n_alphas,)."""
+        return np.sqrt(self._plain[:, kind] / self.counts[kind])
+
+    def noise(self):
+        """Size of the noise of a row of weight 1: (n_alphas,).
+
+        From the rows of kind 0, for whose predictions it is meant, if there are any.
+        """
+        kinds = slice(0, 1) if self.counts[0] else slice(None)
+        return np.sqrt(self._relative[:, kinds].sum(axis=1) / self.counts[kinds].sum())
+
+
+def cross_validate(ridge, stream, folds, alphas, n_kinds):
+    """Leave every fold out once.
+
+    Parameters
+    ----------
+    ridge : InMemory or Streamed
+    stream : callable
+        That of the ridge.
+    folds : list of Fold
+    alphas : ndarray of shape (n_alphas,)
+    n_kinds : int
+
+    Returns
+    -------
+    Tally
+        Of the rows whose baseline the rest determines: without the others of an element, its
+        energy would count as an error. Of all rows, with a noise of NaN, if there are no such.
+    """
+    tally, undetermined = Tally(len(alphas), n_kinds), Tally(len(alphas), n_kinds)
+    for pack in _packs(folds, stream):
+        if len(pack) > 1:
+            stream.load(np.concatenate([fold.left_out for fold in pack]))
+        for fold in pack:
+            rows, residuals, variances = ridge.left_out(fold.left_out, alphas)
+            tested = np.isin(rows.owners, fold.tested)
+            known = np.isfinite(variances[0])
+            mine = tested & known
+            tally.add(rows.take(mine), residuals[:, mine], variances[:, mine])
+            mine = tested & ~known
+            undetermined.add(rows.take(mine), residuals[:, mine], np.nan * residuals[:, mine])
+    return tally if tally.counts.any() else undetermined
+
+
+def _packs(folds, stream):
+    """Folds together whose rows fit in memory: small batches of gradients are slow."""
+    pack, size = [], 0
+    for fold in folds:
+        rows = stream.sizes[fold.left_out].sum()
+        if pack and size + rows > stream.rows_per_batch:
+            yield pack
+            pack, size = [], 0
+        pack.append(fold)
+        size += rows
+    yield pack
