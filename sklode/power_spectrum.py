@@ -141,7 +141,7 @@ class PowerSpectrum(StructureTransformer):
 
     def _row_gradients(self, structures, positions, strain):
         invariants = self._invariants(structures, self._projectors(), dtype="float64")
-        fields = [p._coefficient_slopes(structures) for p in self._projectors()]
+        fields = [p._linearized(structures) for p in self._projectors()]
         what = self, self.species_, structures, invariants
         return rows_and_gradients(*what, fields, positions, strain)
 
@@ -150,7 +150,7 @@ class PowerSpectrum(StructureTransformer):
         what = self, self.species_, structures, invariants
         rows, fields = rows_and_factors(*what, cotangents, with_rows)
         parts = [
-            projector._coefficient_backward(structures, of_field)
+            projector._coefficient_vjp(structures, of_field)
             for projector, of_field in zip(self._projectors(), fields, strict=True)
         ]
         return rows, *(sum(kind) for kind in zip(*parts, strict=True))

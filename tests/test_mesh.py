@@ -9,7 +9,7 @@ from sphericart import SolidHarmonics
 from systems import cells, is_solid
 
 from sklode import LongRangePotential
-from sklode.physics.fields.periodic import PeriodicExpansion
+from sklode.physics.fields.periodic import PeriodicSum
 from sklode.physics.mesh.splines import SplineMesh, derivative_triples, n_triples, spline_pieces
 from sklode.physics.mesh.values import MeshSum, solid_harmonic_polynomials
 from sklode.physics.planning.cells import contents_of
@@ -20,7 +20,7 @@ from sklode.physics.radial.bases import RadialBasis
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.radial.modes import field_modes, radial_modes, reduced_functions, wave_span
 from sklode.physics.system.kvectors import half_sphere, reciprocal
-from sklode.physics.system.structures import Channels, Structure
+from sklode.physics.system.structures import Batch, Channels, Structure
 from sklode.physics.waves.values import PlaneWaveSum
 
 CELL = np.array([[7.0, 0.3, 0.0], [0.2, 8.0, 1.0], [0.5, -0.4, 9.0]])
@@ -225,8 +225,8 @@ def test_threads_and_thin_cells_change_nothing(charged):
 
     def expand(**options):
         summation = Summation(tol=1e-5, **options)
-        sums = PeriodicExpansion(basis, laws, uniform=[0.0], summation=summation)
-        return sums([structure], channels)
+        sums = PeriodicSum(basis, laws, uniform=[0.0], summation=summation)
+        return sums.values(Batch([structure], channels))
 
     alone, shared = expand(method="nufft"), expand(method="nufft", n_threads=2)
     direct = expand(method="direct")

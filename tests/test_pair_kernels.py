@@ -4,11 +4,11 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from fields import density_expansion
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from systems import cells, is_solid
 
-from sklode.physics.fields.density import density_expansion
 from sklode.physics.invariants.power_spectrum import power_spectrum
 from sklode.physics.numerics.chebyshev import interpolate
 from sklode.physics.numerics.harmonics import degree_slice, spherical_harmonics
@@ -17,7 +17,7 @@ from sklode.physics.pairs import values as pair_expansion
 from sklode.physics.pairs.values import expand_pairs
 from sklode.physics.radial.bases import RadialBasis, center_integrals, pair_integrals, pair_table
 from sklode.physics.radial.laws import SmearedPowerLaw
-from sklode.physics.radial.switches import cutoff_function
+from sklode.physics.radial.switches import ShiftedCosine
 from sklode.physics.system.neighbors import Pairs, all_pairs, pairs_within
 from sklode.physics.system.structures import Channels, Structure
 
@@ -277,7 +277,7 @@ def test_density_of_many_structures_by_quadrature():
     channels, n_atoms = channels_of(structures), sum(map(len, structures))
 
     def radial(d):
-        return pair_integrals(basis, law, d) * cutoff_function(d, basis.cutoff, width)[:, None]
+        return pair_integrals(basis, law, d) * ShiftedCosine(basis.cutoff, width)(d)[:, None]
 
     parameters = {"smearing": 0.4, "cutoff_width": width, "include_center": True}
     found = density_expansion(structures, channels, basis, **parameters)
@@ -291,8 +291,8 @@ def test_density_of_many_structures_by_quadrature():
 def test_cutoff_function():
     d = np.array([0.0, 2.5, 2.5 + 1e-9, 2.75, 3.0 - 1e-9, 3.0, 4.0])
     expected = [1.0, 1.0, 1.0, 0.5, 0.0, 0.0, 0.0]
-    np.testing.assert_allclose(cutoff_function(d, 3.0, 0.5), expected, atol=1e-15)
-    np.testing.assert_array_equal(cutoff_function(d, 3.0, 0.0), d < 3.0)
+    np.testing.assert_allclose(ShiftedCosine(3.0, 0.5)(d), expected, atol=1e-15)
+    np.testing.assert_array_equal(ShiftedCosine(3.0, 0.0)(d), d < 3.0)
 
 
 @pytest.mark.parametrize("pooled", [False, True])

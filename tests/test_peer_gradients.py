@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from fields import density_slopes
 from jacobians import of_one
 from systems import cluster, rattled_salt, triclinic
 
-from sklode.physics.fields.density_gradients import density_slopes
 from sklode.physics.radial.bases import RadialBasis
 from sklode.physics.system.structures import Channels, Structure
 

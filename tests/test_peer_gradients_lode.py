@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from fields import potential_backward, potential_slopes
 from jacobians import of_columns, of_one
 from systems import rattled_salt, triclinic
 
-from sklode.physics.fields.potential_gradients import potential_backward, potential_slopes
 from sklode.physics.planning.planner import Summation
 from sklode.physics.radial.bases import RadialBasis
 from sklode.physics.radial.laws import SmearedPowerLaw

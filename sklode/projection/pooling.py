@@ -154,7 +154,7 @@ def rows_and_gradients(transformer, species, structures, invariants, fields, pos
 
     Parameters
     ----------
-    fields : list of FieldSlopes
+    fields : list of Linearized
     positions, strain : bool
         Which are wanted.
 

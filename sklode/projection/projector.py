@@ -8,8 +8,9 @@ from ase.data import atomic_numbers, chemical_symbols
 
 from ..base import N_JOBS, Number, StrOptions, StructureTransformer
 from ..inputs.atoms import describe
+from ..physics.operators.contract import linearize
 from ..physics.radial.bases import MOST_FUNCTIONS, RadialBasis
-from ..physics.system.structures import Channels, present_channels
+from ..physics.system.structures import Batch, Channels, present_channels
 from .labels import coefficient_table, power_spectrum_table, radial_spectrum_table, split_by_center
 from .pooling import (
     LinearFeatures,
@@ -25,8 +26,8 @@ from .pooling import (
 class Projector(StructureTransformer):
     """Base of transformers that expand a field around every atom.
 
-    A subclass computes ``_coefficients(structures, n_threads, dtype)``: an array a degree, of shape
-    (n_atoms, 2 l + 1, n_columns), with the columns in the order of ``_blocks()``.
+    A subclass says of which operator its coefficients are, ``_operator(dtype, n_threads)``, and
+    what its columns (law, channel, n) stand for, ``_blocks()``.
     """
 
     _shared_constraints = {
@@ -130,7 +131,7 @@ class Projector(StructureTransformer):
 
     def _row_gradients(self, structures, positions, strain):
         invariants = self._invariants(self._coefficients(structures, dtype="float64"))
-        fields = [self._coefficient_slopes(structures)]
+        fields = [self._linearized(structures)]
         what = self, self.species_, structures, invariants
         return rows_and_gradients(*what, fields, positions, strain)
 
@@ -138,7 +139,28 @@ class Projector(StructureTransformer):
         invariants = self._invariants(self._coefficients(structures, dtype="float64"))
         what = self, self.species_, structures, invariants
         rows, (of_field,) = rows_and_factors(*what, cotangents, with_rows)
-        return rows, *self._coefficient_backward(structures, of_field)
+        return rows, *self._coefficient_vjp(structures, of_field)
+
+    def _coefficients(self, structures, n_threads=1, dtype=None):
+        """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max)."""
+        dtype = self.dtype if dtype is None else dtype
+        values = self._operator(dtype, n_threads).values(self._batch(structures))
+        return [
+            c.reshape(*c.shape[:2], np.prod(c.shape[2:])).astype(dtype, copy=False) for c in values
+        ]
+
+    def _linearized(self, structures):
+        """Derivatives of the coefficients, as Linearized."""
+        return linearize(self._operator(), self._batch(structures), self.n_max)
+
+    def _coefficient_vjp(self, structures, cotangents):
+        """Gradients by positions and by strain of factors times ``_coefficients``."""
+        operator, batch = self._operator(), self._batch(structures)
+        shape = operator.n_laws, batch.channels.count, self.n_max
+        return operator.vjp(batch, [c.reshape(*c.shape[:2], *shape) for c in cotangents])
+
+    def _batch(self, structures):
+        return Batch(structures, self._channels(structures))
 
 
 def learn_species(species, atoms_list):

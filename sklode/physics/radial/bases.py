@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import eval_legendre, gamma
+from scipy.special import eval_legendre, factorial2, gamma
 
 from .. import blocks
 from ..numerics.chebyshev import interpolate
@@ -115,6 +115,31 @@ class RadialBasis:
         """
         nodes, weights = gauss_legendre(int(48 + 5 * self.reach / shortest), self.reach)
         return nodes, self.functions(nodes) * (weights * nodes**2)
+
+
+@dataclass(frozen=True)
+class SolidHarmonicBasis:
+    """Taylor coefficients of a potential in (r / radius)^l Y_lm instead of projections.
+
+    Attributes
+    ----------
+    l_max : int
+    radius : float
+        Unit of length in angstrom, which makes the coefficients of all l comparable.
+    """
+
+    l_max: int
+    radius: float
+    n_max = 1
+
+    def plane_waves(self, k):
+        """Coefficient of (r / radius)^l in j_l(kr), shape (len(k), l_max + 1)."""
+        l = np.arange(self.l_max + 1)
+        return (k[:, None] * self.radius) ** l / factorial2(2 * l + 1)
+
+    def plane_wave_slopes(self, k):
+        """Derivatives of ``plane_waves`` with respect to k > 0; same shape."""
+        return self.plane_waves(k) * np.arange(self.l_max + 1) / k[:, None]
 
 
 @lru_cache(maxsize=64)
