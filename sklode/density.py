@@ -130,9 +130,11 @@ class DensityProjector(Projector):
             )
         super()._check_parameters()
 
-    def _blocks(self):
+    def column_blocks(self):
+        """Blocks of columns (channel, n) of the coefficients, one a law."""
         return [Block("rho", None, self._channel_labels(), self.n_max)]
 
-    def _operator(self, dtype="float64", n_threads=1):
+    def operator(self, dtype="float64", n_threads=1):
+        """The operator that the coefficients are of."""
         smearing, width = float(self.smearing), float(self.cutoff_width)
         return density(self._basis, smearing, width, self.include_center, dtype, n_threads)

@@ -196,14 +196,16 @@ class LongRangePotential(FarFieldProjector):
     def _laws(self):
         return read_laws(self.exponent)
 
-    def _blocks(self):
+    def column_blocks(self):
+        """Blocks of columns (channel, n) of the coefficients, one a law."""
         labels = self._channel_labels()
         return [
             Block("v" + law.name, getattr(law, "exponent", None), labels, self.n_max)
             for law in self._laws()
         ]
 
-    def _operator(self, dtype="float64", n_threads=1):
+    def operator(self, dtype="float64", n_threads=1):
+        """The operator that the coefficients are of."""
         return potential(
             self._basis,
             tuple(law.smeared(float(self.smearing)) for law in self._laws()),
@@ -218,7 +220,7 @@ class LongRangePotential(FarFieldProjector):
             ),
         )
 
-    def _atoms_at_once(self, structures):
+    def atoms_at_once(self, structures):
         """More where no lists of all pairs are held."""
-        at_once = super()._atoms_at_once(structures)
+        at_once = super().atoms_at_once(structures)
         return 2 * at_once if repeat(structures).all() else at_once

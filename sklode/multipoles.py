@@ -10,8 +10,8 @@ from .inputs.atoms import read_structures, real_array
 from .physics.fields.far_field import background_curvature, far_field_potential
 from .physics.fields.multipoles import multipoles
 from .physics.planning.planner import Summation
-from .physics.system.structures import Batch
 from .potentials import InversePowerLaw
+from .projection.expansion import Expansion
 from .projection.far_field import FarFieldProjector, check_cutoff_width, read_exponents
 from .projection.labels import Block
 
@@ -164,13 +164,15 @@ class MultipoleFeatures(FarFieldProjector):
     def _exponents(self):
         return read_exponents(self.exponent)
 
-    def _blocks(self):
+    def column_blocks(self):
+        """Blocks of columns (channel, n) of the coefficients, one a law."""
         labels = self._channel_labels()
         return [
             Block("m" + InversePowerLaw(p).name, p, labels, self.n_max) for p in self._exponents()
         ]
 
-    def _operator(self, dtype="float64", n_threads=1):
+    def operator(self, dtype="float64", n_threads=1):
+        """The operator that the coefficients are of."""
         return multipoles(
             tuple(self._exponents()),
             int(self.n_max),
@@ -230,10 +232,10 @@ class MultipoleFeatures(FarFieldProjector):
                 f"points must be finite numbers of shape (n_points, 3); got shape {points.shape}."
             )
         atoms_list = self._read(X, reset=False)
-        structures = read_structures(atoms_list, self._charge_names())
-        self._check_structures(atoms_list)
-        batch = Batch(structures, self._channels(structures))
-        moments = self._operator(self.dtype).values(batch)
+        structures = read_structures(atoms_list, self.charge_names())
+        self.check_structures(atoms_list)
+        batch = Expansion(self, structures).batch
+        moments = self.operator(self.dtype).values(batch)
         exponents = self._exponents()
         curvature = background_curvature(batch, exponents)
         both = far_field_potential(moments, exponents, int(self.n_max), points, curvature)

@@ -227,15 +227,14 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         weights = Weights.of(
             atoms_list, sample_weight, self.force_weight, self.stress_weight, self.energy_per_atom
         )
-        matrix = self._transform(atoms_list)
-        self.scale_ = column_scales(self.features_, atoms_list, matrix, sample_weight, self.floor)
-        matrix /= self.scale_
         numbers, counts = element_counts(atoms_list)
         self._numbers, counts = (numbers, counts) if self.baseline else (numbers[:0], counts[:, :0])
-        rows = energy_rows(matrix, counts, targets.energies, weights)
-        stream = GradientRows(
-            self.features_, atoms_list, targets, self.scale_, counts.shape[1], weights
-        )
+        n_baseline = counts.shape[1]
+        stream = GradientRows(self.features_, atoms_list, targets, weights, n_baseline)
+        matrix = stream.describe()
+        self.scale_ = column_scales(self.features_, atoms_list, matrix, sample_weight, self.floor)
+        stream.scale = self.scale_
+        rows = energy_rows(matrix / self.scale_, counts, targets.energies, weights)
         return rows, stream
 
     def _fit_rows(self, rows, stream, alphas, groups):

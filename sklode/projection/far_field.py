@@ -71,14 +71,17 @@ def check_cutoff_width(transformer):
 class FarFieldProjector(Projector):
     """Base of the projectors whose sources may be charges and have no cutoff."""
 
-    def _charge_names(self):
+    def charge_names(self):
+        """Names of the per-atom arrays to read along."""
         return () if self.charges is None else (self.charges,)
 
-    def _channel_charges(self):
+    def channel_charges(self):
+        """Name of the per-atom array of the charge channel; None for one channel per element."""
         return self.charges
 
-    def _check_structures(self, atoms_list):
-        super()._check_structures(atoms_list)
+    def check_structures(self, atoms_list):
+        """Refuse structures that this transformer cannot describe."""
+        super().check_structures(atoms_list)
         for index, atoms in enumerate(atoms_list):
             if atoms.pbc.any() and not atoms.pbc.all():
                 raise ValueError(

@@ -60,10 +60,11 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
             out[rows, ~chosen] = 0.0
         if not chosen.any():
             return
-        parts = [
-            [_columns_of(c[ends[rows.start] : ends[rows.stop]], k[h]) for c in field]
-            for field, k, h in zip(fields, kept, held, strict=True)
-        ]
+        atoms = slice(ends[rows.start], ends[rows.stop])
+        parts = [[c[atoms] for c in field] for field in fields]
+        for number, (k, h) in enumerate(zip(kept, held, strict=True)):
+            if not k[h].all():
+                parts[number] = [_columns_of(c, k[h]) for c in parts[number]]
         products = _products(parts[0], parts[-1], rows.stop - rows.start)
         counts = int(kept[0].sum()), int(kept[-1].sum())
         source, _ = arrangement(counts, n_radial, n_degrees, itself)
@@ -98,8 +99,6 @@ def _runs(sizes, present, longest):
 
 def _columns_of(coefficients, kept):
     """Those of the channels that are kept; no copy if these follow each other."""
-    if kept.all():
-        return coefficients
     n_atoms, n_m, width = coefficients.shape
     n_radial, channels = width // len(kept), np.flatnonzero(kept)
     if channels[-1] - channels[0] < len(channels):

@@ -43,6 +43,7 @@ def _with_directions(vectors):
     return np.ascontiguousarray(vectors)
 
 
+@lru_cache(maxsize=128)
 def degree_slice(l):
     """Columns of degree l among all harmonics."""
     return slice(l * l, (l + 1) ** 2)
