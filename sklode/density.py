@@ -86,7 +86,7 @@ class DensityProjector(Projector):
     """
 
     _parameter_constraints = {
-        **Projector._shared_constraints,
+        **Projector.shared_constraints,
         "cutoff_width": [Number(Real, 0, 1e6, closed="both")],
     }
 

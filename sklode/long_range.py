@@ -126,7 +126,7 @@ class LongRangePotential(FarFieldProjector):
     """
 
     _parameter_constraints = {
-        **FarFieldProjector._shared_constraints,
+        **FarFieldProjector.shared_constraints,
         "exponent": [Number(Real, 0, None, closed="left"), HasMethods("smeared"), "array-like"],
         "charges": [str, None],
         "tol": [Number(Real, 0, 1, closed="neither")],

@@ -109,7 +109,7 @@ class MultipoleFeatures(FarFieldProjector):
 
     _parameter_constraints = {
         name: constraint
-        for name, constraint in FarFieldProjector._shared_constraints.items()
+        for name, constraint in FarFieldProjector.shared_constraints.items()
         if name not in ("smearing", "radial_basis", "include_center")
     } | {
         "exponent": [Number(Real, 0, None, closed="neither"), "array-like"],

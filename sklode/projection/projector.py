@@ -17,7 +17,7 @@ class Projector(FieldFeatures):
     and what its columns (law, channel, n) stand for, ``column_blocks()``.
     """
 
-    _shared_constraints = {
+    shared_constraints = {
         "cutoff": [Number(Real, 1e-3, 1e6, closed="both")],
         "n_max": [Number(Integral, 1, MOST_FUNCTIONS, closed="both")],
         "l_max": [Number(Integral, 0, 50, closed="both")],  # harmonics overflow beyond 100

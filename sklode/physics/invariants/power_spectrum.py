@@ -77,6 +77,11 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
     return out.reshape(n_rows, len(first) * n_products)
 
 
+def factor_of_degree(l):
+    """What sums over m are multiplied by, eq. (7.2)."""
+    return (-1.0) ** l / math.sqrt(2 * l + 1)
+
+
 def _in_order(groups, n_atoms):
     """All atoms, group after group, and where each group begins; the end of the last at the end."""
     numbers = np.arange(n_atoms)
@@ -138,7 +143,7 @@ def _products(left, right, n_rows):
     widths = left[0].shape[2], right[0].shape[2]
     out = np.empty((n_rows, len(left), *widths), np.result_type(left[0], right[0]))
     for l, (a, b) in enumerate(zip(left, right, strict=True)):
-        _contract(a, b, (-1.0) ** l / math.sqrt(2 * l + 1), out[:, l])
+        _contract(a, b, factor_of_degree(l), out[:, l])
     return out.reshape(n_rows, -1)
 
 

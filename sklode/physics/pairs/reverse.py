@@ -14,7 +14,7 @@ import numpy as np
 
 from ..numerics.harmonics import degree_slice, harmonics_with_gradients, unit_vectors
 from ..numerics.threads import in_threads
-from .values import _group, functions_of_pairs, pairs_per_block
+from .values import functions_of_pairs, group_pairs, pairs_per_block
 
 
 def pair_backward(
@@ -58,7 +58,7 @@ def pair_backward(
     """
     n_atoms, n_functions = len(owners), (l_max + 1) * cotangents[0].shape[3]
     n_columns = 2 * n_functions + 6 * (l_max + 1) ** 2
-    groups = _group(pairs, channels, n_atoms, pairs_per_block(n_columns))
+    groups = group_pairs(pairs, channels, n_atoms, pairs_per_block(n_columns))
     centers, neighbors = pairs.centers[groups.order], pairs.neighbors[groups.order]
     vectors, weights = pairs.vectors[groups.order], channels.weights[neighbors]
     gradients = np.empty_like(vectors)
