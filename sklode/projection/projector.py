@@ -4,10 +4,12 @@ from numbers import Integral, Real
 
 from ..base import N_JOBS, Number, StrOptions
 from ..physics.invariants.spectra import LinearColumns, PairColumns
-from ..physics.radial.bases import MOST_FUNCTIONS, RadialBasis
+from ..physics.radial.bases import BASES, radial_basis
 from .field_features import FieldFeatures
 from .labels import coefficient_table, power_spectrum_table, radial_spectrum_table, split_by_center
 from .species import check_species, learn_species, symbols
+
+_MOST_FUNCTIONS = max(basis.most for basis in BASES.values())
 
 
 class Projector(FieldFeatures):
@@ -19,10 +21,10 @@ class Projector(FieldFeatures):
 
     shared_constraints = {
         "cutoff": [Number(Real, 1e-3, 1e6, closed="both")],
-        "n_max": [Number(Integral, 1, MOST_FUNCTIONS, closed="both")],
+        "n_max": [Number(Integral, 1, _MOST_FUNCTIONS, closed="both")],
         "l_max": [Number(Integral, 0, 50, closed="both")],  # harmonics overflow beyond 100
         "smearing": [Number(Real, 1e-9, 1e6, closed="both")],
-        "radial_basis": [StrOptions({"gto", "monomial"})],
+        "radial_basis": [StrOptions(set(BASES))],
         "include_center": ["boolean"],
         "invariants": [StrOptions({"power_spectrum", "radial_spectrum"}), None],
         "center_species": [StrOptions({"shared", "split"})],
@@ -44,7 +46,7 @@ class Projector(FieldFeatures):
 
     @property
     def _basis(self):
-        return RadialBasis(self.radial_basis, int(self.n_max), int(self.l_max), float(self.cutoff))
+        return radial_basis(self.radial_basis, int(self.n_max), int(self.l_max), float(self.cutoff))
 
     def check_structures(self, atoms_list):
         """Refuse structures that this transformer cannot describe."""

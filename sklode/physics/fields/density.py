@@ -4,8 +4,8 @@ from functools import lru_cache
 
 from ..operators.grouped import Centered
 from ..pairs.pair_sum import PairSum
-from ..radial.bases import center_integrals
 from ..radial.functions import density_function
+from ..radial.integrals import center_integrals
 from ..radial.laws import SmearedPowerLaw
 from ..radial.switches import ShiftedCosine
 

@@ -14,8 +14,8 @@ from ..planning.splitting import (
     split_smearing,
     splits_of,
 )
-from ..radial.bases import TABLE_ACCURACY, center_integrals, pair_table
 from ..radial.functions import pair_function
+from ..radial.integrals import TABLE_ACCURACY, center_integrals, pair_table
 from ..radial.switches import Exterior
 from ..system.structures import ISOLATED, periodicities
 from .periodic import PeriodicSum

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .bases import PairTable, pair_table
+from .integrals import PairTable, pair_table
 from .laws import SmearedPowerLaw
 
 CLOSEST = 1e-3  # angstrom, where bare powers stop to grow
