@@ -3,10 +3,10 @@
 from numbers import Integral, Real
 
 from ..base import N_JOBS, Number, StrOptions
-from ..physics.invariants.spectra import LinearColumns, PairColumns
 from ..physics.radial.bases import BASES, radial_basis
 from .field_features import FieldFeatures
-from .labels import coefficient_table, power_spectrum_table, radial_spectrum_table, split_by_center
+from .invariants import INVARIANTS
+from .labels import split_by_center
 from .species import check_species, learn_species, symbols
 
 _MOST_FUNCTIONS = max(basis.most for basis in BASES.values())
@@ -26,7 +26,7 @@ class Projector(FieldFeatures):
         "smearing": [Number(Real, 1e-9, 1e6, closed="both")],
         "radial_basis": [StrOptions(set(BASES))],
         "include_center": ["boolean"],
-        "invariants": [StrOptions({"power_spectrum", "radial_spectrum"}), None],
+        "invariants": [StrOptions(set(INVARIANTS) - {None}), None],
         "center_species": [StrOptions({"shared", "split"})],
         "species": [StrOptions({"auto"}), "array-like"],
         "handle_unknown": [StrOptions({"error", "ignore"})],
@@ -67,13 +67,7 @@ class Projector(FieldFeatures):
 
     def column_table(self):
         """Table of the columns, not to be changed; see ``feature_table_``."""
-        blocks = self.column_blocks()
-        if self.invariants == "power_spectrum":
-            table = power_spectrum_table([(b, b) for b in blocks], self.l_max)
-        elif self.invariants == "radial_spectrum":
-            table = radial_spectrum_table(blocks)
-        else:
-            table = coefficient_table(blocks, self.l_max)
+        table = INVARIANTS[self.invariants].table(self.column_blocks(), self.l_max)
         if self.center_species == "split":
             table = split_by_center(table, symbols(self.species_))
         return table
@@ -84,11 +78,8 @@ class Projector(FieldFeatures):
 
     def multiplies_channels(self):
         """Whether columns are products of channels, most of which a structure may lack."""
-        return self.invariants == "power_spectrum"
+        return INVARIANTS[self.invariants].multiplies_channels
 
     def columns_of(self, fields, parts):
-        """Make columns of the coefficients of fields: LinearColumns or PairColumns."""
-        if self.invariants == "power_spectrum":
-            return PairColumns(fields, [(part, part) for part in parts[0]])
-        l_max = 0 if self.invariants == "radial_spectrum" else None
-        return LinearColumns(fields[0], parts[0], l_max)
+        """Make columns of the coefficients of fields, which are one here."""
+        return INVARIANTS[self.invariants].columns(fields[0], parts[0])
