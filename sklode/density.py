@@ -47,6 +47,8 @@ class DensityProjector(Projector):
         How atoms make a structure: "sum" for energies, "mean" for energies per atom.
     dtype : {"float64", "float32"}, default="float64"
         Precision of the features and of the sums; distances are always in float64.
+        Derivatives of the rows have this type too but are computed in float64, in which those of
+        ``backpropagate`` stay.
     n_jobs : int or None, default=None
         Number of workers for chunks of structures, as in joblib.
 

@@ -63,6 +63,8 @@ class MultipoleFeatures(FarFieldProjector):
     dtype : {"float64", "float32"}, default="float64"
         Type of the features and of the sums over periodic structures. "float32" takes half of the
         memory and is accurate to about 1e-5 of the largest multipole of a structure.
+        Derivatives of the rows have this type too but are computed in float64, in which those of
+        ``backpropagate`` stay.
     n_jobs : int or None, default=None
         Number of workers for chunks of structures, as in joblib.
 

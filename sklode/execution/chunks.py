@@ -108,7 +108,7 @@ def gradients_of_all(transformer, structures, positions, strain):
     jobs = [(structures[chunk], positions, strain) for chunk in chunks]
     counts = np.concatenate([3 * sizes] * positions + [np.full(len(sizes), 9)] * strain)
     shape = counts.sum(), transformer.n_features_out
-    shared = shared_rows(shape, np.dtype(float), n_jobs) if len(jobs) > 1 else None
+    shared = shared_rows(shape, transformer.row_dtype, n_jobs) if len(jobs) > 1 else None
     if shared is None:
         rows, moved, strained = zip(*each_chunk(_gradients, transformer, jobs, n_jobs), strict=True)
         moved = [array for part in moved for array in part] if positions else None

@@ -44,7 +44,7 @@ class FieldFeatures(StructureTransformer):
         rows = pooling.structure_rows(columns, [e.present for e in expansions])
         terms = [term for weights in pooling.weights() for term in columns.terms(weights)]
         fields, offsets = [e.linearized() for e in expansions], expansions[0].batch.offsets
-        gradients = differentiate(terms, fields, offsets, positions, strain)
+        gradients = differentiate(terms, fields, offsets, positions, strain, self.row_dtype)
         return rows.astype(self.row_dtype, copy=False), *gradients
 
     def compute_backward(self, structures, cotangents, with_rows):

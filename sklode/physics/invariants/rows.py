@@ -5,8 +5,8 @@ import numpy as np
 from ..operators.linearized import blocks_of_atoms
 
 
-def differentiate(terms, fields, offsets, positions, strain):
-    """Derivatives of rows by positions and by strain, as far as wanted.
+def differentiate(terms, fields, offsets, positions, strain, dtype=np.float64):
+    """Derivatives of rows by positions and by strain, as far as wanted, in double precision.
 
     Beside the result, memory is that of a block of atoms and of lists of pairs.
 
@@ -19,6 +19,8 @@ def differentiate(terms, fields, offsets, positions, strain):
         Where each structure begins among the atoms.
     positions, strain : bool
         Which are wanted.
+    dtype : dtype, default=float64
+        Of the result.
 
     Returns
     -------
@@ -27,13 +29,17 @@ def differentiate(terms, fields, offsets, positions, strain):
     strain : ndarray of shape (n_structures, 3, 3, n_features) or None
     """
     n_columns = sum(term.n_columns for term, _ in terms)
-    moved = np.empty((offsets[-1], 3 * n_columns)) if positions else None
-    strained = np.zeros((len(offsets) - 1, 9 * n_columns)) if strain else None
+    moved = np.empty((offsets[-1], 3 * n_columns), dtype) if positions else None
+    strained = np.zeros((len(offsets) - 1, 9 * n_columns), dtype) if strain else None
     numbers = sum(field.numbers() for field in fields) + max(t.n_numbers for t, _ in terms)
     for block in blocks_of_atoms(offsets, numbers):
         kinds = zip(*[field.of_block(block, positions, strain) for field in fields], strict=True)
         if positions:
-            _fill(terms, next(kinds), moved[block.atoms])
+            rows = moved[block.atoms]
+            in_double = rows if rows.dtype == np.float64 else np.empty(rows.shape)
+            _fill(terms, next(kinds), in_double)
+            if in_double is not rows:
+                rows[:] = in_double
         if strain:
             rows = np.empty((len(block.cuts) - 1, strained.shape[1]))
             _fill(terms, next(kinds), rows)
