@@ -9,7 +9,7 @@ import numpy as np
 
 ROUNDING = 1e-10  # of the same terms in another order: 1e-13 or so, times what cancels
 SINGLE = 2e-5  # of rows in float32, by the docstrings "about 1e-5 of the largest coefficient"
-SINGLE_ROUNDING = 1e-6  # of float32 coefficients, by which derivatives of their products differ
+SINGLE_ROUNDING = 1e-6  # of float32 derivatives, and sums of some of them
 DIFFERENCES = 1e-6  # of fourth order in the step, and the noise of tol divided by the step
 STEP = 0.0015  # of displacements in angstrom, and of strains
 
@@ -107,7 +107,9 @@ class Answers:
                 zeros, sums = np.zeros(len(sizes)), [g.sum(axis=0) for g in gradients]
                 yield from errors("sum of forces", sums, zeros, adjoint, sizes)
                 sums = [jacobian.sum(axis=0) for jacobian in self.jacobians[name]]
-                yield from errors("sum of the Jacobian", sums, zeros, ROUNDING)
+                # each derivative is rounded to single precision, but for those of the reverse pass
+                rounding = SINGLE_ROUNDING if self.single else ROUNDING
+                yield from errors("sum of the Jacobian", sums, zeros, rounding)
 
     def of_differences(self, double):
         """Errors of the Jacobian against differences along random directions."""
