@@ -7,7 +7,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from .atoms import describe, real_array
+from .atoms import describe, is_plain, real_array
 
 _MOVED = {"positions", "numbers", "cell", "pbc"}
 _AGREE = 1e-6  # eV and eV/angstrom: what files round
@@ -91,11 +91,12 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None):
     if stresses is not None:
         stresses = _read_stresses(atoms_list, stresses)
     if from_calculators:
-        y = [calculated(i, atoms, "energy") for i, atoms in enumerate(atoms_list)]
-        if forces is None:
-            forces = [calculated(i, atoms, "forces") for i, atoms in enumerate(atoms_list)]
-        if stresses is None:
-            stresses = [calculated(i, atoms, "stress") for i, atoms in enumerate(atoms_list)]
+        given = {"energy": None, "forces": forces, "stress": stresses}
+        names = [name for name, values in given.items() if values is None]
+        found = [_calculated(i, atoms, names) for i, atoms in enumerate(atoms_list)]
+        for name in names:
+            given[name] = [of_structure[name] for of_structure in found]
+        y, forces, stresses = given.values()
     elif forces is not None:
         _check_one_potential(atoms_list, y, forces)
     nothing = [None] * len(atoms_list)
@@ -104,7 +105,7 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None):
 
 def read_energies(atoms_list):
     """Energies of the calculators, in eV, for structures that must all have one."""
-    energies = [calculated(i, atoms, "energy") for i, atoms in enumerate(atoms_list)]
+    energies = [_calculated(i, atoms, ["energy"])["energy"] for i, atoms in enumerate(atoms_list)]
     for index, energy in enumerate(energies):
         if energy is None:
             raise ValueError(
@@ -113,32 +114,35 @@ def read_energies(atoms_list):
     return np.array(energies)
 
 
-def calculated(index, atoms, name):
-    """Energy, forces or stress from the calculator of a structure; None if it has none."""
-    calculator = atoms.calc
-    if calculator is None or (name == "stress" and not atoms.pbc.all()):
-        return None
-    if isinstance(calculator, SinglePointCalculator):
-        value = _stored(index, atoms, name)
-    else:
-        value = _computed(atoms, name)
-    if value is None:
-        return None
-    shape = {"energy": (), "forces": (len(atoms), 3), "stress": (6,)}[name]
-    return _checked(index, atoms, value, shape, f"the {name} of its calculator")
+def _calculated(index, atoms, names):
+    """Energy, forces and stress from the calculator of a structure; None for what it has not."""
+    found = dict.fromkeys(names)
+    if atoms.calc is None:
+        return found
+    stored = isinstance(atoms.calc, SinglePointCalculator)
+    if stored:
+        _check_state(index, atoms)
+    shapes = {"energy": (), "forces": (len(atoms), 3), "stress": (6,)}
+    for name in names:
+        if name == "stress" and not atoms.pbc.all():
+            continue
+        value = atoms.calc.results.get(name) if stored else _computed(atoms, name)
+        if name == "stress" and np.shape(value) == (3, 3):
+            value = full_3x3_to_voigt_6_stress(value)
+        if value is not None:
+            what = f"the {name} of its calculator"
+            found[name] = _checked(index, atoms, value, shapes[name], what)
+    return found
 
 
-def _stored(index, atoms, name):
+def _check_state(index, atoms):
+    """Refuse results of other positions, cells or elements."""
     changed = _MOVED.intersection(atoms.calc.check_state(atoms))
     if changed and atoms.calc.results:
         raise ValueError(
             f"{describe(index, atoms)}: its calculator holds results of other "
             f"{' and '.join(sorted(changed))}. Pass y, or attach the right results."
         )
-    value = atoms.calc.results.get(name)
-    if name == "stress" and np.shape(value) == (3, 3):
-        return full_3x3_to_voigt_6_stress(value)
-    return value
 
 
 def _computed(atoms, name):
@@ -204,7 +208,9 @@ def _check_length(atoms_list, values, name):
 
 
 def _checked(index, atoms, value, shape, what):
-    value = np.array(real_array(value, f"{describe(index, atoms)}: {what}"))
+    if not is_plain(value):
+        value = real_array(value, f"{describe(index, atoms)}: {what}")
+    value = np.array(value)
     if value.shape != shape:
         raise ValueError(
             f"{describe(index, atoms)}: {what} must have shape {shape}; got {value.shape}."

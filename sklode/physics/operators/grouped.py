@@ -32,7 +32,7 @@ class Grouped:
         if len(set(keys)) == 1:
             return self.operator_of(keys[0]).values(batch)
         totals = None
-        for key, group, atoms in batch.groups(keys):
+        for key, group, _, atoms in batch.groups(keys):
             parts = self.operator_of(key).values(group)
             if totals is None:
                 totals = [np.empty((batch.n_atoms, *p.shape[1:]), p.dtype) for p in parts]
@@ -47,16 +47,19 @@ class Grouped:
             return self.operator_of(keys[0]).vjp(batch, cotangents)
         positions = np.empty((batch.n_atoms, 3))
         strain = np.empty((len(batch.structures), 3, 3))
-        for key, group, atoms in batch.groups(keys):
+        for key, group, numbers, atoms in batch.groups(keys):
             parts = [c[atoms] for c in cotangents]
-            positions[atoms], strain[group.numbers] = self.operator_of(key).vjp(group, parts)
+            positions[atoms], strain[numbers] = self.operator_of(key).vjp(group, parts)
         return positions, strain
 
     def jacobian(self, batch, atoms):
         """Terms of the derivatives; ``atoms`` says what the atoms are in a larger batch."""
+        keys = self.keys_of(batch)
+        if len(set(keys)) == 1:
+            return self.operator_of(keys[0]).jacobian(batch, atoms)
         return [
             term
-            for key, group, chosen in batch.groups(self.keys_of(batch))
+            for key, group, _, chosen in batch.groups(keys)
             for term in self.operator_of(key).jacobian(group, atoms[chosen])
         ]
 

@@ -40,9 +40,9 @@ class PairSum:
         n_atoms, n_channels, width = batch.n_atoms, batch.channels.count, self._sample.shape[1]
         # (atom, m, channel, law * n), which the products of harmonics and functions give
         sums = empty_coefficients(n_atoms, n_channels, width, self.l_max, self._sample.dtype)
-        for part, atoms in self._parts(batch):
+        for part, _, atoms in self._parts(batch):
             expand_pairs(
-                self._pairs(part, self.n_threads),
+                self._pairs(part),
                 part.channels,
                 part.n_atoms,
                 self.function.values,
@@ -67,9 +67,9 @@ class PairSum:
         # (atom, m, law, channel, n) -> (atom, m, channel, law * n)
         columns = [c.swapaxes(2, 3) for c in cotangents]
         columns = [c.reshape(*c.shape[:3], np.prod(c.shape[3:])) for c in columns]
-        for part, atoms in self._parts(batch):
-            positions[atoms], strain[part.numbers] = pair_backward(
-                self._pairs(part, self.n_threads),
+        for part, numbers, atoms in self._parts(batch):
+            positions[atoms], strain[numbers] = pair_backward(
+                self._pairs(part),
                 part.channels,
                 self.function,
                 self.l_max,
@@ -92,19 +92,25 @@ class PairSum:
         """Functions at one distance, (1, n_laws * n_max), for numbers and types."""
         return self.function.values(np.ones(1))[:, :: self.l_max + 1]
 
-    def _pairs(self, batch, n_threads=1):
-        if self.cutoff is None:
-            return all_pairs(batch.structures)
-        return pairs_within(batch.structures, self.cutoff, n_threads)
+    def _pairs(self, batch):
+        """The pairs of a batch, listed once for all modes."""
+        if self.cutoff not in batch.kept:
+            batch.kept[self.cutoff] = (
+                all_pairs(batch.structures)
+                if self.cutoff is None
+                else pairs_within(batch.structures, self.cutoff, self.n_threads)
+            )
+        return batch.kept[self.cutoff]
 
     def _parts(self, batch):
-        """Parts of a batch, with about ``PAIRS_LISTED`` pairs each, and their atoms."""
+        """Parts of a batch, with about ``PAIRS_LISTED`` pairs each; their structures and atoms."""
         n_pairs = batch.sizes * self._neighbors_per_atom(batch)
         first, listed = 0, 0.0
         for number, more in enumerate(n_pairs.tolist(), start=1):
             listed += more
             if listed > blocks.PAIRS_LISTED or number == len(n_pairs):
-                yield batch.consecutive(first, number)
+                part, atoms = batch.consecutive(first, number)
+                yield part, slice(first, number), atoms
                 first, listed = number, 0.0
 
     def _neighbors_per_atom(self, batch):

@@ -120,13 +120,13 @@ class Batch:
     structures : list of Structure
     channels : Channels
         Of all their atoms.
-    numbers : slice, ndarray of int or None
-        What the structures are in the batch that they are taken from; None if they are all of it.
+    kept : dict
+        What the modes of an operator share, such as lists of pairs; it is gone with the batch.
     """
 
     structures: list
     channels: Channels
-    numbers: slice | np.ndarray | None = None
+    kept: dict = field(default_factory=dict)
 
     @property
     def n_atoms(self):
@@ -170,8 +170,9 @@ class Batch:
     def consecutive(self, first, last):
         """The batch of some structures that follow each other, and a slice of their atoms."""
         atoms = slice(int(self.offsets[first]), int(self.offsets[last]))
-        numbers = slice(first, last)
-        return Batch(self.structures[numbers], self.channels.of(atoms), numbers), atoms
+        if last - first == len(self.structures):
+            return self, atoms
+        return Batch(self.structures[first:last], self.channels.of(atoms)), atoms
 
     def groups(self, keys):
         """Structures with equal keys together.
@@ -180,8 +181,8 @@ class Batch:
         ------
         key
         batch : Batch
-        atoms : ndarray of int
-            Which atoms of this batch are theirs, ascending.
+        numbers, atoms : ndarray of int
+            Which structures and atoms of this batch are theirs, ascending.
         """
         distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         number_of = np.array([distinct[key] for key in keys])
@@ -189,7 +190,7 @@ class Batch:
             chosen = np.flatnonzero(number_of == number)
             atoms = np.flatnonzero(number_of[self.owners] == number)
             structures = [self.structures[i] for i in chosen]
-            yield key, Batch(structures, self.channels.of(atoms), chosen), atoms
+            yield key, Batch(structures, self.channels.of(atoms)), chosen, atoms
 
 
 ISOLATED, PERIODIC = "isolated", "periodic"
