@@ -1,6 +1,11 @@
 """Configuration of the documentation; build it with ``python -m sphinx -W -b html docs OUT``."""
 
+import sys
 from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from estimator_table import own_members  # noqa: E402
 
 project = "sklode"
 author = "the sklode developers"
@@ -15,12 +20,18 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # copies MathJax to the pages: readers need no network
     "numpydoc",
+    "estimator_table",
 ]
+mathjax_path = "mathjax/tex-chtml.js"
+mathjax3_config = {"options": {"enableMenu": False}}  # the menu loads speech from elsewhere
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 default_role = "code"
 
-autosummary_generate = False
+autosummary_context = {"own_members": own_members}  # for _templates
+suppress_warnings = ["config.cache"]  # of that function, which cannot be pickled
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
