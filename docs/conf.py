@@ -4,7 +4,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "gallery")]
 from estimator_table import own_members  # noqa: E402
 
 project = "sklode"
@@ -23,10 +23,11 @@ extensions = [
     "sphinx-mathjax-offline",  # copies MathJax to the pages: readers need no network
     "numpydoc",
     "estimator_table",
+    "sphinx_gallery.gen_gallery",
 ]
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax3_config = {"options": {"enableMenu": False}}  # the menu loads speech from elsewhere
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]
 templates_path = ["_templates"]
 default_role = "code"
 
@@ -36,6 +37,44 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+GALLERY = [  # in the order of its page
+    "first_model",
+    "decay",
+    "toy_gas",
+    "binding_curves",
+    "charge_dimers",
+    "forces_ion_pairs",
+    "dimer_classes",
+    "exfoliation",
+    "forces_exfoliation",
+    "side_chains",
+    "forces_liquids",
+    "charge_transfer",
+]
+
+
+def place(file):
+    """Where an example stands on the page of the gallery."""
+    return GALLERY.index(Path(file).stem) if Path(file).stem in GALLERY else -1  # not an example
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "subsection_order": ["gallery/first", "gallery/models", "gallery/real"],
+    "within_subsection_order": place,
+    "filename_pattern": r"\.py$",  # all are run: the long ones draw stored numbers
+    "ignore_pattern": r"^(gallery|freeze)\.py$",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sklode",),
+    "reset_modules": ("matplotlib",),
+    "image_srcset": ["2x"],
+    "remove_config_comments": True,
+    "write_computation_times": False,
+    "min_reported_time": 60,
+    "abort_on_example_error": True,
+}
 
 html_theme = "furo"
 html_title = "sklode"

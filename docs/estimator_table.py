@@ -37,7 +37,7 @@ PERIODICITY = {
     "wires": (True, False, False),
 }
 AS_INSIDE = "as the one inside"
-NONE = "–"
+NONE = "none"
 
 
 def estimators():
