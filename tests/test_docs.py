@@ -1,8 +1,10 @@
 """The pages of the reference are those of the package, and say what its classes do."""
 
 import re
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sklode
@@ -63,3 +65,18 @@ def test_pages_of_classes_have_the_members_of_their_bases_but_not_those_of_other
     assert {"fit", "transform_atoms", "backpropagate", "feature_table_", "field"} <= set(members)
     assert not {"set_output", "get_params", "fit_transform"} & set(members)
     assert estimator_table.own_members("sklode.AtomisticRidgeCV")[-1] == "calculator"
+
+
+@pytest.mark.slow
+def test_pieces_of_the_first_tour_are_one_program_that_runs(capsys):
+    text = (DOCS / "get_started.rst").read_text()
+    assert not re.search(r"\w::$", text, re.MULTILINE)  # all code says its language
+    pieces = re.findall(r"code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    code = "\n".join(map(textwrap.dedent, pieces))
+    names = {}
+    exec(compile(code, "get_started.rst", "exec"), names)
+    shown = re.search(r"It prints ``(.*)``", text).group(1)
+    assert capsys.readouterr().out == f"{shown}\n"
+    assert np.isfinite(names["forces"]).all()
+    assert set(names["dipolar"]) < set(names["frame"])
+    assert len(names["groups"]) == sum(map(len, names["dimers"].data))
