@@ -72,6 +72,7 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "remove_config_comments": True,
     "write_computation_times": False,
+    "show_signature": False,
     "min_reported_time": 60,
     "abort_on_example_error": True,
 }

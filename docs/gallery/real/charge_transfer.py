@@ -195,8 +195,10 @@ draw(numbers)
 #   a failure, not its size.
 #
 # *The data* are `carbon_chain_4g.xyz` (85 frames) and `au2_mgo_4g.xyz` (12), subsets of the example
-# frames of T. W. Ko, J. A. Finkler, S. Goedecker, J. Behler, Nat. Commun. 12, 398 (2021). They are
-# not part of the package, since their licence is another (GPL-3.0). The script looks for them in
-# :func:`sklode.datasets.get_data_home` and says where a missing one comes from. They are extended
-# XYZ with energies in eV and forces in eV/angstrom, converted from bohr and hartree, and
-# `total_charge`.
+# frames of T. W. Ko, J. A. Finkler, S. Goedecker, J. Behler, Nat. Commun. 12, 398 (2021). Their
+# sources are the files `input.data` of `examples/nnp-train/Carbon_chain_4G` and `AlAuMgO_4G` in
+# `CompPhysVienna/n2p2 <https://github.com/CompPhysVienna/n2p2>`_; other frames will give somewhat
+# other numbers. They are not part of the package, since their licence is another (GPL-3.0). The
+# script looks for them in :func:`sklode.datasets.get_data_home` and says where a missing one comes
+# from. They are extended XYZ with energies in eV and forces in eV/angstrom, converted from bohr and
+# hartree, and `total_charge`.

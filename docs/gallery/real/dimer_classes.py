@@ -194,10 +194,14 @@ draw(numbers)
 #   free offset, because the energies of the molecules in the file need not be those at this
 #   geometry: that of CC ends at +4 kcal/mol. The other sets have no offset.
 #
-# *The data* are not part of the package, because their licences do not allow it or are not those of
-# the package. The script looks for the files in :func:`sklode.datasets.get_data_home`, names the
-# source of each missing one and goes on with the others. They are extended XYZ: `dimer` (name of
-# the curve) and `natoms_A` (atoms of the first molecule, which come first) for every structure; for
-# the bfdb file `label`, `distance`, `inter_energy` in eV and `source_split` (train or test) as
-# well, for the others `distance_factor` (separation over that of equilibrium) and
-# `interaction_energy` in kcal/mol.
+# *The data* are parts of public collections: bfdb of `BingqingCheng/cace-lr-fit
+# <https://github.com/BingqingCheng/cace-lr-fit>`_ (`fit-lode/lode-datasets`), s66x8 and rgc10 of
+# `psi4/psi4 <https://github.com/psi4/psi4>`_ (`psi4/share/psi4/databases`), ionichb and nbc10ext of
+# `aoterodelaroza/refdata <https://github.com/aoterodelaroza/refdata>`_. Other dimers of these will
+# give other numbers. They are not part of the package, because their licences are others. The
+# script looks for the files in :func:`sklode.datasets.get_data_home`, names the source of each
+# missing one and goes on with the others. They are extended XYZ: `dimer` (name of the curve) and
+# `natoms_A` (atoms of the first molecule, which come first) for every structure; for the bfdb file
+# `label`, `distance`, `inter_energy` in eV and `source_split` (train or test) as well, for the
+# others `distance_factor` (separation over that of equilibrium) and `interaction_energy` in
+# kcal/mol.

@@ -170,9 +170,11 @@ draw(numbers)
 # *The last frame* ties the curve down at large distance. It is what makes the hidden part nearly an
 # interpolation.
 #
-# *The data* are `phosphorus_exfoliation.xyz`, 67 frames of H. Ni, Master thesis, EPFL (2022), after
-# V. L. Deringer, M. A. Caro, G. Csanyi, Nat. Commun. 11, 5461 (2020). The source states no licence,
-# so they are not part of the package. The script looks for the file in
+# *The data* are `phosphorus_exfoliation.xyz`, of H. Ni, Master thesis, EPFL (2022), after V. L.
+# Deringer, M. A. Caro, G. Csanyi, Nat. Commun. 11, 5461 (2020). They are 67 of the 100 frames of
+# `exfoliation_data_set/exfoliation_mbd_reference.xyz` in `haoran-ni/MasterThesis
+# <https://github.com/haoran-ni/MasterThesis>`_; all 100 will give somewhat other numbers. The
+# source states no licence, so they are not part of the package. The script looks for the file in
 # :func:`sklode.datasets.get_data_home` and, if it is not there, says where it comes from: extended
 # XYZ with the total energy in eV and `interlayer_axis_length`, the length of the cell across the
 # two layers in angstrom, in the order of that length.

@@ -175,8 +175,13 @@ draw(numbers)
 #
 # *The data* are `water_rpbe_d3.xyz` and `nacl_water_revpbe0_d3.xyz`, subsets of the frames of P.
 # Zhong, D. Kim, D. S. King, B. Cheng, arXiv:2504.05169, and of N. O'Neill, B. X. Shi, K. Fong, A.
-# Michaelides, C. Schran, J. Phys. Chem. Lett. 15, 6081 (2024). They are not part of the package,
-# since their licences are others (CC BY-NC 4.0 and CC BY-SA 4.0). The script looks for them in
-# :func:`sklode.datasets.get_data_home` and says where a missing one comes from. They are extended
-# XYZ with energies in eV and forces in eV/angstrom, in the order of the source. Forces of a frame
-# of the latter add up to as much as 0.5 eV/angstrom; those of a model add up to zero.
+# Michaelides, C. Schran, J. Phys. Chem. Lett. 15, 6081 (2024). The first are 33 of the 50 frames of
+# `data-benchmark/test-H2O_RPBE-D3.xyz` in `ChengUCB/les_fit
+# <https://github.com/ChengUCB/les_fit>`_, the second 100 frames of
+# `data-sets/revPBE0-D3/BP-NNP/gen3.data` in `niamhon/nacl-water
+# <https://github.com/niamhon/nacl-water>`_; other frames will give somewhat other numbers. They are
+# not part of the package, since their licences are others (CC BY-NC 4.0 and CC BY-SA 4.0). The
+# script looks for them in :func:`sklode.datasets.get_data_home` and says where a missing one comes
+# from. They are extended XYZ with energies in eV and forces in eV/angstrom, in the order of the
+# source. Forces of a frame of the latter add up to as much as 0.5 eV/angstrom; those of a model add
+# up to zero.

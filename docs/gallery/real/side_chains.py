@@ -311,8 +311,9 @@ draw(numbers)
 # - The charges are formal charges from the file, not derived from energies. For molecules of
 #   unknown charge they would have to be predicted first.
 #
-# *The data* are `ssi.xyz`, made from the collection that the script names if the file is missing.
-# They are not part of the package, since its licence is another (GPL-3.0). The file belongs into
-# :func:`sklode.datasets.get_data_home`: extended XYZ with the atoms of molecule A first and, for
-# each dimer, `interaction_energy` (kcal/mol), `natoms_A`, `charge_A`, `charge_B` and `pair` (a name
-# of the pair of molecules).
+# *The data* are `ssi.xyz`, made from `20_ssi` and `10_din/ssi.din` in `aoterodelaroza/refdata
+# <https://github.com/aoterodelaroza/refdata>`_; a file with other dimers, or in another order, will
+# give somewhat other numbers. They are not part of the package, since its licence is another
+# (GPL-3.0). The file belongs into :func:`sklode.datasets.get_data_home`: extended XYZ with the
+# atoms of molecule A first and, for each dimer, `interaction_energy` (kcal/mol), `natoms_A`,
+# `charge_A`, `charge_B` and `pair` (a name of the pair of molecules).
