@@ -37,7 +37,6 @@ PERIODICITY = {
     "wires": (True, False, False),
 }
 AS_INSIDE = "as the one inside"
-NONE = "none"
 
 
 def estimators():
@@ -82,8 +81,9 @@ def _row(cls):
         "class": f":class:`~sklode.{cls.__name__}`",
         "what goes in": ", ".join(goes_in),
         "what comes out": comes_out,
-        "gradients": ", ".join(g for m, g in GRADIENTS.items() if hasattr(cls, m)) or NONE,
-        "periodicity": _periodicity(cls) if reads_structures else NONE,
+        "gradients": ", ".join(g for m, g in GRADIENTS.items() if hasattr(cls, m))
+        or "none of its own",
+        "periodicity": _periodicity(cls) if reads_structures else "no structures",
         "dtype": _dtype(cls),
     }
 

@@ -52,7 +52,7 @@ def test_table_of_estimators(estimator_table):
     assert row("LongRangePotential")["periodicity"] == "isolated, 3-D"
     assert row("DensityProjector")["periodicity"] == "isolated, 3-D, slabs, wires"
     assert row("PowerSpectrum")["periodicity"] == row("PowerSpectrum")["dtype"]  # as inside
-    assert row("BlockScaler")["gradients"] == "none"
+    assert row("BlockScaler")["gradients"] == "none of its own"
     assert row("BlockScaler")["what goes in"] == "matrix"
     assert row("AtomisticRidgeCV")["gradients"] == "forces, stress"
     assert row("DensityProjector")["gradients"] == "positions, strain, reverse pass"

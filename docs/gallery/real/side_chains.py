@@ -10,7 +10,7 @@ predict them all, for pairs of molecules that it has never seen.
 <https://arxiv.org/abs/2308.13208>`_ says that such features do not help with the very different
 energy scales of a heterogeneous set. Is that so here, and what does help?
 
-**In short:** yes, it is so, if the model sees elements alone. What helps is to tell it which
+**In short:** the abstract is right if the model sees elements alone. What helps is to tell it which
 molecules are charged: the error goes from 15 (local) and 8 (long-range) to 2.4 kcal/mol.
 
 *Data.* There is no function that fetches them yet: see the end of this page. The script also needs
