@@ -15,6 +15,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from .execution.chunks import backward_of_all, gradients_of_all, rows_of_all
+from .execution.derivatives import Derivatives
 from .inputs.atoms import read_container, read_structures, real_array, row_index
 from .physics import blocks
 
@@ -82,24 +83,20 @@ class CheckedWhenLoaded:
 class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
     """Base of transformers that turn each structure of X into one row of numbers.
 
-    A subclass learns in ``_fit(atoms_list)`` and says what it computes in ``_rows(structures,
-    per_atom, n_threads)`` (arrays in, arrays out, called for chunks of structures, possibly in
-    other processes; threads are for structures so large that there are fewer chunks than workers)
-    and what its columns are in ``_feature_table()``. Gradients are ``_row_gradients(structures,
-    positions, strain)``, the rows of structures, a list of arrays and an array, either None if it
-    is not wanted, and ``_row_backward(structures, cotangents, with_rows)``, rows or None and two
-    arrays.
+    A subclass learns in ``learn``, tells of its columns in ``column_table``, and computes in
+    ``compute_rows``, ``compute_gradients`` and ``compute_backward``: arrays in, arrays out, called
+    for chunks of structures, possibly in other processes.
     """
 
     def _read(self, X, reset):
         """The Atoms in X. The only method that sees X."""
         return read_container(X)
 
-    def _charge_names(self):
+    def charge_names(self):
         """Names of the per-atom arrays to read along."""
         return ()
 
-    def _check_structures(self, atoms_list):
+    def check_structures(self, atoms_list):
         """Refuse structures that this transformer cannot describe; after fit."""
 
     @fit_context(prefer_skip_nested_validation=False)  # projectors inside are validated too
@@ -123,9 +120,9 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
             For a wrong parameter or bad input; the message names the structure.
         """
         atoms_list = self._read(X, reset=True)
-        read_structures(atoms_list, self._charge_names())
-        self._fit(atoms_list)
-        self._check_structures(atoms_list)
+        read_structures(atoms_list, self.charge_names())
+        self.learn(atoms_list)
+        self.check_structures(atoms_list)
         return self
 
     def transform(self, X):
@@ -191,24 +188,46 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         return pd.DataFrame(rows, index=index, columns=columns)
 
     def _describe(self, atoms_list, per_atom):
-        structures = read_structures(atoms_list, self._charge_names())
-        self._check_structures(atoms_list)
+        structures = read_structures(atoms_list, self.charge_names())
+        self.check_structures(atoms_list)
         return rows_of_all(self, structures, per_atom)
 
-    def _atoms_at_once(self, structures):
+    def atoms_at_once(self, structures):
         """Atoms of a chunk of structures, so that what is held for them stays small."""
         return blocks.CHUNK_ATOMS
 
     @property
-    def _row_dtype(self):
+    def row_dtype(self):
         """Precision of the rows."""
         return np.dtype(getattr(self, "dtype", "float64"))
 
-    def transform_gradients(self, X):
-        """Derivatives of every row by the positions of its atoms.
+    def differentiate(self, X, positions=True, strain=False):
+        """Describe structures and differentiate the rows, in one pass.
 
         The result takes 24 bytes for each atom and feature; derivatives of single atoms' features
         are never held for more than a block of atoms.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+        positions, strain : bool, default=True and False
+            Which derivatives are wanted; the others are None.
+
+        Returns
+        -------
+        Derivatives
+            With the attributes ``rows``, ``positions`` and ``strain``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For bad input; the message names the structure.
+        """
+        return Derivatives(*gradients_of_all(self, self._readable(X), positions, strain))
+
+    def transform_gradients(self, X):
+        """Derivatives of every row by the positions of its atoms.
 
         Parameters
         ----------
@@ -225,7 +244,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=True, strain=False)[0]
+        return self.differentiate(X).positions
 
     def transform_with_gradients(self, X):
         """Rows and their derivatives by positions, in less time than one by one.
@@ -247,7 +266,8 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._rows_and_gradients(X, positions=True, strain=False)[:2]
+        found = self.differentiate(X)
+        return found.rows, found.positions
 
     def transform_strain_gradients(self, X):
         """Derivatives of every row by a strain of positions and cell, r -> r (1 + strain).
@@ -267,7 +287,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=False, strain=True)[1]
+        return self.differentiate(X, positions=False, strain=True).strain
 
     def transform_all_gradients(self, X):
         """Derivatives of every row by positions and by strain, in less time than one by one.
@@ -289,7 +309,8 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             For bad input; the message names the structure.
         """
-        return self._gradients(X, positions=True, strain=True)
+        found = self.differentiate(X, strain=True)
+        return found.positions, found.strain
 
     def backpropagate(self, X, cotangents):
         """Gradients of one combination of the columns of each structure, in memory O(n_atoms).
@@ -341,30 +362,23 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         """Rows, or None if they are not wanted, and gradients of one combination of them."""
         structures = self._readable(X)
         cotangents = real_array(cotangents, "cotangents")
-        shape = (len(structures), self._n_features_out)
+        shape = (len(structures), self.n_features_out)
         if cotangents.shape != shape:
             raise ValueError(f"cotangents must have shape {shape}; got {cotangents.shape}.")
         return backward_of_all(self, structures, cotangents, with_rows)
 
-    def _gradients(self, X, positions, strain):
-        return self._rows_and_gradients(X, positions, strain)[1:]
-
-    def _rows_and_gradients(self, X, positions, strain):
-        """Rows, and their derivatives by positions and by strain, None if they are not wanted."""
-        return gradients_of_all(self, self._readable(X), positions, strain)
-
     def _readable(self, X):
         check_is_fitted(self)
         atoms_list = self._read(X, reset=False)
-        structures = read_structures(atoms_list, self._charge_names())
-        self._check_structures(atoms_list)
+        structures = read_structures(atoms_list, self.charge_names())
+        self.check_structures(atoms_list)
         return structures
 
     @property
     def feature_table_(self):
         """One row a column of the output: its name and what it stands for (DataFrame)."""
         check_is_fitted(self)
-        return self._feature_table().copy()
+        return self.column_table().copy()
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns.
@@ -380,11 +394,12 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
             Unique names; ``feature_table_`` holds the same information as fields.
         """
         check_is_fitted(self)
-        return self._feature_table()["name"].to_numpy(dtype=object, copy=True)
+        return self.column_table()["name"].to_numpy(dtype=object, copy=True)
 
     @property
-    def _n_features_out(self):
-        return len(self._feature_table())
+    def n_features_out(self):
+        """Number of columns."""
+        return len(self.column_table())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

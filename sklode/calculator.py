@@ -77,23 +77,17 @@ class SklodeCalculator(Calculator):
             self.results = {}
         X = [self.atoms]
         known = "energy" in self.results
-        if derivatives and not known:
-            energies, errors, forces, stresses = self.model._energies_and_derivatives(X)
-            self._keep_energies(energies, errors)
-            self._keep_derivatives(forces, stresses)
-        elif derivatives:
-            self._keep_derivatives(*self.model._derivatives(X))
+        if derivatives:
+            predict = self.model.predict_derivatives if known else self.model.predict_all
+            *energies, forces, stresses = predict(X)
+            self.results["forces"] = forces[0]
+            if self.atoms.pbc.all():
+                self.results["stress"] = np.array(stresses[0])
         elif not known:
-            self._keep_energies(*self.model.predict(X, return_std=True))
-
-    def _keep_energies(self, energies, errors):
-        energy = float(energies[0])
-        self.results.update(energy=energy, free_energy=energy, energy_std=float(errors[0]))
-
-    def _keep_derivatives(self, forces, stresses):
-        self.results["forces"] = forces[0]
-        if self.atoms.pbc.all():
-            self.results["stress"] = np.array(stresses[0])
+            energies = self.model.predict(X, return_std=True)
+        if not known:
+            energy, error = (float(values[0]) for values in energies)
+            self.results.update(energy=energy, free_energy=energy, energy_std=error)
 
     def _check_derivatives(self, with_stress):
         """Say in the way ASE expects what this model or structure does not have."""

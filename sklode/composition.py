@@ -8,8 +8,7 @@ import pandas as pd
 from .base import StrOptions, StructureTransformer
 from .physics.invariants.power_spectrum import pool
 from .physics.system.structures import atom_offsets
-from .projection.pooling import species_index
-from .projection.projector import check_species, learn_species, symbols
+from .projection.species import check_species, learn_species, species_index, symbols
 
 
 class Composition(StructureTransformer):
@@ -52,13 +51,16 @@ class Composition(StructureTransformer):
         self.species = species
         self.handle_unknown = handle_unknown
 
-    def _fit(self, atoms_list):
+    def learn(self, atoms_list):
+        """Learn from the structures; called by ``fit``."""
         self.species_ = learn_species(self.species, atoms_list)
 
-    def _check_structures(self, atoms_list):
+    def check_structures(self, atoms_list):
+        """Refuse structures that this transformer cannot describe."""
         check_species(self, atoms_list)
 
-    def _feature_table(self):
+    def column_table(self):
+        """Table of the columns, not to be changed; see ``feature_table_``."""
         names = symbols(self.species_)
         return pd.DataFrame(
             {
@@ -68,21 +70,24 @@ class Composition(StructureTransformer):
             }
         )
 
-    def _rows(self, structures, per_atom, n_threads):
-        index = species_index(self.species_, structures)
+    def compute_rows(self, structures, per_atom, n_threads):
+        """Rows of a chunk of structures, or of their atoms."""
+        index = species_index(self.species_, np.concatenate([s.numbers for s in structures]))
         atoms = (index[:, None] == np.arange(len(self.species_))).astype(float)
         if per_atom:
             return atoms
         ends = atom_offsets(structures)
         return pool(atoms, [slice(a, b) for a, b in pairwise(ends)])
 
-    def _row_gradients(self, structures, positions, strain):
+    def compute_gradients(self, structures, positions, strain):
+        """Rows of a chunk, and their derivatives as far as wanted, otherwise None."""
         n_features = len(self.species_)
         moved = [np.zeros((len(s), 3, n_features)) for s in structures] if positions else None
         strained = np.zeros((len(structures), 3, 3, n_features)) if strain else None
-        return self._rows(structures, False, 1), moved, strained
+        return self.compute_rows(structures, False, 1), moved, strained
 
-    def _row_backward(self, structures, cotangents, with_rows):
+    def compute_backward(self, structures, cotangents, with_rows):
+        """Rows of a chunk or None, and gradients of a combination of the columns of each."""
         n_atoms = sum(len(s) for s in structures)
-        rows = self._rows(structures, False, 1) if with_rows else None
+        rows = self.compute_rows(structures, False, 1) if with_rows else None
         return rows, np.zeros((n_atoms, 3)), np.zeros((len(structures), 3, 3))

@@ -3,8 +3,7 @@
 from numbers import Real
 
 from .base import Number
-from .physics.fields.density import density_expansion
-from .physics.fields.density_gradients import density_backward, density_slopes
+from .physics.fields.density import density
 from .projection.labels import Block
 from .projection.projector import Projector
 
@@ -87,7 +86,7 @@ class DensityProjector(Projector):
     """
 
     _parameter_constraints = {
-        **Projector._shared_constraints,
+        **Projector.shared_constraints,
         "cutoff_width": [Number(Real, 0, 1e6, closed="both")],
     }
 
@@ -131,34 +130,11 @@ class DensityProjector(Projector):
             )
         super()._check_parameters()
 
-    def _blocks(self):
+    def column_blocks(self):
+        """Blocks of columns (channel, n) of the coefficients, one a law."""
         return [Block("rho", None, self._channel_labels(), self.n_max)]
 
-    def _settings(self):
-        return {
-            "smearing": float(self.smearing),
-            "cutoff_width": float(self.cutoff_width),
-            "include_center": self.include_center,
-        }
-
-    def _coefficients(self, structures, n_threads=1, dtype=None):
-        channels = self._channels(structures)
-        return density_expansion(
-            structures,
-            channels,
-            self._basis,
-            **self._settings(),
-            dtype=dtype or self.dtype,
-            n_threads=n_threads,
-        )
-
-    def _coefficient_slopes(self, structures):
-        return density_slopes(
-            structures, self._channels(structures), self._basis, **self._settings()
-        )
-
-    def _coefficient_backward(self, structures, cotangents):
-        channels = self._channels(structures)
-        return density_backward(
-            structures, channels, self._basis, **self._settings(), cotangents=cotangents
-        )
+    def operator(self, dtype="float64", n_threads=1):
+        """The operator that the coefficients are of."""
+        smearing, width = float(self.smearing), float(self.cutoff_width)
+        return density(self._basis, smearing, width, self.include_center, dtype, n_threads)

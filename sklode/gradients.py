@@ -11,11 +11,14 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
+from .execution.derivatives import Derivatives
 from .inputs.atoms import read_container, real_array
 from .preprocessing import BlockScaler
 
 __all__ = [
+    "Derivatives",
     "backpropagate",
+    "differentiate",
     "transform_all_gradients",
     "transform_and_backpropagate",
     "transform_gradients",
@@ -28,6 +31,42 @@ _ALLOWED = (
     "begins with one of these and goes on with BlockScaler, StandardScaler, MaxAbsScaler, PCA, "
     "TruncatedSVD, feature selectors or 'passthrough'"
 )
+
+
+def differentiate(features, X, positions=True, strain=False):
+    """Describe structures and differentiate the rows, in one pass.
+
+    Parameters
+    ----------
+    features : estimator
+        Fitted transformer of structures, FeatureUnion or Pipeline of such.
+    X : sequence of ase.Atoms
+    positions, strain : bool, default=True and False
+        Which derivatives are wanted; the others are None.
+
+    Returns
+    -------
+    Derivatives
+        With the attributes ``rows``, ``positions`` and ``strain``.
+
+    Raises
+    ------
+    TypeError
+        If a part of ``features`` has no gradients; the message says what is allowed.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklearn.pipeline import make_union
+    >>> from sklode import Composition, DensityProjector
+    >>> from sklode.gradients import differentiate
+    >>> water = molecule("H2O")
+    >>> union = make_union(Composition(), DensityProjector(n_max=2, l_max=1)).fit([water])
+    >>> found = differentiate(union, [water], strain=True)
+    >>> found.rows.shape, found.positions[0].shape, found.strain.shape
+    ((1, 26), (3, 3, 26), (1, 3, 3, 26))
+    """
+    return _differentiate(features, read_container(X), positions, strain)
 
 
 def transform_gradients(features, X):
@@ -60,7 +99,7 @@ def transform_gradients(features, X):
     >>> transform_gradients(union, [water])[0].shape
     (3, 3, 26)
     """
-    return some_gradients(features, read_container(X), positions=True, strain=False)[0]
+    return differentiate(features, X).positions
 
 
 def transform_strain_gradients(features, X):
@@ -82,7 +121,7 @@ def transform_strain_gradients(features, X):
     TypeError
         If a part of ``features`` has no gradients; the message says what is allowed.
     """
-    return some_gradients(features, read_container(X), positions=False, strain=True)[1]
+    return differentiate(features, X, positions=False, strain=True).strain
 
 
 def transform_all_gradients(features, X):
@@ -106,7 +145,8 @@ def transform_all_gradients(features, X):
     TypeError
         If a part of ``features`` has no gradients; the message says what is allowed.
     """
-    return some_gradients(features, read_container(X), positions=True, strain=True)
+    found = differentiate(features, X, strain=True)
+    return found.positions, found.strain
 
 
 def backpropagate(features, X, cotangents):
@@ -179,16 +219,6 @@ def rows_and_backward(features, X, cotangents, with_rows):
     return _backward(features, atoms_list, cotangents, with_rows)
 
 
-def some_gradients(features, atoms_list, positions, strain):
-    """Gradients by positions and by strain, as from ``transform_all_gradients``.
-
-    ``positions`` and ``strain`` say which are wanted; the other is None.
-    """
-    kinds = _gradients(features, atoms_list, positions, strain)
-    moved = kinds[0] if positions else None
-    return moved, np.asarray(kinds[-1]) if strain else None
-
-
 def check_differentiable(features):
     """Refuse features without gradients, at any depth, before anything is computed.
 
@@ -229,31 +259,44 @@ def n_columns(transformer, atoms_list):
     return np.shape(transformer.transform(atoms_list[:1]))[1]
 
 
-def _gradients(features, atoms_list, positions, strain):
-    """Lists of arrays, one a structure, features last, for each kind that is wanted."""
+def _differentiate(features, atoms_list, positions, strain):
+    """As ``differentiate``, of a list that was read."""
     if isinstance(features, Pipeline):
         first, later = _steps(features)
         steps = [_LinearStep(step) for step in later]
-        kinds = _gradients(first, atoms_list, positions, strain)
+        found = _differentiate(first, atoms_list, positions, strain)
+        rows, moved, strained = found.rows, found.positions, found.strain
         for step in steps:
-            kinds = [[step.forward(g) for g in kind] for kind in kinds]
-        return kinds
+            rows = step.transform(rows)
+            moved = [step.forward(g) for g in moved] if positions else None
+            strained = step.forward(strained) if strain else None
+        return Derivatives(rows, moved, strained)
     if isinstance(features, FeatureUnion):
-        parts = [
-            [
-                [weight * g for g in kind]
-                for kind in _gradients(branch, atoms_list, positions, strain)
-            ]
-            for branch, weight in branches(features)
-        ]
-        return [
-            [np.concatenate(blocks, axis=-1) for blocks in zip(*kind, strict=True)]
-            for kind in zip(*parts, strict=True)
-        ]
-    if positions and strain and hasattr(features, "transform_all_gradients"):
-        return [list(kind) for kind in features.transform_all_gradients(atoms_list)]
-    methods = ["transform_gradients"] * positions + ["transform_strain_gradients"] * strain
-    return [_called(features, method, atoms_list) for method in methods]
+        return _differentiate_union(features, atoms_list, positions, strain)
+    if hasattr(features, "differentiate"):
+        return features.differentiate(atoms_list, positions, strain)
+    moved = _called(features, "transform_gradients", atoms_list) if positions else None
+    strained = _called(features, "transform_strain_gradients", atoms_list) if strain else None
+    rows = np.asarray(features.transform(atoms_list))
+    return Derivatives(rows, moved, None if strained is None else np.asarray(strained))
+
+
+def _differentiate_union(union, atoms_list, positions, strain):
+    parts = [
+        (weight, _differentiate(branch, atoms_list, positions, strain))
+        for branch, weight in branches(union)
+    ]
+
+    def joined(arrays):
+        weighted = [weight * array for (weight, _), array in zip(parts, arrays, strict=True)]
+        return np.concatenate(weighted, axis=-1)
+
+    moved = zip(*(part.positions for _, part in parts), strict=True) if positions else ()
+    return Derivatives(
+        joined([part.rows for _, part in parts]),
+        [joined(arrays) for arrays in moved] if positions else None,
+        joined([part.strain for _, part in parts]) if strain else None,
+    )
 
 
 def _called(features, method, atoms_list):
@@ -303,9 +346,9 @@ def _contracted(features, atoms_list, cotangents):
     """From the full gradients, one structure after the other to spare memory."""
     gradients, strains = [], []
     for atoms, row in zip(atoms_list, cotangents, strict=True):
-        moved, strained = some_gradients(features, [atoms], positions=True, strain=True)
-        gradients.append(moved[0] @ row)
-        strains.append(strained[0] @ row)
+        found = _differentiate(features, [atoms], True, True)
+        gradients.append(found.positions[0] @ row)
+        strains.append(found.strain[0] @ row)
     return gradients, np.array(strains)
 
 

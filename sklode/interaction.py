@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import gradients
 from .base import HasMethods, StructureTransformer
+from .execution.derivatives import Derivatives
 from .inputs.atoms import describe, read_structures, real_array
 
 
@@ -66,7 +67,8 @@ class InteractionFeatures(StructureTransformer):
         self.transformer = transformer
         self.fragments = fragments
 
-    def _fit(self, atoms_list):
+    def learn(self, atoms_list):
+        """Learn from the structures; called by ``fit``."""
         self._fragments(atoms_list)
         self.transformer_ = clone(self.transformer)
         if hasattr(self.transformer_, "set_output"):
@@ -112,24 +114,36 @@ class InteractionFeatures(StructureTransformer):
         np.subtract.at(whole, owners, parts)
         return whole
 
-    def _gradients(self, X, positions, strain):
+    def differentiate(self, X, positions=True, strain=False):
+        """Describe structures and differentiate the rows, in one pass.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+        positions, strain : bool, default=True and False
+            Which derivatives are wanted; the others are None.
+
+        Returns
+        -------
+        Derivatives
+            With the attributes ``rows``, ``positions`` and ``strain``.
+        """
         atoms_list, members, parts = self._complexes(X)
+        owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
         wanted = positions, strain
-        moved, strained = gradients.some_gradients(self.transformer_, atoms_list, *wanted)
-        inside, inner_strains = gradients.some_gradients(self.transformer_, parts, *wanted)
+        whole = gradients.differentiate(self.transformer_, atoms_list, *wanted)
+        inner = gradients.differentiate(self.transformer_, parts, *wanted)
+        rows = np.array(whole.rows)
+        np.subtract.at(rows, owners, inner.rows)
         if positions:
-            inside = iter(inside)
-            for total, of_structure in zip(moved, members, strict=True):
+            inside = iter(inner.positions)
+            for total, of_structure in zip(whole.positions, members, strict=True):
                 for atoms in of_structure:
                     total[atoms] -= next(inside)
         if strain:
-            owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
-            np.subtract.at(strained, owners, inner_strains)
-        return moved, strained
-
-    def _rows_and_gradients(self, X, positions, strain):
-        rows = self._describe(self._read(X, reset=False), per_atom=False)
-        return rows, *self._gradients(X, positions, strain)
+            np.subtract.at(whole.strain, owners, inner.strain)
+        return Derivatives(rows, whole.positions, whole.strain)
 
     def _backward(self, X, cotangents, with_rows):
         atoms_list, members, parts = self._complexes(X)
@@ -173,11 +187,13 @@ class InteractionFeatures(StructureTransformer):
         return super().transform_atoms(X)
 
     @available_if(_inner_has("feature_table_"))
-    def _feature_table(self):
+    def column_table(self):
+        """Table of the columns, not to be changed; see ``feature_table_``."""
         return self.transformer_.feature_table_
 
     @property
-    def _n_features_out(self):
+    def n_features_out(self):
+        """Number of columns."""
         return len(self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features=None):

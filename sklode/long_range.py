@@ -3,8 +3,7 @@
 from numbers import Real
 
 from .base import HasMethods, Number, StrOptions
-from .physics.fields.potential import potential_expansion
-from .physics.fields.potential_gradients import potential_backward, potential_slopes
+from .physics.fields.potential import potential
 from .physics.planning.planner import Summation
 from .physics.system.structures import repeat
 from .projection.far_field import FarFieldProjector, check_cutoff_width, read_laws
@@ -127,7 +126,7 @@ class LongRangePotential(FarFieldProjector):
     """
 
     _parameter_constraints = {
-        **FarFieldProjector._shared_constraints,
+        **FarFieldProjector.shared_constraints,
         "exponent": [Number(Real, 0, None, closed="left"), HasMethods("smeared"), "array-like"],
         "charges": [str, None],
         "tol": [Number(Real, 0, 1, closed="neither")],
@@ -197,42 +196,31 @@ class LongRangePotential(FarFieldProjector):
     def _laws(self):
         return read_laws(self.exponent)
 
-    def _blocks(self):
+    def column_blocks(self):
+        """Blocks of columns (channel, n) of the coefficients, one a law."""
         labels = self._channel_labels()
         return [
             Block("v" + law.name, getattr(law, "exponent", None), labels, self.n_max)
             for law in self._laws()
         ]
 
-    def _settings(self, dtype, n_threads=1):
-        return {
-            "basis": self._basis,
-            "laws": [law.smeared(float(self.smearing)) for law in self._laws()],
-            "include_center": self.include_center,
-            "summation": Summation(
+    def operator(self, dtype="float64", n_threads=1):
+        """The operator that the coefficients are of."""
+        return potential(
+            self._basis,
+            tuple(law.smeared(float(self.smearing)) for law in self._laws()),
+            self.include_center,
+            float(self.cutoff_width) if self.exterior else None,
+            Summation(
                 tol=float(self.tol),
                 k_cutoff=None if self.k_cutoff is None else float(self.k_cutoff),
                 method=self.method,
                 dtype=dtype,
                 n_threads=n_threads,
             ),
-            "exterior_width": float(self.cutoff_width) if self.exterior else None,
-        }
+        )
 
-    def _atoms_at_once(self, structures):
+    def atoms_at_once(self, structures):
         """More where no lists of all pairs are held."""
-        at_once = super()._atoms_at_once(structures)
+        at_once = super().atoms_at_once(structures)
         return 2 * at_once if repeat(structures).all() else at_once
-
-    def _coefficients(self, structures, n_threads=1, dtype=None):
-        settings = self._settings(dtype or self.dtype, n_threads)
-        return potential_expansion(structures, self._channels(structures), **settings)
-
-    def _coefficient_slopes(self, structures):
-        settings = self._settings("float64")
-        return potential_slopes(structures, self._channels(structures), **settings)
-
-    def _coefficient_backward(self, structures, cotangents):
-        settings = self._settings("float64")
-        channels = self._channels(structures)
-        return potential_backward(structures, channels, **settings, cotangents=cotangents)

@@ -7,15 +7,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .base import Number
 from .inputs.atoms import read_structures, real_array
-from .physics.fields.multipole_gradients import multipole_backward, multipole_slopes
-from .physics.fields.multipoles import (
-    background_curvature,
-    far_field_potential,
-    multipole_expansion,
-)
+from .physics.fields.far_field import background_curvature, far_field_potential
+from .physics.fields.multipoles import multipoles
 from .physics.planning.planner import Summation
-from .physics.system.structures import atom_offsets
 from .potentials import InversePowerLaw
+from .projection.expansion import Expansion
 from .projection.far_field import FarFieldProjector, check_cutoff_width, read_exponents
 from .projection.labels import Block
 
@@ -113,7 +109,7 @@ class MultipoleFeatures(FarFieldProjector):
 
     _parameter_constraints = {
         name: constraint
-        for name, constraint in FarFieldProjector._shared_constraints.items()
+        for name, constraint in FarFieldProjector.shared_constraints.items()
         if name not in ("smearing", "radial_basis", "include_center")
     } | {
         "exponent": [Number(Real, 0, None, closed="neither"), "array-like"],
@@ -168,34 +164,23 @@ class MultipoleFeatures(FarFieldProjector):
     def _exponents(self):
         return read_exponents(self.exponent)
 
-    def _blocks(self):
+    def column_blocks(self):
+        """Blocks of columns (channel, n) of the coefficients, one a law."""
         labels = self._channel_labels()
         return [
             Block("m" + InversePowerLaw(p).name, p, labels, self.n_max) for p in self._exponents()
         ]
 
-    def _settings(self, dtype, n_threads=1):
-        return {
-            "exponents": self._exponents(),
-            "n_max": int(self.n_max),
-            "l_max": int(self.l_max),
-            "cutoff": float(self.cutoff),
-            "width": float(self.cutoff_width),
-            "summation": Summation(float(self.tol), dtype=dtype, n_threads=n_threads),
-        }
-
-    def _coefficients(self, structures, n_threads=1, dtype=None):
-        settings = self._settings(dtype or self.dtype, n_threads)
-        return multipole_expansion(structures, self._channels(structures), **settings)
-
-    def _coefficient_slopes(self, structures):
-        settings = self._settings("float64")
-        return multipole_slopes(structures, self._channels(structures), **settings)
-
-    def _coefficient_backward(self, structures, cotangents):
-        settings = self._settings("float64")
-        channels = self._channels(structures)
-        return multipole_backward(structures, channels, **settings, cotangents=cotangents)
+    def operator(self, dtype="float64", n_threads=1):
+        """The operator that the coefficients are of."""
+        return multipoles(
+            tuple(self._exponents()),
+            int(self.n_max),
+            int(self.l_max),
+            float(self.cutoff),
+            float(self.cutoff_width),
+            Summation(float(self.tol), dtype=dtype, n_threads=n_threads),
+        )
 
     def potential(self, X, points):
         """Far-field potential near every atom, rebuilt from its multipoles by eq. (6.1).
@@ -247,12 +232,11 @@ class MultipoleFeatures(FarFieldProjector):
                 f"points must be finite numbers of shape (n_points, 3); got shape {points.shape}."
             )
         atoms_list = self._read(X, reset=False)
-        structures = read_structures(atoms_list, self._charge_names())
-        self._check_structures(atoms_list)
-        exponents, n_max = self._exponents(), int(self.n_max)
-        shape = (len(exponents), -1, n_max)
-        moments = [c.reshape(*c.shape[:2], *shape) for c in self._coefficients(structures)]
-        curvature = background_curvature(structures, self._channels(structures), exponents)
-        both = far_field_potential(moments, exponents, n_max, points, curvature)
-        cuts = atom_offsets(structures)[1:-1]
-        return tuple(np.split(values, cuts) for values in both)
+        structures = read_structures(atoms_list, self.charge_names())
+        self.check_structures(atoms_list)
+        batch = Expansion(self, structures).batch
+        moments = self.operator(self.dtype).values(batch)
+        exponents = self._exponents()
+        curvature = background_curvature(batch, exponents)
+        both = far_field_potential(moments, exponents, int(self.n_max), points, curvature)
+        return tuple(np.split(values, batch.offsets[1:-1]) for values in both)

@@ -2,19 +2,15 @@
 
 from sklearn.base import clone
 
-from .base import N_JOBS, StrOptions, StructureTransformer
+from .base import N_JOBS, StrOptions
+from .physics.invariants.spectra import PairColumns
+from .projection.field_features import FieldFeatures
 from .projection.labels import power_spectrum_table, split_by_center
-from .projection.pooling import (
-    PairInvariants,
-    assemble_rows,
-    parts_of,
-    rows_and_factors,
-    rows_and_gradients,
-)
-from .projection.projector import Projector, symbols
+from .projection.projector import Projector
+from .projection.species import symbols
 
 
-class PowerSpectrum(StructureTransformer):
+class PowerSpectrum(FieldFeatures):
     r"""Rotational invariants of two fields around an atom: rho x rho, rho x V, V x V.
 
     .. math:: p_i = \frac{(-1)^l}{\sqrt{2l+1}} \sum_m
@@ -86,31 +82,34 @@ class PowerSpectrum(StructureTransformer):
         self.pooling = pooling
         self.n_jobs = n_jobs
 
-    def _fit(self, atoms_list):
+    def learn(self, atoms_list):
+        """Learn from the structures; called by ``fit``."""
         self.left_ = clone(self.left).fit(atoms_list)
         self.right_ = None if self.right is None else clone(self.right).fit(atoms_list)
         self.species_ = self.left_.species_
 
-    def _projectors(self, unfitted=False):
-        pair = (self.left, self.right) if unfitted else (self.left_, self.right_)
-        return [p for p in pair if p is not None]
+    def projectors(self):
+        """One fitted projector or two."""
+        return [self.left_] if self.right_ is None else [self.left_, self.right_]
 
-    def _charge_names(self):
-        projectors = self._projectors(unfitted=True)
-        return tuple({name: None for p in projectors for name in p._charge_names()})
+    def charge_names(self):
+        """Names of the per-atom arrays to read along."""
+        pair = [p for p in (self.left, self.right) if p is not None]
+        return tuple({name: None for p in pair for name in p.charge_names()})
 
-    def _elements_matter(self):
-        return self.center_species == "split" or any(
-            p._elements_matter() for p in self._projectors()
-        )
+    def elements_matter(self):
+        """Whether an atom of an unknown element has no place in the columns."""
+        return self.center_species == "split" or any(p.elements_matter() for p in self.projectors())
 
     @property
-    def _row_dtype(self):
-        return self.left_._row_dtype
+    def row_dtype(self):
+        """Precision of the rows."""
+        return self.left_.row_dtype
 
-    def _check_structures(self, atoms_list):
-        for projector in self._projectors():
-            projector._check_structures(atoms_list)
+    def check_structures(self, atoms_list):
+        """Refuse structures that this transformer cannot describe."""
+        for projector in self.projectors():
+            projector.check_structures(atoms_list)
 
     def _pairs(self, left, right=None):
         """Pairs of blocks whose invariants are columns."""
@@ -118,39 +117,15 @@ class PowerSpectrum(StructureTransformer):
             return [(block, block) for block in left]
         return [(first, second) for first in left for second in right]
 
-    def _feature_table(self):
-        right = None if self.right_ is None else self.right_._blocks()
-        l_max = min(p.l_max for p in self._projectors())
-        table = power_spectrum_table(self._pairs(self.left_._blocks(), right), l_max)
+    def column_table(self):
+        """Table of the columns, not to be changed; see ``feature_table_``."""
+        right = None if self.right_ is None else self.right_.column_blocks()
+        l_max = min(p.l_max for p in self.projectors())
+        table = power_spectrum_table(self._pairs(self.left_.column_blocks(), right), l_max)
         if self.center_species == "split":
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def _invariants(self, structures, projectors, present=None, n_threads=1, dtype=None):
-        fields = [p._coefficients(structures, n_threads, dtype) for p in projectors]
-        parts = [parts_of(p._blocks(), field) for field, p in enumerate(projectors)]
-        return PairInvariants(fields, self._pairs(*parts), present)
-
-    def _rows(self, structures, per_atom, n_threads):
-        projectors = self._projectors()
-        present = [p._present(structures) for p in projectors]
-        narrow = [p._narrowed(mask) for p, mask in zip(projectors, present, strict=True)]
-        invariants = self._invariants(structures, narrow, present, n_threads)
-        rows = assemble_rows(self, self.species_, structures, invariants, per_atom, n_threads)
-        return rows.astype(self.left_.dtype, copy=False)
-
-    def _row_gradients(self, structures, positions, strain):
-        invariants = self._invariants(structures, self._projectors(), dtype="float64")
-        fields = [p._coefficient_slopes(structures) for p in self._projectors()]
-        what = self, self.species_, structures, invariants
-        return rows_and_gradients(*what, fields, positions, strain)
-
-    def _row_backward(self, structures, cotangents, with_rows):
-        invariants = self._invariants(structures, self._projectors(), dtype="float64")
-        what = self, self.species_, structures, invariants
-        rows, fields = rows_and_factors(*what, cotangents, with_rows)
-        parts = [
-            projector._coefficient_backward(structures, of_field)
-            for projector, of_field in zip(self._projectors(), fields, strict=True)
-        ]
-        return rows, *(sum(kind) for kind in zip(*parts, strict=True))
+    def columns_of(self, fields, parts):
+        """Make columns of the coefficients of fields, as PairColumns."""
+        return PairColumns(fields, self._pairs(*parts))

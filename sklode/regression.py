@@ -227,15 +227,14 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         weights = Weights.of(
             atoms_list, sample_weight, self.force_weight, self.stress_weight, self.energy_per_atom
         )
-        matrix = self._transform(atoms_list)
-        self.scale_ = column_scales(self.features_, atoms_list, matrix, sample_weight, self.floor)
-        matrix /= self.scale_
         numbers, counts = element_counts(atoms_list)
         self._numbers, counts = (numbers, counts) if self.baseline else (numbers[:0], counts[:, :0])
-        rows = energy_rows(matrix, counts, targets.energies, weights)
-        stream = GradientRows(
-            self.features_, atoms_list, targets, self.scale_, counts.shape[1], weights
-        )
+        n_baseline = counts.shape[1]
+        stream = GradientRows(self.features_, atoms_list, targets, weights, n_baseline)
+        matrix = stream.describe()
+        self.scale_ = column_scales(self.features_, atoms_list, matrix, sample_weight, self.floor)
+        stream.scale = self.scale_
+        rows = energy_rows(matrix / self.scale_, counts, targets.energies, weights)
         return rows, stream
 
     def _fit_rows(self, rows, stream, alphas, groups):
@@ -326,7 +325,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         TypeError, ValueError
             If the features have no gradients, or for bad input; the message names the structure.
         """
-        return self._derivatives(X)[0]
+        return self.predict_derivatives(X)[0]
 
     def predict_stress(self, X):
         """Stresses of periodic structures.
@@ -348,19 +347,58 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
             If the features have no gradients, for a structure that is not periodic in three
             directions, or for bad input; the message names the structure.
         """
-        for index, atoms in enumerate(read_container(X)):
+        atoms_list = read_container(X)
+        for index, atoms in enumerate(atoms_list):
             check_periodic(index, atoms)
-        return self._derivatives(X)[1]
+        return self.predict_derivatives(atoms_list)[1]
 
-    def _derivatives(self, X):
-        """Forces, and stresses (NaN where there is no volume)."""
-        return self._forward_and_backward(X, with_rows=False)[1:]
+    def predict_derivatives(self, X):
+        """Forces and stresses, in one pass.
 
-    def _energies_and_derivatives(self, X):
-        """Energies and their errors, forces and stresses, in one pass."""
-        matrix, *derivatives = self._forward_and_backward(X, with_rows=True)
-        energies = self._energies(read_container(X), finite(matrix), return_std=True)
-        return *energies, *derivatives
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        forces : list of ndarray of shape (n_atoms, 3)
+            As of ``predict_forces``.
+        stresses : ndarray of shape (n_structures, 6)
+            As of ``predict_stress``; NaN for what is not periodic in three directions.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the features have no gradients, or for bad input; the message names the structure.
+        """
+        return tuple(self._forward_and_backward(X, with_rows=False)[1:])
+
+    def predict_all(self, X):
+        """Energies, their expected errors, forces and stresses, in one pass.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            As in ``fit``.
+
+        Returns
+        -------
+        energies, errors : ndarray of shape (n_structures,)
+            As of ``predict`` with ``return_std``.
+        forces : list of ndarray of shape (n_atoms, 3)
+            As of ``predict_forces``.
+        stresses : ndarray of shape (n_structures, 6)
+            As of ``predict_stress``; NaN for what is not periodic in three directions.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the features have no gradients, or for bad input; the message names the structure.
+        """
+        atoms_list = read_container(X)
+        matrix, *derivatives = self._forward_and_backward(atoms_list, with_rows=True)
+        return *self._energies(atoms_list, finite(matrix), return_std=True), *derivatives
 
     def _forward_and_backward(self, X, with_rows):
         """Rows of the structures or None, forces and stresses."""

@@ -12,7 +12,7 @@ from ase.build import bulk
 
 from sklode import DensityProjector, LongRangePotential, MultipoleFeatures, PowerSpectrum
 from sklode.gradients import transform_and_backpropagate
-from sklode.physics.fields.periodic import PeriodicExpansion
+from sklode.physics.fields.periodic import PeriodicSum
 
 SKEWED = [[3.3, 0.0, 0.0], [0.5, 3.9, 0.0], [0.3, 0.4, 3.6]]
 ONE = Atoms("C", cell=SKEWED, pbc=True)
@@ -69,13 +69,13 @@ def test_sums_are_refined_once(monkeypatch, dtype):
     left = LongRangePotential(**DISPERSION, dtype=dtype)
     right = LongRangePotential(**DISPERSION, dtype=dtype, charges="initial_charges")
     model = PowerSpectrum(left, right).fit([atoms])
-    sums, original = [], PeriodicExpansion._summed
+    sums, original = [], PeriodicSum._summed
 
     def counted(self, *args):
         sums.append(self)
         return original(self, *args)
 
-    monkeypatch.setattr(PeriodicExpansion, "_summed", counted)
+    monkeypatch.setattr(PeriodicSum, "_summed", counted)
     n_columns = len(model.get_feature_names_out())
     transform_and_backpropagate(model, [atoms], np.ones((1, n_columns)))
     assert len(sums) == 2

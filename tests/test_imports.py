@@ -59,6 +59,27 @@ def test_folders_of_physics_import_downward(path):
             assert own == "physics" or floors[other] < floors[own], (own, other)
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_nobody_reaches_in(path):
+    """Names with an underscore are for the module, or the class, that defines them."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    own = {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+    own |= {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    for module, name in imports(path):
+        if module.split(".")[0] == "sklode":
+            assert not name.startswith("_") or name.startswith("__"), (module, name)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or node.attr in own:
+            continue
+        if node.attr.startswith("_") and not node.attr.startswith("__"):
+            assert ast.unparse(node.value) in {"self", "cls", "super()"}, ast.unparse(node)
+
+
 def test_folders_are_small():
     for folder in {path.parent for path in SOURCES} - {ROOT}:
         names = [path for path in folder.glob("*.py") if path.name != "__init__.py"]

@@ -9,18 +9,18 @@ from sphericart import SolidHarmonics
 from systems import cells, is_solid
 
 from sklode import LongRangePotential
-from sklode.physics.fields.periodic import PeriodicExpansion
+from sklode.physics.fields.periodic import PeriodicSum
 from sklode.physics.mesh.splines import SplineMesh, derivative_triples, n_triples, spline_pieces
 from sklode.physics.mesh.values import MeshSum, solid_harmonic_polynomials
 from sklode.physics.planning.cells import contents_of
 from sklode.physics.planning.mesh_choice import choose_mesh
 from sklode.physics.planning.planner import Plan, Planner, Summation
 from sklode.physics.planning.tails import WaveEnvelope
-from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.bases import radial_basis
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.radial.modes import field_modes, radial_modes, reduced_functions, wave_span
 from sklode.physics.system.kvectors import half_sphere, reciprocal
-from sklode.physics.system.structures import Channels, Structure
+from sklode.physics.system.structures import Batch, Channels, Structure
 from sklode.physics.waves.values import PlaneWaveSum
 
 CELL = np.array([[7.0, 0.3, 0.0], [0.2, 8.0, 1.0], [0.5, -0.4, 9.0]])
@@ -140,7 +140,7 @@ def test_polynomials_are_solid_harmonics(l_max):
     "accuracies", [(1e-3,) * 3, (1e-6,) * 3, (1e-9,) * 3, (1e-6, 1e-4, 1e-2), (1e-3, 1e-2, 1e-7)]
 )
 def test_modes_give_all_functions_with_few_of_them(accuracies):
-    basis = RadialBasis("gto", 5, 3, 5.0)
+    basis = radial_basis("gto", 5, 3, 5.0)
     laws = tuple(SmearedPowerLaw(p, 1.0) for p in (1.0, 3.0, 6.0))
     span = (0.25, 4.0)
     modes = radial_modes(basis, laws, (0, 1, 2, 3), span, accuracies)
@@ -163,7 +163,7 @@ def test_modes_give_all_functions_with_few_of_them(accuracies):
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 @pytest.mark.parametrize("exponents", [(1.0,), (0.0, 2.5, 6.0)])
 def test_both_sums_are_the_plain_sum(kind, exponents):
-    basis = RadialBasis(kind, 2, 3, 3.0)
+    basis = radial_basis(kind, 2, 3, 3.0)
     laws = tuple(SmearedPowerLaw(p, 1.0) for p in exponents)
     places = positions(12)
     weights = np.random.default_rng(3).normal(size=(12, 2))
@@ -187,7 +187,7 @@ def test_both_sums_are_the_plain_sum(kind, exponents):
 
 
 class TestChoice:
-    BASIS, LAWS = RadialBasis("gto", 5, 3, 5.0), (SmearedPowerLaw(1.0, 1.0),)
+    BASIS, LAWS = radial_basis("gto", 5, 3, 5.0), (SmearedPowerLaw(1.0, 1.0),)
 
     def plan(self, n_atoms, tol=1e-6, **options):
         cell = (10.0 * n_atoms) ** (1 / 3) * np.eye(3)
@@ -221,12 +221,12 @@ def test_threads_and_thin_cells_change_nothing(charged):
     channels = Channels(index, weights, 1 if charged else 2)
     places = positions(n_atoms, 5, cell)
     structure = Structure(np.ones(n_atoms, int), places, cell, np.ones(3, bool))
-    basis, laws = RadialBasis("monomial", 1, 3, 3.0), (SmearedPowerLaw(1.0, 1.0),)
+    basis, laws = radial_basis("monomial", 1, 3, 3.0), (SmearedPowerLaw(1.0, 1.0),)
 
     def expand(**options):
         summation = Summation(tol=1e-5, **options)
-        sums = PeriodicExpansion(basis, laws, uniform=[0.0], summation=summation)
-        return sums([structure], channels)
+        sums = PeriodicSum(basis, laws, uniform=[0.0], summation=summation)
+        return sums.values(Batch([structure], channels))
 
     alone, shared = expand(method="nufft"), expand(method="nufft", n_threads=2)
     direct = expand(method="direct")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fields import potential_backward, potential_expansion
 from systems import triclinic
 from test_plane_wave_gradients import (
     central_difference,
@@ -11,14 +12,11 @@ from test_plane_wave_gradients import (
     unit_strain,
 )
 
-from sklode.physics.fields.multipoles import SolidHarmonicBasis
-from sklode.physics.fields.potential import potential_expansion
-from sklode.physics.fields.potential_gradients import potential_backward
 from sklode.physics.mesh.reverse import mesh_backward
 from sklode.physics.mesh.values import MeshSum
 from sklode.physics.planning.mesh_choice import MeshPlan
 from sklode.physics.planning.planner import Plan, Summation
-from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.bases import SolidHarmonicBasis, radial_basis
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.system.kvectors import half_sphere
 from sklode.physics.system.structures import Channels, Structure
@@ -26,8 +24,8 @@ from sklode.physics.waves.kernels import wave_kernels
 from sklode.physics.waves.reverse import plane_wave_backward
 
 BASES = {
-    "gto": RadialBasis("gto", 2, 2, 2.5),
-    "monomial": RadialBasis("monomial", 2, 1, 2.0),
+    "gto": radial_basis("gto", 2, 2, 2.5),
+    "monomial": radial_basis("monomial", 2, 1, 2.0),
     "taylor": SolidHarmonicBasis(3, 2.0),
 }
 LAWS = (SmearedPowerLaw(1, 1.1), SmearedPowerLaw(3, 1.0))

@@ -4,45 +4,36 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fields import (
+    density_backward,
+    density_expansion,
+    density_slopes,
+    multipole_backward,
+    multipole_expansion,
+    multipole_slopes,
+    potential_backward,
+    potential_expansion,
+    potential_slopes,
+)
 from jacobians import of_columns, of_one
 
-from sklode.physics.fields.density import density_expansion
-from sklode.physics.fields.density_gradients import density_backward, density_slopes
-from sklode.physics.fields.isolated_gradients import (
-    isolated_backward,
-    isolated_source,
-    multipole_isolated_backward,
-    multipole_isolated_source,
-)
-from sklode.physics.fields.multipoles import (
-    _bare,
-    _smeared_table,
-    _taylor_scales,
-    multipole_expansion,
-)
-from sklode.physics.fields.pair_slopes import (
-    correction_slopes,
-    density_functions,
-    multipole_correction_slopes,
-    multipole_functions,
-    potential_functions,
-    table_slopes,
-)
-from sklode.physics.fields.potential import potential_expansion
-from sklode.physics.operators.linearized import FieldSlopes
+from sklode.physics.fields.multipoles import _Multipoles
+from sklode.physics.operators.linearized import Linearized
 from sklode.physics.pairs.derivatives import NearPairs
 from sklode.physics.pairs.reverse import pair_backward
 from sklode.physics.pairs.values import expand_pairs
 from sklode.physics.planning.planner import Summation
-from sklode.physics.radial.bases import RadialBasis, pair_table
+from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.functions import (
+    RadialFunction,
+    bare_powers,
+    density_function,
+    pair_function,
+)
+from sklode.physics.radial.integrals import pair_table
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
-from sklode.physics.radial.switches import (
-    cutoff_function,
-    cutoff_slope,
-    exterior_weight,
-    exterior_weight_slope,
-)
+from sklode.physics.radial.switches import Exterior, ShiftedCosine
 from sklode.physics.system.neighbors import Pairs, all_pairs, pairs_within
 from sklode.physics.system.structures import Channels, Structure
 
@@ -151,17 +142,12 @@ def assert_close(ours, expected, accuracy):
         assert np.abs(mine - part).max() <= accuracy * max(np.abs(part).max(), 1e-3)
 
 
-def gradients_of(source, structure, channels, l_max, n_laws, n_max):
-    """Dense derivatives of the coefficients, (n_atoms, 2 l + 1, n_laws, n_channels, n_max, ...)."""
-    return of_one(FieldSlopes([source], channels, l_max, n_laws, n_max), structure)
-
-
-def pair_gradients(pairs, structure, channels, radial, slopes, l_max):
+def pair_gradients(pairs, structure, channels, function, l_max):
     """The same of sums over pairs, with one law, which has no axis."""
     atoms = np.arange(len(structure))
-    source = NearPairs(pairs, atoms, (radial, slopes), l_max, 1)
-    n_max = radial(np.ones(1)).shape[1] // (l_max + 1)
-    both = gradients_of(source, structure, channels, l_max, 1, n_max)
+    term = NearPairs(pairs, atoms, function, l_max, 1)
+    n_max = function(np.ones(1)).shape[1] // (l_max + 1)
+    both = of_one(Linearized([term], channels, l_max, 1, n_max), structure)
     return tuple([part[:, :, 0] for part in parts] for parts in both)
 
 
@@ -192,7 +178,7 @@ def assert_backward(backward, gradients, accuracy=1e-12):
 @pytest.mark.parametrize("width", [0.0, WIDTH, CUTOFF])
 def test_density(structure, kind, channels_of, width):
     channels = channels_of(structure)
-    basis = RadialBasis(kind, 3, 3, CUTOFF)
+    basis = radial_basis(kind, 3, 3, CUTOFF)
     how = {"smearing": SMEARING, "cutoff_width": width, "include_center": True}
 
     def expand(changed):
@@ -221,20 +207,20 @@ over_laws = pytest.mark.parametrize("laws", LAWS.values(), ids=LAWS)
 @over_widths
 def test_potential_of_isolated_structures(laws, kind, channels_of, width):
     structure = isolated(5, 5, 7.0)  # some pairs are beyond the tables
-    channels, basis = channels_of(structure), RadialBasis(kind, 2, 3, 2.0)
+    channels, basis = channels_of(structure), radial_basis(kind, 2, 3, 2.0)
+
+    how = {"include_center": width is None, "summation": Summation(), "exterior_width": width}
 
     def expand(changed):
-        how = {"include_center": True, "summation": Summation(), "exterior_width": width}
         parts = potential_expansion([changed], channels, basis, laws, **how)
         shape = (len(laws), channels.count, basis.n_max)
         return [part.reshape(*part.shape[:2], *shape) for part in parts]
 
-    atoms = np.arange(len(structure))
-    source = isolated_source([structure], atoms, basis, laws, width)
-    gradients = gradients_of(source, structure, channels, basis.l_max, len(laws), basis.n_max)
+    gradients = of_one(potential_slopes([structure], channels, basis, laws, **how), structure)
     assert_gradients(gradients, structure, expand)
     assert_backward(
-        lambda c: isolated_backward([structure], channels, basis, laws, width, c), gradients
+        lambda c: potential_backward([structure], channels, basis, laws, **how, cotangents=c),
+        gradients,
     )
 
 
@@ -245,19 +231,19 @@ def test_multipoles_of_isolated_structures(channels_of, width, powers):
     structure = isolated(6, 6, 4.0)
     channels, l_max = channels_of(structure), 3
 
+    how = {"cutoff": 2.0, "width": width, "summation": Summation()}
+    arguments = channels, powers, 1, l_max
+
     def expand(changed):
-        how = {"cutoff": 2.0, "width": width, "summation": Summation()}
-        parts = multipole_expansion([changed], channels, powers, 1, l_max, **how)
-        shape = (len(powers), channels.count)
+        parts = multipole_expansion([changed], *arguments, **how)
+        shape = (len(powers), channels.count, 1)
         return [part.reshape(*part.shape[:2], *shape) for part in parts]
 
-    arguments = channels, powers, l_max, 2.0, width
-    how = powers, 1, l_max, 2.0, width
-    source = multipole_isolated_source([structure], np.arange(6), *how)
-    both = gradients_of(source, structure, channels, l_max, len(powers), 1)
-    gradients = [[part[:, :, :, :, 0] for part in parts] for parts in both]
+    gradients = of_one(multipole_slopes([structure], *arguments, **how), structure)
     assert_gradients(gradients, structure, expand)
-    assert_backward(lambda c: multipole_isolated_backward([structure], *arguments, c), gradients)
+    assert_backward(
+        lambda c: multipole_backward([structure], *arguments, **how, cotangents=c), gradients
+    )
 
 
 def polynomials(distances):
@@ -274,6 +260,9 @@ def polynomial_slopes(distances):
     return np.exp(-0.3 * d**2) * lowered * [1.0, 0.5, 2.0, -1.0, 0.3, 0.7]
 
 
+POLYNOMIALS = RadialFunction(polynomials, polynomial_slopes)
+
+
 def batch():
     structures = [STRUCTURES[name] for name in ("isolated", "small cell", "large cell")]
     numbers = np.concatenate([s.numbers for s in structures])
@@ -283,7 +272,7 @@ def batch():
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_a_batch_is_its_structures(n_threads):
     structures, channels = batch()
-    basis, how = RadialBasis("gto", 2, 2, CUTOFF), {"smearing": SMEARING, "cutoff_width": WIDTH}
+    basis, how = radial_basis("gto", 2, 2, CUTOFF), {"smearing": SMEARING, "cutoff_width": WIDTH}
     n_atoms = len(channels.index)
     rng = np.random.default_rng(1)
     cotangents = [rng.normal(size=(n_atoms, 2 * l + 1, 4)) for l in range(3)]
@@ -303,17 +292,21 @@ def test_a_batch_is_its_structures(n_threads):
 def test_isolated_structures_do_not_see_each_other():
     structures = [isolated(4, 10, 3.0), isolated(1, 11, 3.0), isolated(6, 12, 5.0)]
     channels = species(Structure(np.concatenate([s.numbers for s in structures]), *[None] * 3))
-    basis, laws = RadialBasis("monomial", 2, 2, 2.0), LAWS["power laws"]
+    basis, laws = radial_basis("monomial", 2, 2, 2.0), LAWS["power laws"]
     rng = np.random.default_rng(3)
     n_atoms = len(channels.index)
     cotangents = [rng.normal(size=(n_atoms, 2 * l + 1, len(laws), 2, 2)) for l in range(3)]
-    positions, strain = isolated_backward(structures, channels, basis, laws, WIDTH, cotangents)
+    how = {"include_center": False, "summation": Summation(), "exterior_width": WIDTH}
+    positions, strain = potential_backward(
+        structures, channels, basis, laws, **how, cotangents=cotangents
+    )
     first = 0
     for number, structure in enumerate(structures):
         atoms = slice(first, first + len(structure))
         first = atoms.stop
         own = [c[atoms] for c in cotangents]
-        alone = isolated_backward([structure], channels.of(atoms), basis, laws, WIDTH, own)
+        acting = channels.of(atoms)
+        alone = potential_backward([structure], acting, basis, laws, **how, cotangents=own)
         np.testing.assert_allclose(positions[atoms], alone[0], atol=1e-13)
         np.testing.assert_allclose(strain[[number]], alone[1], atol=1e-13)
 
@@ -324,10 +317,9 @@ def test_blocks_of_pairs_change_nothing(monkeypatch):
     owners = np.repeat(np.arange(3), [len(s) for s in structures])
     rng = np.random.default_rng(2)
     cotangents = [rng.normal(size=(n_atoms, 2 * l + 1, 2, 2)) for l in range(3)]
-    functions = polynomials, polynomial_slopes, 2
 
     def results():
-        return pair_backward(pairs, channels, n_atoms, *functions, cotangents, owners, 3)
+        return pair_backward(pairs, channels, POLYNOMIALS, 2, cotangents, owners, 3)
 
     whole = results()
     monkeypatch.setattr("sklode.physics.blocks.PAIRS", 1)
@@ -344,47 +336,34 @@ def test_atoms_at_the_same_place():
     def expand(changed):
         return expand_pairs(all_pairs([changed]), channels, 3, polynomials, 2)
 
-    gradients = pair_gradients(
-        all_pairs([structure]), structure, channels, polynomials, polynomial_slopes, 2
-    )
+    pairs = all_pairs([structure])
+    gradients = pair_gradients(pairs, structure, channels, POLYNOMIALS, 2)
     assert_gradients(gradients, structure, expand)
+    owners = np.zeros(3, int)
     assert_backward(
-        lambda c: pair_backward(
-            all_pairs([structure]),
-            channels,
-            3,
-            polynomials,
-            polynomial_slopes,
-            2,
-            c,
-            np.zeros(3, int),
-            1,
-        ),
-        gradients,
+        lambda c: pair_backward(pairs, channels, POLYNOMIALS, 2, c, owners, 1), gradients
     )
 
 
 def test_atoms_without_neighbours():
     structure = isolated(1, 8, 1.0)
     pairs = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3)))
-    functions = polynomials, polynomial_slopes, 2
     channels = species(structure)
-    for parts in pair_gradients(pairs, structure, channels, *functions):
+    for parts in pair_gradients(pairs, structure, channels, POLYNOMIALS, 2):
         assert all(not part.any() for part in parts)
     cotangents = [np.ones((1, 2 * l + 1, 2, 2)) for l in range(3)]
-    positions, strain = pair_backward(
-        pairs, channels, 1, *functions, cotangents, np.zeros(1, int), 1
-    )
+    owners = np.zeros(1, int)
+    positions, strain = pair_backward(pairs, channels, POLYNOMIALS, 2, cotangents, owners, 1)
     assert positions.shape == (1, 3)
     assert strain.shape == (1, 3, 3)
     assert not positions.any()
     assert not strain.any()
 
 
-def assert_slopes(functions, slopes, distances, accuracy=1e-7):
+def assert_slopes(function, distances, accuracy=1e-7):
     """Slopes are differences of the functions, relative to the largest of each."""
-    expected = differences(lambda h: [functions(distances + h)], 1e-3)[0]
-    error = np.abs(slopes(distances) - expected)
+    expected = differences(lambda h: [function(distances + h)], 1e-3)[0]
+    error = np.abs(function.slopes(distances) - expected)
     assert np.all(error <= accuracy * (np.abs(expected).max(axis=0) + 1e-12))
 
 
@@ -394,49 +373,42 @@ DISTANCES = np.random.default_rng(9).uniform(0.05, 12.0, 300)
 @pytest.mark.parametrize("width", [0.0, 0.7, CUTOFF])
 def test_slopes_of_switches(width):
     d = DISTANCES[np.abs(np.abs(DISTANCES - CUTOFF + width / 2) - width / 2) > 3e-3]
-    for value, slope in ((cutoff_function, cutoff_slope), (exterior_weight, exterior_weight_slope)):
-        expected = differences(lambda h, f=value: [f(d + h, CUTOFF, width)], 1e-3)[0]
-        np.testing.assert_allclose(slope(d, CUTOFF, width), expected, atol=1e-9)
+    for switch in (ShiftedCosine(CUTOFF, width), Exterior(CUTOFF, width)):
+        expected = differences(lambda h, f=switch: [f(d + h)], 1e-3)[0]
+        np.testing.assert_allclose(switch.slopes(d), expected, atol=1e-9)
 
 
 @over_laws
 @over_bases
 def test_slopes_of_pair_functions(laws, kind):
-    basis = RadialBasis(kind, 2, 4, 2.0)
+    basis = radial_basis(kind, 2, 4, 2.0)
     limits = [pair_table(basis, law).near.upper for law in laws]
     near_end = np.abs(np.subtract.outer(DISTANCES, limits)).min(axis=1) < 3e-3
-    functions, slopes = potential_functions(basis, laws, None)
-    assert_slopes(functions, slopes, DISTANCES[~near_end])
-    np.testing.assert_array_equal(table_slopes(basis, laws)(DISTANCES), slopes(DISTANCES))
+    assert_slopes(pair_function(basis, laws), DISTANCES[~near_end])
 
 
 @pytest.mark.parametrize("law", [law for laws in LAWS.values() for law in laws], ids=str)
 def test_far_slopes_continue_the_near_ones(law):
-    basis = RadialBasis("monomial", 2, 4, 2.0)
+    basis = radial_basis("monomial", 2, 4, 2.0)
     limit = pair_table(basis, law).near.upper
-    below, above = table_slopes(basis, [law])(limit * (1.0 + np.array([-1e-9, 1e-9])))
-    scale = np.abs(table_slopes(basis, [law])(DISTANCES)).max(axis=0)
+    slopes = pair_function(basis, [law]).slopes
+    below, above = slopes(limit * (1.0 + np.array([-1e-9, 1e-9])))
+    scale = np.abs(slopes(DISTANCES)).max(axis=0)
     assert np.all(np.abs(above - below) <= 1e-7 * scale)
 
 
 @over_bases
 @over_widths
 def test_slopes_of_corrections(kind, width):
-    basis = RadialBasis(kind, 2, 3, 2.0)
+    basis = radial_basis(kind, 2, 3, 2.0)
     laws = [*LAWS["power laws"], YUKAWA]
     wide = [law.widened(1.1) for law in laws]
-    near, smooth = (
-        potential_functions(basis, laws, width)[0],
-        potential_functions(basis, wide, None),
-    )
-
-    def correction(distances):
-        return near(distances) - smooth[0](distances)
-
+    near = pair_function(basis, laws)
+    near = near if width is None else near.switched(Exterior(basis.cutoff, width))
     edges = [2.0, 2.0 - (width or 0.0)]
     edges += [pair_table(basis, law).near.upper for law in (*laws, *wide)]
     clear = np.abs(np.subtract.outer(DISTANCES, edges)).min(axis=1) > 3e-3
-    assert_slopes(correction, correction_slopes(basis, laws, wide, width), DISTANCES[clear])
+    assert_slopes(near - pair_function(basis, wide), DISTANCES[clear])
 
 
 @pytest.mark.parametrize("width", [0.0, WIDTH])
@@ -445,31 +417,24 @@ def test_slopes_of_multipoles(width):
     clear = np.abs(np.subtract.outer(DISTANCES, [2.0, 2.0 - width])).min(axis=1) > 3e-3
     distances = DISTANCES[clear]
     far = distances[distances > 2.0 - width]
-    assert_slopes(*multipole_functions(powers, 3, 2.0, width), far)
+    assert_slopes(bare_powers(powers, 3).switched(Exterior(2.0, width)), far)
 
 
 def test_slopes_of_multipole_corrections():
-    powers, l_max, cutoff, smearing, reach = (1.0, 2.5), 2, 2.0, 1.2, 9.0
-    scales = _taylor_scales(powers, l_max, cutoff)
-    units = (scales / cutoff ** np.add.outer(np.arange(l_max + 1), powers)).ravel()
-    smeared = _smeared_table(powers, l_max, cutoff, smearing, reach)
-
-    def correction(distances):
-        weights = exterior_weight(distances, cutoff, WIDTH)[:, None]
-        return units * _bare(distances, powers, l_max, cutoff) * weights - smeared(distances)
-
-    slopes = multipole_correction_slopes(powers, l_max, cutoff, WIDTH, smearing, reach)
+    summation, powers = Summation(), (1.0, 2.5)
+    field = _Multipoles(powers, 2, 2.0, Exterior(2.0, WIDTH), summation)
+    pairs = field.periodic_sum((1.2, 4.0))._pairs
     clear = np.abs(np.subtract.outer(DISTANCES, [2.0, 2.0 - WIDTH])).min(axis=1) > 3e-3
     distances = DISTANCES[clear]
-    assert_slopes(correction, slopes, distances[distances < reach - 0.01])
+    assert_slopes(pairs.function, distances[distances < pairs.cutoff - 0.01])
 
 
 def test_density_functions_are_those_of_the_expansion():
     structure = STRUCTURES["small cell"]
-    channels, basis = species(structure), RadialBasis("gto", 3, 3, CUTOFF)
+    channels, basis = species(structure), radial_basis("gto", 3, 3, CUTOFF)
     how = {"smearing": SMEARING, "cutoff_width": WIDTH, "include_center": False}
     expected = density_expansion([structure], channels, basis, **how)
-    radial, _ = density_functions(basis, SMEARING, WIDTH)
-    ours = expand_pairs(pairs_within([structure], CUTOFF), channels, 3, radial, 3)
+    function = density_function(basis, SMEARING, "float64").switched(ShiftedCosine(CUTOFF, WIDTH))
+    ours = expand_pairs(pairs_within([structure], CUTOFF), channels, 3, function, 3)
     for mine, part in zip(ours, expected, strict=True):
         np.testing.assert_allclose(mine.reshape(part.shape), part, atol=1e-13)

@@ -4,20 +4,21 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from fields import density_expansion
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from systems import cells, is_solid
 
-from sklode.physics.fields.density import density_expansion
 from sklode.physics.invariants.power_spectrum import power_spectrum
 from sklode.physics.numerics.chebyshev import interpolate
 from sklode.physics.numerics.harmonics import degree_slice, spherical_harmonics
 from sklode.physics.numerics.piecewise import piecewise
 from sklode.physics.pairs import values as pair_expansion
 from sklode.physics.pairs.values import expand_pairs
-from sklode.physics.radial.bases import RadialBasis, center_integrals, pair_integrals, pair_table
+from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.integrals import center_integrals, pair_integrals, pair_table
 from sklode.physics.radial.laws import SmearedPowerLaw
-from sklode.physics.radial.switches import cutoff_function
+from sklode.physics.radial.switches import ShiftedCosine
 from sklode.physics.system.neighbors import Pairs, all_pairs, pairs_within
 from sklode.physics.system.structures import Channels, Structure
 
@@ -145,10 +146,10 @@ class TestTables:
     @pytest.mark.parametrize(
         ("basis", "law", "upper"),
         [
-            (RadialBasis("gto", 8, 6, 5.0), SmearedPowerLaw(0.0, 0.3), 5.0),
-            (RadialBasis("gto", 3, 2, 4.0), SmearedPowerLaw(0.0, 0.15), 4.0),
-            (RadialBasis("monomial", 1, 3, 3.0), SmearedPowerLaw(1.0, 1.0), None),
-            (RadialBasis("monomial", 2, 4, 3.0), SmearedPowerLaw(6.0, 0.5), None),
+            (radial_basis("gto", 8, 6, 5.0), SmearedPowerLaw(0.0, 0.3), 5.0),
+            (radial_basis("gto", 3, 2, 4.0), SmearedPowerLaw(0.0, 0.15), 4.0),
+            (radial_basis("monomial", 1, 3, 3.0), SmearedPowerLaw(1.0, 1.0), None),
+            (radial_basis("monomial", 2, 4, 3.0), SmearedPowerLaw(6.0, 0.5), None),
         ],
     )
     def test_pair_tables_by_quadrature(self, basis, law, upper):
@@ -240,7 +241,7 @@ def test_both_ends_of_a_pair_may_share_its_functions(limit, monkeypatch):
 
 def test_single_precision_reaches_the_sums(monkeypatch):
     structures = [random_structure(20, 1, 6.0 * np.eye(3), periodic=True)]
-    basis, types = RadialBasis("gto", 4, 3, 3.0), set()
+    basis, types = radial_basis("gto", 4, 3, 3.0), set()
     sums = pair_expansion._sum_groups
 
     def watched(harmonics, values, *args):
@@ -273,11 +274,11 @@ def test_density_of_many_structures_by_quadrature():
     cell = np.array([[3.0, 0.4, 0.0], [-0.3, 4.0, 0.2], [0.1, 0.0, -3.5]])
     structures = [random_structure(6, seed) for seed in range(4)]
     structures.insert(1, random_structure(4, 9, cell, periodic=True))
-    basis, law, width = RadialBasis("gto", 4, 3, 3.0), SmearedPowerLaw(0.0, 0.4), 0.6
+    basis, law, width = radial_basis("gto", 4, 3, 3.0), SmearedPowerLaw(0.0, 0.4), 0.6
     channels, n_atoms = channels_of(structures), sum(map(len, structures))
 
     def radial(d):
-        return pair_integrals(basis, law, d) * cutoff_function(d, basis.cutoff, width)[:, None]
+        return pair_integrals(basis, law, d) * ShiftedCosine(basis.cutoff, width)(d)[:, None]
 
     parameters = {"smearing": 0.4, "cutoff_width": width, "include_center": True}
     found = density_expansion(structures, channels, basis, **parameters)
@@ -291,8 +292,8 @@ def test_density_of_many_structures_by_quadrature():
 def test_cutoff_function():
     d = np.array([0.0, 2.5, 2.5 + 1e-9, 2.75, 3.0 - 1e-9, 3.0, 4.0])
     expected = [1.0, 1.0, 1.0, 0.5, 0.0, 0.0, 0.0]
-    np.testing.assert_allclose(cutoff_function(d, 3.0, 0.5), expected, atol=1e-15)
-    np.testing.assert_array_equal(cutoff_function(d, 3.0, 0.0), d < 3.0)
+    np.testing.assert_allclose(ShiftedCosine(3.0, 0.5)(d), expected, atol=1e-15)
+    np.testing.assert_array_equal(ShiftedCosine(3.0, 0.0)(d), d < 3.0)
 
 
 @pytest.mark.parametrize("pooled", [False, True])

@@ -97,9 +97,9 @@ class Recorder(DensityProjector):
         self.seen = []
         return super().fit(X, y)
 
-    def _rows(self, structures, per_atom, n_threads):
+    def compute_rows(self, structures, per_atom, n_threads):
         self.seen.append([len(structure) for structure in structures])
-        return super()._rows(structures, per_atom, n_threads)
+        return super().compute_rows(structures, per_atom, n_threads)
 
 
 def name(estimator):
@@ -159,7 +159,7 @@ def lists_only():
 def small_chunks(monkeypatch):
     """Chunks of two cells."""
     for estimator in (DENSITY, POTENTIAL):
-        monkeypatch.setattr(type(estimator), "_atoms_at_once", lambda *_: 128)
+        monkeypatch.setattr(type(estimator), "atoms_at_once", lambda *_: 128)
 
 
 # the fork of a process that has threads, of which Python 3.12 warns, is joblib's
@@ -354,7 +354,7 @@ class Failing(DensityProjector):
     def __init__(self, *, n_jobs=None):
         super().__init__(cutoff=2.0, n_max=1, l_max=0, n_jobs=n_jobs)
 
-    def _rows(self, structures, per_atom, n_threads):
+    def compute_rows(self, structures, per_atom, n_threads):
         raise RuntimeError("on purpose")
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from fields import potential_backward, potential_slopes
 from jacobians import of_columns, of_one
 from systems import rattled_salt, triclinic
 
-from sklode.physics.fields.potential_gradients import potential_backward, potential_slopes
 from sklode.physics.planning.planner import Summation
-from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.bases import radial_basis
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.system.structures import Channels, Structure
 
@@ -54,7 +54,7 @@ def test_position_gradients_of_the_potential(exponent, atoms):
     index = np.searchsorted(np.unique(atoms.numbers), atoms.numbers)
     channels = Channels(index, np.ones(len(atoms)), index.max() + 1)
     parameters = {
-        "basis": RadialBasis("gto", N_MAX, L_MAX, RADIUS),
+        "basis": radial_basis("gto", N_MAX, L_MAX, RADIUS),
         "laws": (SmearedPowerLaw(exponent, SMEARING),),
         "include_center": True,
         "summation": Summation(k_cutoff=K_CUTOFF, method="direct"),

@@ -2,23 +2,28 @@
 
 import numpy as np
 import pytest
+from fields import (
+    multipole_backward,
+    multipole_expansion,
+    multipole_slopes,
+    potential_backward,
+    potential_expansion,
+    potential_slopes,
+)
 from jacobians import jacobian as all_derivatives
 from jacobians import of_columns, of_one
 from systems import cluster, triclinic
 
 from sklode.physics.fields import potential as module
-from sklode.physics.fields.multipole_gradients import multipole_backward, multipole_slopes
-from sklode.physics.fields.multipoles import SolidHarmonicBasis, multipole_expansion
-from sklode.physics.fields.periodic import PeriodicExpansion
-from sklode.physics.fields.potential import potential_expansion
-from sklode.physics.fields.potential_gradients import potential_backward, potential_slopes
-from sklode.physics.operators.linearized import FieldSlopes
+from sklode.physics.fields.periodic import PeriodicSum
+from sklode.physics.operators.contract import linearize
+from sklode.physics.operators.linearized import Linearized
 from sklode.physics.planning.planner import Plan, Summation
-from sklode.physics.radial.bases import RadialBasis
+from sklode.physics.radial.bases import SolidHarmonicBasis, radial_basis
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
 from sklode.physics.system.kvectors import HalfSphere, half_sphere, reciprocal
-from sklode.physics.system.structures import Channels, Structure
+from sklode.physics.system.structures import Batch, Channels, Structure
 from sklode.physics.waves.few_atoms import WavePairs
 from sklode.physics.waves.kernels import CellKernels, WaveKernels, wave_kernels
 from sklode.physics.waves.many_atoms import WaveFactors
@@ -27,8 +32,8 @@ from sklode.physics.waves.values import PlaneWaveSum
 
 STEP = 1e-3
 ACCURACY = 2e-8
-GTO = RadialBasis("gto", 3, 2, 2.5)
-MONOMIALS = RadialBasis("monomial", 2, 3, 2.0)
+GTO = radial_basis("gto", 3, 2, 2.5)
+MONOMIALS = radial_basis("monomial", 2, 3, 2.0)
 TAYLOR = SolidHarmonicBasis(3, 2.0)
 EXPONENTS = (0, 1, 2.5, 3, 6)
 OTHERS = {
@@ -142,7 +147,7 @@ class WaveSum:
         plans = {0: Plan(self.k_cutoff)}
         how = plans, CellKernels(self.basis, self.laws, [structure], plans), uniform
         waves = kind([structure], np.arange(n_atoms), [self.weights], *how)
-        return of_one(FieldSlopes([waves], channels, l_max, n_laws, n_max), structure)
+        return of_one(Linearized([waves], channels, l_max, n_laws, n_max), structure)
 
     def assert_derivatives(self):
         jacobian, strain = self.jacobian()
@@ -188,7 +193,7 @@ def test_plane_waves_of_every_basis_and_exponent(basis, exponent):
 @pytest.mark.parametrize("n_atoms", range(1, 9))
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_any_number_of_atoms_and_channels(n_atoms, n_channels):
-    basis = RadialBasis("gto", 2, 1, 2.5)
+    basis = radial_basis("gto", 2, 1, 2.5)
     WaveSum(basis, [SmearedPowerLaw(1, 0.9)], n_atoms, n_channels).assert_derivatives()
 
 
@@ -199,11 +204,11 @@ def test_other_potentials(law):
 
 def test_several_potentials():
     laws = [SmearedPowerLaw(p, s) for p, s in ((0, 0.8), (1, 1.0), (6, 1.2))]
-    WaveSum(RadialBasis("monomial", 3, 4, 2.5), laws, 3, 2, k_cutoff=4.0).assert_derivatives()
+    WaveSum(radial_basis("monomial", 3, 4, 2.5), laws, 3, 2, k_cutoff=4.0).assert_derivatives()
 
 
 def test_degree_zero_alone_and_no_waves_at_all():
-    basis = RadialBasis("gto", 1, 0, 2.0)
+    basis = radial_basis("gto", 1, 0, 2.0)
     some = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2)
     some.assert_derivatives()
     none = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2, k_cutoff=0.5)
@@ -285,7 +290,7 @@ def test_uniform_and_own_terms_of_a_periodic_expansion(charges):
     atoms = triclinic("C2OH", 3, 4.5)
     laws = [SmearedPowerLaw(6, 1.0), SmearedPowerLaw(0, 0.9)]
     how = Summation(k_cutoff=gap_near(np.array(atoms.cell), 3.0), method="direct", tol=1e-12)
-    expansion = PeriodicExpansion(
+    expansion = PeriodicSum(
         GTO,
         laws,
         uniform=[law.fourier_at_zero for law in laws],
@@ -296,14 +301,14 @@ def test_uniform_and_own_terms_of_a_periodic_expansion(charges):
     channels = channels_of([structure], charges)
 
     def coefficients(positions=None, strain=None):
-        return expansion([as_structure(atoms, strain, positions)], channels)
+        return expansion.values(Batch([as_structure(atoms, strain, positions)], channels))
 
-    sources = expansion.sources([structure], channels, np.arange(len(atoms)))
-    jacobian, strain = of_one(FieldSlopes(sources, channels, 2, 2, 3), structure)
+    batch = Batch([structure], channels)
+    jacobian, strain = of_one(linearize(expansion, batch, 3), structure)
     assert_close(jacobian, by_position(coefficients, atoms.positions), ACCURACY)
     assert_close(strain, by_strain(lambda eps: coefficients(strain=eps)), ACCURACY)
     cotangents = random_like(coefficients())
-    forces, virial = expansion.backward([structure], channels, cotangents)
+    forces, virial = expansion.vjp(batch, cotangents)
     assert relative_difference(forces, contracted(cotangents, jacobian)) <= 1e-11
     assert relative_difference(virial[0], contracted(cotangents, strain)) <= 1e-11
 
@@ -311,13 +316,11 @@ def test_uniform_and_own_terms_of_a_periodic_expansion(charges):
 def test_structures_without_atoms_that_act():
     structure = as_structure(triclinic("C2", 3, 4.5))
     channels = Channels(np.full(2, -1), np.ones(2), 2)
-    expansion = PeriodicExpansion(
-        GTO, [SmearedPowerLaw(6, 1.0)], uniform=[1.0], summation=Summation()
-    )
-    sources = expansion.sources([structure], channels, np.arange(2))
-    jacobian, strain = of_one(FieldSlopes(sources, channels, 2, 1, 3), structure)
-    cotangents = random_like(expansion([structure], channels))
-    derivatives = expansion.backward([structure], channels, cotangents)
+    expansion = PeriodicSum(GTO, [SmearedPowerLaw(6, 1.0)], uniform=[1.0], summation=Summation())
+    batch = Batch([structure], channels)
+    jacobian, strain = of_one(linearize(expansion, batch, 3), structure)
+    cotangents = random_like(expansion.values(batch))
+    derivatives = expansion.vjp(batch, cotangents)
     assert not any(np.any(part) for part in (*jacobian, *strain, *derivatives))
 
 
@@ -357,7 +360,7 @@ def test_potential_of_a_crystal(width, charges):
     atoms = triclinic("C2OH", 3, 4.5)
     laws = (SmearedPowerLaw(1, 1.0), SmearedPowerLaw(3, 1.0))
     how = Summation(k_cutoff=gap_near(np.array(atoms.cell), 3.0), method="direct", tol=1e-10)
-    basis = RadialBasis("monomial", 2, 2, 2.0)
+    basis = radial_basis("monomial", 2, 2, 2.0)
     potential = Potential(atoms, basis, laws, charges, summation=how, exterior_width=width)
     # a potential of twice the smearing, so that all that pairs correct is of short range
     potential.assert_derivatives(1e-7 if width else ACCURACY)
@@ -367,10 +370,10 @@ def test_potential_that_is_split(monkeypatch):
     monkeypatch.setattr(module, "split_smearing", lambda *_, lowest, **__: 1.5 * lowest)
     atoms = triclinic("COH", 3, 4.5)
     how, laws = Summation(tol=1e-8, method="direct"), (SmearedPowerLaw(1, 0.9),)
-    basis = RadialBasis("monomial", 2, 1, 2.0)
+    basis = radial_basis("monomial", 2, 1, 2.0)
     potential = Potential(atoms, basis, laws, summation=how)
-    sums = module.periodic_potential(basis, laws, False, None, how)
-    (split,) = sums.splits([potential.structure], potential.channels)
+    field = module._Potential(basis, laws, False, None, how)
+    (split,) = field.splits(Batch([potential.structure], potential.channels))
     assert split is not None
     potential.assert_derivatives(1e-7, 1e-5)
 
@@ -379,7 +382,7 @@ def test_potential_of_a_crystal_on_a_mesh():
     atoms = triclinic("C4O2H2", 3, 6.0)
     how = Summation(tol=1e-9, k_cutoff=5.0, method="nufft")
     potential = Potential(
-        atoms, RadialBasis("gto", 2, 1, 2.0), (SmearedPowerLaw(1, 1.0),), summation=how
+        atoms, radial_basis("gto", 2, 1, 2.0), (SmearedPowerLaw(1, 1.0),), summation=how
     )
     jacobian, _ = potential.jacobian()
     (expected,) = [
@@ -396,7 +399,7 @@ def test_batches_are_their_structures_one_by_one():
     structures = [as_structure(a) for a in (crystals[0], molecule, *crystals[1:])]
     channels = channels_of(structures)
     parameters = {
-        "basis": RadialBasis("monomial", 2, 1, 2.0),
+        "basis": radial_basis("monomial", 2, 1, 2.0),
         "laws": (SmearedPowerLaw(1, 1.0), SmearedPowerLaw(6, 1.0)),
         "include_center": True,
         "summation": Summation(tol=1e-8),

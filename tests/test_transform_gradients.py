@@ -222,13 +222,13 @@ def test_memory_of_gradients_is_that_of_the_rows():
 
 
 def test_only_what_is_asked_for_is_computed(monkeypatch):
-    wanted, original = [], PowerSpectrum._row_gradients
+    wanted, original = [], PowerSpectrum.compute_gradients
 
     def counted(self, structures, positions, strain):
         wanted.append((positions, strain))
         return original(self, structures, positions, strain)
 
-    monkeypatch.setattr(PowerSpectrum, "_row_gradients", counted)
+    monkeypatch.setattr(PowerSpectrum, "compute_gradients", counted)
     X = structures()
     union = make_union(PowerSpectrum(DENSITY), Composition()).fit(X)
     transform_gradients(union, X)

@@ -27,15 +27,17 @@ def rows_of_all(transformer, structures, per_atom):
     ndarray of shape (n_rows, n_features)
     """
     sizes, order = np.array([len(s) for s in structures]), alike_together(structures)
-    at_once = transformer._atoms_at_once(structures)
+    at_once = transformer.atoms_at_once(structures)
     chunks = [order[chunk] for chunk in chunks_by_atoms(sizes[order], at_once)]
     n_jobs = _n_jobs(transformer)
     n_threads = max(1, effective_n_jobs(n_jobs) // len(chunks))
     jobs = [([structures[i] for i in chunk], per_atom, n_threads) for chunk in chunks]
     places = [as_slice(p) for p in (_places(chunks, sizes) if per_atom else chunks)]
     n_rows = sizes.sum() if per_atom else len(sizes)
-    shape = n_rows, transformer._n_features_out
-    shared = shared_rows(shape, transformer._row_dtype, n_jobs) if len(jobs) > 1 else None
+    shared = None
+    if len(jobs) > 1:
+        shape = n_rows, transformer.n_features_out
+        shared = shared_rows(shape, transformer.row_dtype, n_jobs)
     if shared is None:
         return _assembled(each_chunk(_rows, transformer, jobs, n_jobs), places, n_rows)
     jobs = [(*job, shared, place) for job, place in zip(jobs, places, strict=True)]
@@ -71,12 +73,12 @@ def _assembled(parts, places, n_rows):
 
 
 def _rows(transformer, structures, per_atom, n_threads):
-    return transformer._rows(structures, per_atom, n_threads)
+    return transformer.compute_rows(structures, per_atom, n_threads)
 
 
 def _written_rows(transformer, structures, per_atom, n_threads, shared, place):
     """None if the rows are in the file, else the rows."""
-    rows = transformer._rows(structures, per_atom, n_threads)
+    rows = transformer.compute_rows(structures, per_atom, n_threads)
     if isinstance(place, slice):
         parts, starts = [rows], [place.start]
     else:
@@ -105,7 +107,7 @@ def gradients_of_all(transformer, structures, positions, strain):
     chunks = chunks_by_atoms(sizes, blocks.CHUNK_ATOMS_WITH_GRADIENTS)
     jobs = [(structures[chunk], positions, strain) for chunk in chunks]
     counts = np.concatenate([3 * sizes] * positions + [np.full(len(sizes), 9)] * strain)
-    shape = counts.sum(), transformer._n_features_out
+    shape = counts.sum(), transformer.n_features_out
     shared = shared_rows(shape, np.dtype(float), n_jobs) if len(jobs) > 1 else None
     if shared is None:
         rows, moved, strained = zip(*each_chunk(_gradients, transformer, jobs, n_jobs), strict=True)
@@ -135,12 +137,12 @@ def _gradients_in_file(transformer, jobs, shared, places):
 
 
 def _gradients(transformer, structures, positions, strain):
-    return transformer._row_gradients(structures, positions, strain)
+    return transformer.compute_gradients(structures, positions, strain)
 
 
 def _written_gradients(transformer, structures, positions, strain, shared, starts):
     """Rows, and None if their derivatives are in the file, else those."""
-    rows, moved, strained = transformer._row_gradients(structures, positions, strain)
+    rows, moved, strained = transformer.compute_gradients(structures, positions, strain)
     derivatives = [*(moved if positions else ()), *(strained if strain else ())]
     return rows, None if shared.write(derivatives, starts) else derivatives
 
@@ -171,7 +173,7 @@ def backward_of_all(transformer, structures, cotangents, with_rows):
 
 
 def _backward(transformer, structures, cotangents, with_rows):
-    return transformer._row_backward(structures, cotangents, with_rows)
+    return transformer.compute_backward(structures, cotangents, with_rows)
 
 
 def _n_jobs(transformer):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..gradients import some_gradients
+from ..gradients import differentiate, n_columns
 from ..physics import blocks
 from ..ridge.normal_equations import Rows, stack
 
@@ -113,22 +113,20 @@ class GradientRows:
         Fitted features.
     atoms_list : list of ase.Atoms
     targets : Targets
-    scale : ndarray of shape (n_features,)
-        Divisors of the features.
+    weights : Weights
     n_baseline : int
         Number of baseline columns, all zero here.
-    weights : Weights
 
     Attributes
     ----------
+    scale : ndarray of shape (n_features,)
+        Divisors of the features, to be set after ``describe``, before rows are asked for.
     sizes : ndarray of shape (n_structures,), int
         Number of rows of each structure.
-    rows_per_batch : int
-        About so many rows fit in memory.
     """
 
-    def __init__(self, features, atoms_list, targets, scale, n_baseline, weights):
-        self._features, self._atoms, self._scale = features, atoms_list, scale
+    def __init__(self, features, atoms_list, targets, weights, n_baseline):
+        self._features, self._atoms, self.scale = features, atoms_list, None
         self._forces, self._stresses = targets.forces, targets.stresses
         self._n_baseline, self._weights = n_baseline, weights
         self.sizes = np.array(
@@ -137,9 +135,33 @@ class GradientRows:
                 for a, f, s in zip(atoms_list, self._forces, self._stresses, strict=True)
             ]
         )
-        self.rows_per_batch = max(1, blocks.EQUATION_BYTES // (8 * max(len(scale), 1)))
-        self._keep_all = 8 * self.sizes.sum() * len(scale) <= blocks.CACHED_EQUATION_BYTES
-        self._loaded = {}
+        self._loaded, self._derivatives = {}, {}
+
+    def describe(self):
+        """Features of all structures; the derivatives are kept if memory holds them all."""
+        known = n_columns(self._features, self._atoms) if self.sizes.any() else 0
+        if not known or not self._all_fit(known):
+            return finite(self._features.transform(self._atoms))
+        matrix = np.empty((len(self._atoms), known))
+        for wanted, numbers in self._by_targets(np.arange(len(self._atoms))):
+            whole = len(numbers) == len(self._atoms)
+            some = self._atoms if whole else [self._atoms[i] for i in numbers]
+            if any(wanted):
+                found = differentiate(self._features, some, *wanted)
+                matrix[numbers] = found.rows
+                self._derivatives.update(self._each(numbers, found))
+            else:
+                matrix[numbers] = self._features.transform(some)
+        return finite(matrix)
+
+    @property
+    def rows_per_batch(self):
+        """About so many rows fit in memory."""
+        return max(1, blocks.EQUATION_BYTES // (8 * max(len(self.scale), 1)))
+
+    def _all_fit(self, n_features):
+        """Whether the rows of all structures may be kept."""
+        return 8 * self.sizes.sum() * n_features <= blocks.CACHED_EQUATION_BYTES
 
     def batches(self, structures):
         """Parts of structures whose rows fit in memory; those without rows are left out."""
@@ -152,7 +174,7 @@ class GradientRows:
     def load(self, structures):
         """Compute the rows of structures at once and keep them for the next calls."""
         missing = [i for i in np.unique(structures) if i not in self._loaded and self.sizes[i]]
-        if not self._keep_all and missing:
+        if missing and not self._all_fit(len(self.scale)):
             self._loaded = {}
             missing = [i for i in np.unique(structures) if self.sizes[i]]
         for batch in self.batches(np.array(missing, dtype=int)):
@@ -166,19 +188,26 @@ class GradientRows:
 
     def _compute(self, structures):
         """Rows of each structure."""
+        missing = [i for i in structures if i not in self._derivatives]
+        for wanted, numbers in self._by_targets(missing):
+            found = differentiate(self._features, [self._atoms[i] for i in numbers], *wanted)
+            self._derivatives.update(self._each(numbers, found))
+        return [self._rows_of(i, *self._derivatives.pop(i)) for i in structures]
+
+    def _by_targets(self, structures):
+        """Whether forces and stresses are known, and the structures of which this is so."""
         known = {
             i: (self._forces[i] is not None, self._stresses[i] is not None) for i in structures
         }
-        found = {}
         for wanted in dict.fromkeys(known.values()):
-            some = [i for i in structures if known[i] == wanted]
-            moved, strained = some_gradients(
-                self._features, [self._atoms[i] for i in some], *wanted
-            )
-            moved = moved if wanted[0] else [None] * len(some)
-            strained = to_voigt(strained) if wanted[1] else [None] * len(some)
-            found.update(zip(some, zip(moved, strained, strict=True), strict=True))
-        return [self._rows_of(i, *found[i]) for i in structures]
+            yield wanted, [i for i in structures if known[i] == wanted]
+
+    @staticmethod
+    def _each(numbers, found):
+        """Pairs of the number of a structure, and its derivatives by positions and by strain."""
+        moved = found.positions or [None] * len(numbers)
+        strained = [None] * len(numbers) if found.strain is None else to_voigt(found.strain)
+        return zip(numbers, zip(moved, strained, strict=True), strict=True)
 
     def _rows_of(self, index, gradients, strains):
         matrices, targets, kinds, weights = [], [], [], []
@@ -196,8 +225,8 @@ class GradientRows:
         return self._assembled(index, matrices, targets, kinds, weights)
 
     def _assembled(self, index, matrices, targets, kinds, weights):
-        n_features = len(self._scale)
-        matrix = np.concatenate([np.zeros((0, n_features)), *matrices]) / self._scale
+        n_features = len(self.scale)
+        matrix = np.concatenate([np.zeros((0, n_features)), *matrices]) / self.scale
         weights = np.concatenate([np.zeros(0), *weights])
         return Rows(
             matrix * weights[:, None],

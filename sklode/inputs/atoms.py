@@ -74,8 +74,17 @@ def is_plain(values):
     return type(values) is np.ndarray and values.dtype.char == "d"
 
 
+class AtomsList(list):
+    """Atoms that were read, for whatever is called next with the same list.
+
+    It lives no longer than one call of a public method, in which nobody changes the Atoms.
+    """
+
+    arrays = None  # by the names of the charges, made when they are asked for
+
+
 def read_container(X):
-    """The Atoms in X as a list, in order.
+    """The Atoms in X as an AtomsList, in order.
 
     Atoms must never pass through ``np.asarray``, which silently splits structures of equal size
     into single atoms.
@@ -87,6 +96,8 @@ def read_container(X):
     ValueError
         If X is empty.
     """
+    if type(X) is AtomsList:
+        return X
     if isinstance(X, ase.Atoms):
         raise TypeError(f"{_ALLOWED}; got a single Atoms. Pass a list: [atoms].")
     text_or_dict = isinstance(X, (str, bytes, dict))
@@ -94,7 +105,7 @@ def read_container(X):
         iterable = hasattr(X, "__iter__") and not text_or_dict
         hint = " Call list(...) on it first." if iterable else ""
         raise TypeError(f"{_ALLOWED}; got {type(X).__name__}.{hint}")
-    structures = list(_one_column(X))
+    structures = AtomsList(_one_column(X))
     if not structures:
         raise ValueError(f"{_ALLOWED}, with at least one structure; got an empty one.")
     for index, atoms in enumerate(structures):
@@ -126,7 +137,7 @@ def row_index(X):
 
 
 def read_structures(atoms_list, charges=()):
-    """Arrays of every structure, checked.
+    """Arrays of every structure, checked; read once from an AtomsList.
 
     Parameters
     ----------
@@ -145,6 +156,18 @@ def read_structures(atoms_list, charges=()):
         not real, a periodic cell without volume, or a missing charges array; the message names the
         structure.
     """
+    if type(atoms_list) is not AtomsList:
+        return _arrays(atoms_list, charges)
+    if atoms_list.arrays is None:
+        atoms_list.arrays = {}
+    names = tuple(charges)
+    if names not in atoms_list.arrays:
+        atoms_list.arrays[names] = _arrays(atoms_list, names)
+    return atoms_list.arrays[names]
+
+
+def _arrays(atoms_list, charges):
+    """As ``read_structures``."""
     _check_numbers(atoms_list)
     positions = [_read_positions(index, atoms) for index, atoms in enumerate(atoms_list)]
     _check_positions(atoms_list, positions)

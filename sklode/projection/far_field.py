@@ -5,31 +5,24 @@ from numbers import Real
 import numpy as np
 
 from ..inputs.atoms import describe
-from ..potentials import (
-    LARGEST_EXPONENT,
-    SMALLEST_EXPONENT,
-    InversePowerLaw,
-    TabulatedPotential,
-    Yukawa,
-    as_float,
-)
+from ..potentials import LARGEST_EXPONENT, SMALLEST_EXPONENT, InversePowerLaw, as_float
 from .projector import Projector
-
-_LAWS = (InversePowerLaw, Yukawa, TabulatedPotential)
 
 
 def read_laws(exponent):
     """The radial laws, from a number, a law, or a sequence of different ones."""
-    laws = [
-        law if isinstance(law, _LAWS) else InversePowerLaw(_plain(law))
-        for law in _members(exponent)
-    ]
+    laws = [law if _is_law(law) else InversePowerLaw(_plain(law)) for law in _members(exponent)]
     if not laws or len({law.name for law in laws}) < len(laws):
         raise ValueError(
             "exponent must be a number, a law of sklode.potentials, or a sequence of different "
             f"ones; got {exponent!r}."
         )
     return laws
+
+
+def _is_law(exponent):
+    """Whether this can be smeared, as those of ``sklode.potentials`` and any like them."""
+    return hasattr(exponent, "smeared") and not isinstance(exponent, type)
 
 
 def read_exponents(exponent):
@@ -46,7 +39,7 @@ def read_exponents(exponent):
 
 def _members(exponent):
     """Those of a sequence, or the only one; none of what has no order."""
-    if isinstance(exponent, (Real, *_LAWS)):
+    if isinstance(exponent, Real) or _is_law(exponent):
         return [exponent]
     if isinstance(exponent, (str, bytes, set, frozenset, dict)):
         return []
@@ -71,14 +64,17 @@ def check_cutoff_width(transformer):
 class FarFieldProjector(Projector):
     """Base of the projectors whose sources may be charges and have no cutoff."""
 
-    def _charge_names(self):
+    def charge_names(self):
+        """Names of the per-atom arrays to read along."""
         return () if self.charges is None else (self.charges,)
 
-    def _channel_charges(self):
+    def channel_charges(self):
+        """Name of the per-atom array of the charge channel; None for one channel per element."""
         return self.charges
 
-    def _check_structures(self, atoms_list):
-        super()._check_structures(atoms_list)
+    def check_structures(self, atoms_list):
+        """Refuse structures that this transformer cannot describe."""
+        super().check_structures(atoms_list)
         for index, atoms in enumerate(atoms_list):
             if atoms.pbc.any() and not atoms.pbc.all():
                 raise ValueError(

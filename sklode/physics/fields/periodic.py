@@ -1,6 +1,5 @@
 """The sum over k-vectors for three-dimensional periodic structures (theory, section 4)."""
 
-import operator
 from collections import deque
 from itertools import pairwise
 
@@ -11,7 +10,7 @@ from ..mesh.reverse import mesh_backward
 from ..mesh.values import MeshSum
 from ..planning.cells import contents_of
 from ..planning.planner import Planner
-from ..system.structures import as_slice, atom_offsets
+from ..system.structures import as_slice
 from ..waves.few_atoms import WavePairs
 from ..waves.kernels import CellKernels
 from ..waves.many_atoms import WaveFactors, many_atoms
@@ -21,8 +20,8 @@ from ..waves.values import PlaneWaveSum
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision
 
 
-class PeriodicExpansion:
-    """Coefficients of periodic structures, eq. (4.1).
+class PeriodicSum:
+    """Coefficients of periodic structures: k-vectors, pairs, and constants; eq. (4.1).
 
     The k-vectors and everything that depends on them alone are kept from one structure to the
     next, so that the frames of a trajectory in a fixed cell share them.
@@ -37,17 +36,18 @@ class PeriodicExpansion:
         Weight of the k = 0 term (section 2.3).
     own : ndarray of shape (n_laws, n_max) or None
         Coefficients of an atom's own potential, to be subtracted.
-    short_range : ShortRange or None
-        Of pairs: structures and channels to coefficients that are added.
+    pairs : PairSum or None
+        What is added beside the k-vectors.
     summation : Summation
     """
 
-    def __init__(self, basis, laws, *, uniform, own=None, short_range=None, summation):
+    def __init__(self, basis, laws, *, uniform, own=None, pairs=None, summation):
         self._basis, self._laws = basis, tuple(laws)
+        self.l_max, self.n_laws = basis.l_max, len(self._laws)
         # the k = 0 term of a density of 1 atom per cubic angstrom
         radial = np.sqrt(4.0 * np.pi) * basis.plane_waves(np.zeros(1))[0, : basis.n_max]
         self._uniform = np.multiply.outer(uniform, radial)
-        self._own, self.short_range = own, short_range
+        self._own, self._pairs = own, pairs
         self._tol, self._dtype = summation.tol, summation.dtype
         self._direct = PlaneWaveSum(basis, self._laws)
         self._meshed = {
@@ -58,16 +58,64 @@ class PeriodicExpansion:
         self._last_kernels = None  # of derivatives
         self._settled = deque(maxlen=blocks.KEPT_ACCURACIES)  # other threads may add to it
 
-    def __call__(self, structures, channels):
+    def values(self, batch):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
-        sums, accuracies = self._summed(structures, channels)
-        self._settled.append((structures, channels, accuracies))
+        sums, accuracies = self._summed(batch)
+        self._settled.append((batch, accuracies))
         return sums
 
-    def _summed(self, structures, channels):
+    def vjp(self, batch, cotangents):
+        """Gradients by positions and by strain of the sum of ``cotangents`` times coefficients.
+
+        The k-vectors of each structure are those of its coefficients, as triplets of integers in
+        the reciprocal lattice that is strained. An atom's own potential and, in a fixed cell, the
+        k = 0 term are constant.
+
+        Returns
+        -------
+        positions : ndarray of shape (n_atoms, 3)
+        strain : ndarray of shape (n_structures, 3, 3)
+        """
+        if self._pairs is None:
+            positions = np.zeros((batch.n_atoms, 3))
+            strain = np.zeros((len(batch.structures), 3, 3))
+        else:
+            positions, strain = self._pairs.vjp(batch, cotangents)
+        structures = batch.structures
+        atoms, weights, uniform = self._inputs(batch)
+        plans = self._settled_plans(batch, weights)
+        kernels = self._kernels(structures, {i: p for i, p in plans.items() if p.mesh is None})
+        for i, plan in plans.items():
+            parts, at = [c[atoms[i]] for c in cotangents], structures[i].positions
+            if plan.mesh is None:
+                gradients = plane_wave_backward(kernels(i), at, weights[i], parts, plan.dtype)
+            else:
+                sums, cell = self._meshed[plan.dtype], structures[i].cell
+                gradients = mesh_backward(sums, cell, plan, at, weights[i], parts)
+            positions[atoms[i]] += gradients[0]
+            strain[i] += gradients[1]
+            # the k = 0 term is inversely proportional to the volume
+            strain[i] -= np.sum(parts[0].sum(axis=(0, 1)) * uniform[i]) * np.eye(3)
+        return positions, strain
+
+    def jacobian(self, batch, atoms):
+        """Terms of the derivatives; ``atoms`` says what the atoms are in a larger batch."""
+        structures = batch.structures
+        _, weights, uniform = self._inputs(batch)
+        plans = self._settled_plans(batch, weights)
+        many = {i for i in plans if many_atoms(structures[i])}
+        kernels, terms = self._kernels(structures, plans), []
+        for kind, numbers in ((WavePairs, plans.keys() - many), (WaveFactors, many)):
+            chosen = {i: plans[i] for i in sorted(numbers)}
+            if chosen:
+                terms.append(kind(structures, atoms, weights, chosen, kernels, uniform))
+        return terms if self._pairs is None else terms + self._pairs.jacobian(batch, atoms)
+
+    def _summed(self, batch):
         """Coefficients, and the accuracies at last of those structures of which any atom acts."""
-        atoms, weights, uniform = self._inputs(structures, channels)
-        others = self._other_parts(structures, channels, uniform)
+        structures = batch.structures
+        atoms, weights, uniform = self._inputs(batch)
+        others = self._other_parts(batch, uniform)
         accuracies = {i: self._tol for i, w in enumerate(weights) if w.any()}
         plans = self._plans(structures, weights, accuracies)
         sums = self._all_parts(structures, atoms, weights, plans, others)
@@ -81,83 +129,12 @@ class PeriodicExpansion:
                     total[atoms[i]] = other[atoms[i]]
         return sums, accuracies
 
-    def backward(self, structures, channels, cotangents, slopes=None):
-        """Derivatives of the sum of ``cotangents`` times the coefficients.
-
-        The k-vectors of each structure are those of its coefficients, as triplets of integers in
-        the reciprocal lattice that is strained. An atom's own potential and, in a fixed cell, the
-        k = 0 term are constant.
-
-        Parameters
-        ----------
-        structures : list of Structure
-        channels : Channels
-        cotangents : list of ndarray
-            For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
-        slopes : callable, default=None
-            Derivatives of the functions of pairs, where these add to the sum.
-
-        Returns
-        -------
-        positions : ndarray of shape (n_atoms, 3)
-        strain : ndarray of shape (n_structures, 3, 3)
-            With respect to eps_ab of r_b -> r_b + sum_a r_a eps_ab, atoms and cell alike.
-        """
-        atoms, weights, uniform = self._inputs(structures, channels)
-        positions = np.zeros((len(channels.index), 3))
-        strain = np.zeros((len(structures), 3, 3))
-        if self.short_range is not None:
-            positions, strain = self.short_range.backward(structures, channels, cotangents, slopes)
-        plans = self._settled_plans(structures, channels, weights)
-        kernels = self._kernels(structures, {i: p for i, p in plans.items() if p.mesh is None})
-        for i, plan in plans.items():
-            parts = [c[atoms[i]] for c in cotangents]
-            if plan.mesh is None:
-                how = structures[i].positions, weights[i], parts, plan.dtype
-                moved, strained = plane_wave_backward(kernels(i), *how)
-            else:
-                how = structures[i].cell, plan, structures[i].positions, weights[i], parts
-                moved, strained = mesh_backward(self._meshed[plan.dtype], *how)
-            positions[atoms[i]] += moved
-            strain[i] += strained
-            # the k = 0 term is inversely proportional to the volume
-            strain[i] -= np.sum(parts[0].sum(axis=(0, 1)) * uniform[i]) * np.eye(3)
-        return positions, strain
-
-    def sources(self, structures, channels, atoms, slopes=None):
-        """What adds to the coefficients, differentiated, for FieldSlopes; as of ``backward``.
-
-        Parameters
-        ----------
-        structures : list of Structure
-        channels : Channels
-        atoms : ndarray of shape (n_atoms,)
-            What their atoms are in the batch, ascending.
-        slopes : callable, default=None
-            Derivatives of the functions of pairs, where these add to the sum.
-
-        Returns
-        -------
-        list of WavePairs, WaveFactors and NearPairs
-        """
-        _, weights, uniform = self._inputs(structures, channels)
-        plans = self._settled_plans(structures, channels, weights)
-        many = {i for i in plans if many_atoms(structures[i])}
-        kernels, found = self._kernels(structures, plans), []
-        for kind, numbers in ((WavePairs, plans.keys() - many), (WaveFactors, many)):
-            chosen = {i: plans[i] for i in sorted(numbers)}
-            how = weights, chosen, kernels, uniform
-            found += [kind(structures, atoms, *how)] if chosen else []
-        if self.short_range is not None:
-            found.append(self.short_range.source(structures, atoms, slopes))
-        return found
-
-    def _settled_plans(self, structures, channels, weights):
+    def _settled_plans(self, batch, weights):
         """Plans that the coefficients of structures end with, by the numbers of those that act."""
-        for *known, accuracies in reversed(tuple(self._settled)):
-            if _are_same(structures, channels, *known):
-                return self._plans(structures, weights, accuracies)
-        return self._plans(structures, weights, self._summed(structures, channels)[1])
+        for known, accuracies in reversed(tuple(self._settled)):
+            if batch.is_same(known):
+                return self._plans(batch.structures, weights, accuracies)
+        return self._plans(batch.structures, weights, self._summed(batch)[1])
 
     def _plans(self, structures, weights, accuracies):
         """Plans of some structures by their numbers, to the accuracy that is asked of each."""
@@ -176,27 +153,25 @@ class PeriodicExpansion:
         self._last_kernels = kernels
         return kernels
 
-    def _inputs(self, structures, channels):
+    def _inputs(self, batch):
         """Slices of the atoms, weights of each structure, and the k = 0 terms.
 
         The last have the shape (n_structures, n_laws, n_channels, n_max).
         """
-        offsets = atom_offsets(structures)
-        atoms = [slice(a, b) for a, b in pairwise(offsets)]
-        weights = channels.dense()
-        volumes = np.abs(np.linalg.det(np.stack([s.cell for s in structures])))
-        densities = np.add.reduceat(weights, offsets[:-1], axis=0) / volumes[:, None]
+        atoms = [slice(a, b) for a, b in pairwise(batch.offsets.tolist())]
+        weights = batch.channels.dense()
+        densities = np.add.reduceat(weights, batch.offsets[:-1], axis=0) / batch.volumes[:, None]
         uniform = self._uniform[:, None] * densities[:, None, :, None]
         return atoms, [weights[of] for of in atoms], uniform
 
-    def _other_parts(self, structures, channels, uniform):
+    def _other_parts(self, batch, uniform):
         """All that does not depend on the k-vectors; as the coefficients, but where zero."""
-        total = np.repeat(uniform, [len(s) for s in structures], axis=0)
+        total = np.repeat(uniform, batch.sizes, axis=0)
         if self._own is not None:
-            total -= channels.dense()[:, None, :, None] * self._own[:, None, :]
-        if self.short_range is None:
+            total -= batch.channels.dense()[:, None, :, None] * self._own[:, None, :]
+        if self._pairs is None:
             return [total[:, None].astype(self._dtype, copy=False)]
-        parts = self.short_range(structures, channels)
+        parts = self._pairs.values(batch)
         parts[0][:, 0] += total
         return [part.astype(self._dtype, copy=False) for part in parts]
 
@@ -257,16 +232,6 @@ class PeriodicExpansion:
             for number, i in enumerate(plans)
             if coarse[number] and accuracies[i] > _FINEST
         }
-
-
-def _are_same(structures, channels, known, their_channels):
-    """Whether batches have the very same structures, with equal channels."""
-    return (
-        len(structures) == len(known)
-        and all(map(operator.is_, structures, known))
-        and np.array_equal(channels.index, their_channels.index)
-        and np.array_equal(channels.weights, their_channels.weights)
-    )
 
 
 def _larger_and_larger(coefficients, atoms):

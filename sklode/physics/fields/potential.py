@@ -1,12 +1,12 @@
-"""Coefficients <anlm|V_i> of the long-range potential, isolated and periodic structures alike."""
+"""The long-range potential V_i around every atom, isolated and periodic structures alike."""
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..operators.grouped import expand_batch, in_groups
-from ..pairs.pair_sum import ShortRange, laws_first
-from ..pairs.values import add_centers, expand_pairs
+from ..operators.grouped import Centered, Grouped
+from ..pairs.pair_sum import PairSum
 from ..planning.splitting import (
     SMALLEST_SPLIT,
     nearest_sources,
@@ -14,139 +14,126 @@ from ..planning.splitting import (
     split_smearing,
     splits_of,
 )
-from ..radial.bases import TABLE_ACCURACY, center_integrals, pair_table
-from ..radial.switches import exterior_weight
-from ..system.neighbors import all_pairs
-from .periodic import PeriodicExpansion
+from ..radial.functions import pair_function
+from ..radial.integrals import TABLE_ACCURACY, center_integrals, pair_table
+from ..radial.switches import Exterior
+from ..system.structures import ISOLATED, periodicities
+from .periodic import PeriodicSum
 
 _ROUNDING = 1e-15
 
 
-def potential_expansion(
-    structures,
-    channels,
-    basis,
-    laws,
-    *,
-    include_center,
-    summation,
-    exterior_width=None,
-):
-    """Coefficients of a batch of structures, isolated and periodic ones in any mixture.
+@lru_cache(maxsize=8)
+def potential(basis, laws, include_center, exterior_width, summation):
+    """Coefficients <anlm|V_i> of the potential, as an operator.
 
-    ``summation`` says how k-vectors are summed. ``exterior_width`` is None for the potential of
-    all atoms, or the width of the shell below ``basis.cutoff`` in which atoms begin to act.
+    Parameters
+    ----------
+    basis : RadialBasis
+    laws : tuple of SmearedPowerLaw
+    include_center : bool
+        Whether an atom's own potential counts.
+    exterior_width : float or None
+        None for the potential of all atoms; or the width of the shell below ``basis.cutoff`` in
+        which atoms begin to act, for that of the atoms beyond.
+    summation : Summation
+        How k-vectors are summed.
 
     Returns
     -------
-    list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max).
+    CoefficientOperator
+        One for all batches, since the frames of a trajectory share what it keeps.
     """
-    laws = tuple(laws)
-    periodic = periodic_potential(basis, laws, include_center, exterior_width, summation)
-
-    def isolated(chosen, their_channels):
-        return _isolated_sum(chosen, their_channels, basis, laws, include_center, exterior_width)
-
-    widths = [len(laws) * channels.count * basis.n_max] * (basis.l_max + 1)
-    return expand_batch(structures, channels, widths, isolated, periodic, summation.dtype)
+    field = _Potential(basis, laws, include_center, exterior_width, summation)
+    periodic = Grouped(field.splits, lru_cache(maxsize=None)(field.periodic_sum), *field.sizes)
+    kinds = {ISOLATED: field.isolated_sum()}
+    return Grouped(periodicities, lambda kind: kinds.get(kind, periodic), *field.sizes)
 
 
-def _isolated_sum(structures, channels, basis, laws, include_center, exterior_width):
-    """Direct sum over the pairs of isolated structures (theory, section 5.1)."""
-    tables = _tables(basis, laws)
+@dataclass(frozen=True, eq=False)
+class _Potential:
+    """Of which sums the potential consists, all of it or that of the atoms beyond the cutoff."""
 
-    def radial(distances):
-        values = tables(distances)
-        if exterior_width is not None:
-            values = values * exterior_weight(distances, basis.cutoff, exterior_width)[:, None]
-        return values
+    basis: object
+    laws: tuple
+    include_center: bool
+    exterior_width: float | None
+    summation: object
 
-    n_atoms = len(channels.index)
-    coefficients = expand_pairs(all_pairs(structures), channels, n_atoms, radial, basis.l_max)
-    if include_center:
-        add_centers(coefficients, channels, _own(basis, laws).ravel())
-    return [laws_first(c, len(laws)) for c in coefficients]
+    @property
+    def sizes(self):
+        """Largest degree and number of laws."""
+        return self.basis.l_max, len(self.laws)
 
+    def isolated_sum(self):
+        """Pairs of isolated structures (section 5.1)."""
+        pairs = PairSum(self._near, *self.sizes, None, self.summation.n_threads)
+        return Centered(pairs, self._own(self.laws)) if self.include_center else pairs
 
-def _tables(basis, laws, table_of=pair_table):
-    """Pair functions of all laws, (n, (l_max + 1) * n_laws * n_max) with l slowest."""
-    tables = [table_of(basis, law) for law in laws]
+    def periodic_sum(self, split):
+        """k-vectors, of the potential itself (section 4.1) or of a wider one with pairs (4.4)."""
+        if split is None:
+            return PeriodicSum(
+                self.basis,
+                self.laws,
+                uniform=[law.fourier_at_zero for law in self.laws],
+                own=None if self.include_center else self._own(self.laws),
+                summation=self.summation,
+            )
+        smearing, nearest = split
+        wide = [law.widened(smearing) for law in self.laws]
+        correction, own = self._near - pair_function(self.basis, wide), self._own(wide)
+        reach = self._reach(correction, max(law.smearing for law in wide), nearest)
+        return PeriodicSum(
+            self.basis,
+            wide,
+            uniform=[law.split_weight(w) for law, w in zip(self.laws, wide, strict=True)],
+            own=own - self._own(self.laws) if self.include_center else own,
+            pairs=PairSum(correction, *self.sizes, reach, self.summation.n_threads),
+            summation=self.summation,
+        )
 
-    def radial(distances):
-        shape = (len(distances), basis.l_max + 1, 1, basis.n_max)
-        values = [table(distances).reshape(shape) for table in tables]
-        n_columns = (basis.l_max + 1) * len(laws) * basis.n_max
-        return np.concatenate(values, axis=2).reshape(len(distances), n_columns)
+    def splits(self, batch):
+        """For each structure the smearing of the k-sum and the distance of the sources, or None.
 
-    return radial
+        None is the sum without pairs.
+        """
+        if self.summation.k_cutoff is not None and self.exterior_width is None:
+            return [None] * len(batch.structures)
+        return splits_of(batch, self._split)
 
+    @cached_property
+    def _near(self):
+        """What a pair adds, far and near."""
+        function = pair_function(self.basis, self.laws)
+        if self.exterior_width is None:
+            return function
+        return function.switched(Exterior(self.basis.cutoff, self.exterior_width))
 
-def _own(basis, laws):
-    """Coefficients of an atom's own potential, (n_laws, n_max)."""
-    return np.stack([center_integrals(basis, law) for law in laws])
-
-
-@lru_cache(maxsize=8)
-def periodic_potential(*parameters):
-    """One object for all batches, since the frames of a trajectory share what it keeps."""
-    return _PeriodicPotential(*parameters)
-
-
-class _PeriodicPotential:
-    """The potential of periodic structures, all of it or that of the atoms beyond the cutoff.
-
-    A sum over k-vectors (section 4.1), of the potential itself or, where that is cheaper or asked
-    for by the accuracy of a far field, of a wider smeared one with corrections from pairs
-    (section 4.4).
-    """
-
-    def __init__(self, basis, laws, include_center, exterior_width, summation):
-        self._basis, self._laws = basis, laws
-        self._include_center, self._exterior_width = include_center, exterior_width
-        self._how = summation
-        self._sums = {}
-
-    def __call__(self, structures, channels):
-        def expand(split, *group):
-            return self.sum_of(split)(*group)
-
-        return in_groups(structures, channels, self.splits(structures, channels), expand)
-
-    def splits(self, structures, channels):
-        """For each structure what the sum of it is known by, which depends on the cell alone."""
-        if self._how.k_cutoff is not None and self._exterior_width is None:
-            return [None] * len(structures)
-        return splits_of(structures, channels, self._split)
-
-    def sum_of(self, split):
-        """The sum for a split, a PeriodicExpansion."""
-        if split not in self._sums:
-            self._sums[split] = self._unsplit_sum() if split is None else self._split_sum(*split)
-        return self._sums[split]
+    def _own(self, laws):
+        """Coefficients of an atom's own potential, (n_laws, n_max)."""
+        return np.stack([center_integrals(self.basis, law) for law in laws])
 
     def _split(self, sources):
-        """Smearing of the k-sum and distance of the sources; None for the unsplit sum."""
-        cutoff, smearing = self._basis.cutoff, min(law.smearing for law in self._laws)
-        exterior = self._exterior_width is not None
-        lowest = max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing
+        """As ``splits``, of one structure."""
+        basis, summation = self.basis, self.summation
+        cutoff, smearing = basis.cutoff, min(law.smearing for law in self.laws)
+        exterior = self.exterior_width is not None
         split = split_smearing(
             sources,
-            lowest=lowest,
-            start=self._basis.reach,
-            tol=self._how.tol,
-            l_max=self._basis.l_max,
-            n_radial=len(self._laws) * self._basis.n_max,
+            lowest=max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing,
+            start=basis.reach,
+            tol=summation.tol,
+            l_max=basis.l_max,
+            n_radial=len(self.laws) * basis.n_max,
             may_stay=not exterior,
         )
         # a law that cannot be widened, such as a density, needs all its k-vectors anyway
-        gains = split > smearing and all(law.widened(split) is not law for law in self._laws)
+        gains = split > smearing and all(law.widened(split) is not law for law in self.laws)
         if not (exterior or gains):
             return None
         nearest = nearest_sources(sources, cutoff)
-        if not exterior and not self._tables_resolve(nearest):
-            return None
-        return split, nearest
+        return (split, nearest) if exterior or self._tables_resolve(nearest) else None
 
     def _tables_resolve(self, nearest):
         """Whether pair tables, accurate beside an overlapping atom, are so beside a distant one.
@@ -154,49 +141,20 @@ class _PeriodicPotential:
         Some atoms are ``nearest`` to each other. Those that tables are for, instead of the exact
         far field, are no farther away than the tables end.
         """
-        for law in self._laws:
-            table = pair_table(self._basis, law)
+        for law in self.laws:
+            table = pair_table(self.basis, law)
             values = table(np.array([0.0, nearest, table.near.upper]))
             overlapping, *others = np.abs(values).max(axis=1)
-            if TABLE_ACCURACY * overlapping > 0.1 * self._how.tol * max(others):
+            if TABLE_ACCURACY * overlapping > 0.1 * self.summation.tol * max(others):
                 return False
         return True
 
-    def _unsplit_sum(self):
-        return PeriodicExpansion(
-            self._basis,
-            self._laws,
-            uniform=[law.fourier_at_zero for law in self._laws],
-            own=None if self._include_center else _own(self._basis, self._laws),
-            summation=self._how,
-        )
-
-    def _split_sum(self, smearing, nearest):
-        basis, laws = self._basis, self._laws
-        wide = [law.widened(smearing) for law in laws]
-        near, smooth = _tables(basis, laws), _tables(basis, wide)
-
-        def correction(distances):
-            return self._weights(distances) * near(distances) - smooth(distances)
-
-        inside, outside = np.abs(near(np.array([0.0, nearest])))
-        allowed = np.maximum(0.01 * self._how.tol * outside, _ROUNDING * inside.max())
-        largest = allowed.reshape(basis.l_max + 1, len(laws), -1).max(axis=(0, 2))
-        allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, len(laws), basis.n_max))
-        widest = max(law.smearing for law in wide)
-        reach = reach_of_pairs(correction, basis.reach, widest, allowed.ravel())
-
-        own = _own(basis, wide)
-        return PeriodicExpansion(
-            basis,
-            wide,
-            uniform=[law.split_weight(w) for law, w in zip(laws, wide, strict=True)],
-            own=own - _own(basis, laws) if self._include_center else own,
-            short_range=ShortRange(correction, reach, basis.l_max, len(laws), self._how.n_threads),
-            summation=self._how,
-        )
-
-    def _weights(self, distances):
-        if self._exterior_width is None:
-            return 1.0
-        return exterior_weight(distances, self._basis.cutoff, self._exterior_width)[:, None]
+    def _reach(self, correction, smearing, nearest):
+        """Distance beyond which pairs add less than a hundredth of ``tol``."""
+        basis, n_laws = self.basis, len(self.laws)
+        function = pair_function(basis, self.laws)
+        inside, outside = np.abs(function(np.array([0.0, nearest])))
+        allowed = np.maximum(0.01 * self.summation.tol * outside, _ROUNDING * inside.max())
+        largest = allowed.reshape(basis.l_max + 1, n_laws, -1).max(axis=(0, 2))
+        allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, n_laws, basis.n_max))
+        return reach_of_pairs(correction, basis.reach, smearing, allowed.ravel())

@@ -60,10 +60,11 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
             out[rows, ~chosen] = 0.0
         if not chosen.any():
             return
-        parts = [
-            [_columns_of(c[ends[rows.start] : ends[rows.stop]], k[h]) for c in field]
-            for field, k, h in zip(fields, kept, held, strict=True)
-        ]
+        atoms = slice(ends[rows.start], ends[rows.stop])
+        parts = [[c[atoms] for c in field] for field in fields]
+        for number, (k, h) in enumerate(zip(kept, held, strict=True)):
+            if not k[h].all():
+                parts[number] = [_columns_of(c, k[h]) for c in parts[number]]
         products = _products(parts[0], parts[-1], rows.stop - rows.start)
         counts = int(kept[0].sum()), int(kept[-1].sum())
         source, _ = arrangement(counts, n_radial, n_degrees, itself)
@@ -74,6 +75,11 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
     longest = max(1, blocks.SPECTRUM_NUMBERS // (n_products * n_channels[0] * n_channels[1]))
     in_threads(fill, _runs(np.diff(ends), present, longest), n_threads)
     return out.reshape(n_rows, len(first) * n_products)
+
+
+def factor_of_degree(l):
+    """What sums over m are multiplied by, eq. (7.2)."""
+    return (-1.0) ** l / math.sqrt(2 * l + 1)
 
 
 def _in_order(groups, n_atoms):
@@ -98,8 +104,6 @@ def _runs(sizes, present, longest):
 
 def _columns_of(coefficients, kept):
     """Those of the channels that are kept; no copy if these follow each other."""
-    if kept.all():
-        return coefficients
     n_atoms, n_m, width = coefficients.shape
     n_radial, channels = width // len(kept), np.flatnonzero(kept)
     if channels[-1] - channels[0] < len(channels):
@@ -139,7 +143,7 @@ def _products(left, right, n_rows):
     widths = left[0].shape[2], right[0].shape[2]
     out = np.empty((n_rows, len(left), *widths), np.result_type(left[0], right[0]))
     for l, (a, b) in enumerate(zip(left, right, strict=True)):
-        _contract(a, b, (-1.0) ** l / math.sqrt(2 * l + 1), out[:, l])
+        _contract(a, b, factor_of_degree(l), out[:, l])
     return out.reshape(n_rows, -1)
 
 

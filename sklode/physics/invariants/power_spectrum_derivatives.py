@@ -7,11 +7,7 @@ import numpy as np
 
 from .. import blocks
 from ..numerics.harmonics import degree_slice
-from .power_spectrum import arrangement, unlike
-
-
-def _factor(l):
-    return (-1.0) ** l / np.sqrt(2 * l + 1)
+from .power_spectrum import arrangement, factor_of_degree, unlike
 
 
 class SpectrumGradients:
@@ -40,7 +36,10 @@ class SpectrumGradients:
         # what the derivatives of either field are multiplied by is the other field
         others = both[1:] if itself else both[::-1]
         self._factors = [
-            [_factor(l) * centers[:, None, None] * c for l, c in enumerate(other[:n_degrees])]
+            [
+                factor_of_degree(l) * centers[:, None, None] * c
+                for l, c in enumerate(other[:n_degrees])
+            ]
             for other in others
         ]
         self.n_columns = len(arrangement(*self._layout)[0])
@@ -146,7 +145,7 @@ def power_spectrum_backward(left, right, n_channels, groups, cotangents):
         products = np.zeros(n_degrees * widths[0] * widths[1])
         products[source] = row * weights
         for l, matrix in enumerate(products.reshape(n_degrees, *widths)):
-            matrix = _factor(l) * matrix
+            matrix = factor_of_degree(l) * matrix
             if right is None:
                 out[0][l][atoms] += left[l][atoms] @ (matrix + matrix.T)
             else:

@@ -14,7 +14,7 @@ def differentiate(terms, fields, offsets, positions, strain):
     ----------
     terms : list of pair
         Consecutive columns as SpectrumGradients or SumGradients, and the numbers of their fields.
-    fields : list of FieldSlopes
+    fields : list of Linearized
     offsets : ndarray of shape (n_structures + 1,)
         Where each structure begins among the atoms.
     positions, strain : bool

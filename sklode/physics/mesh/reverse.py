@@ -15,7 +15,7 @@ from ..numerics.threads import in_threads
 from ..radial.modes import field_modes, reduced_slopes
 from ..system.kvectors import reciprocal
 from .splines import SplineMesh, derivative_triples
-from .values import fit_monomials, solid_harmonic_polynomials
+from .values import fit_monomials, scales_of, solid_harmonic_polynomials
 
 
 def mesh_backward(sums, cell, plan, positions, weights, cotangents):
@@ -136,7 +136,7 @@ class _Waves:
         self._multiplicity = np.where(points[2] == 0, 1.0, 2.0)
         k = np.linalg.norm(self._vectors, axis=1)
         sx, sy, sz = (s[p] for s, p in zip(mesh.attenuation(), points, strict=True))
-        scale = 4.0 * np.pi / abs(np.linalg.det(cell)) / (sx * sy * sz) ** 2 / k
+        scale = scales_of(cell, sx * sy * sz) / k
         degrees = range(sums.basis.l_max + 1)
         slopes = reduced_slopes(sums.basis, sums.laws, degrees, k, modes.length) @ modes.compress
         self._slopes_over_k = (slopes * scale[:, None]).T

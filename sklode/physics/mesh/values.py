@@ -128,13 +128,18 @@ class MeshSum:
         )
         chosen = np.flatnonzero((squared.ravel() < k_cutoff**2) & (squared.ravel() > 0))
         sx, sy, sz = np.ix_(*mesh.attenuation())
-        attenuation = (sx * sy * sz).ravel()[chosen] ** 2
+        attenuation = (sx * sy * sz).ravel()[chosen]
         k = np.sqrt(squared.ravel()[chosen])
         degrees = range(self.basis.l_max + 1)
         functions = reduced_functions(self.basis, self.laws, degrees, k, modes.length)
         kernels = functions @ modes.compress
-        kernels *= (4.0 * np.pi / abs(np.linalg.det(cell)) / attenuation)[:, None]
+        kernels *= scales_of(cell, attenuation)[:, None]
         return chosen, np.ascontiguousarray(kernels.T, self.dtype)
+
+
+def scales_of(cell, attenuation):
+    """4 pi / V for each k-vector, and what splines take from it on the way there and back."""
+    return 4.0 * np.pi / abs(np.linalg.det(cell)) / attenuation**2
 
 
 def _of_channels(expand, n_channels):

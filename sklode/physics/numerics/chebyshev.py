@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebder
 from scipy.fft import dct
 
 from .. import blocks
@@ -46,11 +45,6 @@ class ChebyshevSeries:
             np.multiply(twice, rows[b - 1], out=rows[b])
             rows[b] -= rows[b - 2]
         return rows.T
-
-    def derivative(self):
-        """The series of the first derivatives, exact for this one."""
-        slopes = chebder(self.coefficients, scl=2.0 / (self.upper - self.lower), axis=0)
-        return ChebyshevSeries(self.lower, self.upper, slopes)
 
 
 def interpolate(function, lower, upper, accuracy, degree=32, rounding=0.0):

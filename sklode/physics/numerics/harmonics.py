@@ -17,21 +17,33 @@ def spherical_harmonics(vectors, l_max):
     A zero vector, which has no direction, is read as the z axis: whatever multiplies its l > 0
     harmonics vanishes at distance zero.
     """
-    squares = np.einsum("px,px->p", vectors, vectors)
-    if not squares.all():
-        z_axis = np.array([0.0, 0.0, 1.0], vectors.dtype)
-        vectors = np.where(squares[:, None] == 0, z_axis, vectors)
-    return _calculator(l_max).compute(np.ascontiguousarray(vectors))
+    return _calculator(l_max).compute(_with_directions(vectors))
 
 
 def harmonics_with_gradients(vectors, l_max):
     """Y_lm of directions, (n, (l_max + 1)^2), and Cartesian gradients (n, 3, (l_max + 1)^2).
 
-    No vector may be zero.
+    A zero vector is read as the unit vector along z.
     """
-    return _calculator(l_max).compute_with_gradients(np.ascontiguousarray(vectors))
+    return _calculator(l_max).compute_with_gradients(_with_directions(vectors))
 
 
+def unit_vectors(vectors):
+    """Vectors (n, 3) divided by their lengths; z for a zero vector."""
+    vectors = _with_directions(vectors)
+    return vectors / np.sqrt(np.einsum("px,px->p", vectors, vectors))[:, None]
+
+
+def _with_directions(vectors):
+    """Contiguous vectors, the unit vector along z in the place of zero vectors."""
+    squares = np.einsum("px,px->p", vectors, vectors)
+    if not squares.all():
+        z_axis = np.array([0.0, 0.0, 1.0], vectors.dtype)
+        vectors = np.where(squares[:, None] == 0, z_axis, vectors)
+    return np.ascontiguousarray(vectors)
+
+
+@lru_cache(maxsize=128)
 def degree_slice(l):
     """Columns of degree l among all harmonics."""
     return slice(l * l, (l + 1) ** 2)

@@ -1,135 +1,101 @@
-"""Batches that mix isolated and periodic structures."""
+"""Operators that are made of others, by the structure and by the atom."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..system.structures import repeat
+from .contract import CoefficientOperator
 
 
-def expand_batch(structures, channels, widths, isolated, periodic, dtype="float64"):
-    """Coefficients of a batch, each structure handled as its periodicity says.
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """Structures that are handled alike together, each group by an operator of its own.
 
-    Parameters
+    Attributes
     ----------
-    structures : list of Structure
-        Isolated or periodic along all three directions.
-    channels : Channels
-        Of all atoms of the batch.
-    widths : list of int
-        Number of columns for each l.
-    isolated, periodic : callable
-        List of structures and their channels to coefficients, for all of one kind at once.
-    dtype : {"float64", "float32"}, default="float64"
-        Of the result.
-
-    Returns
-    -------
-    list of ndarray
-        For each l, shape (n_atoms, 2 l + 1, widths[l]).
+    keys_of : callable
+        Batch to a list of hashable keys, one a structure.
+    operator_of : callable
+        Key to the operator of its structures.
+    l_max, n_laws : int
     """
-    repeats = repeat(structures)
-    if repeats.all() or not repeats.any():
-        parts = (periodic if repeats[0] else isolated)(structures, channels)
-        return [part.reshape(*part.shape[:2], -1).astype(dtype, copy=False) for part in parts]
-    n_atoms = len(channels.index)
-    out = [np.zeros((n_atoms, 2 * l + 1, width), dtype) for l, width in enumerate(widths)]
-    owner = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
-    for expand, chosen in ((isolated, ~repeats), (periodic, repeats)):
-        if chosen.any():
-            atoms = np.flatnonzero(chosen[owner])
-            kind = [s for s, taken in zip(structures, chosen, strict=True) if taken]
-            for whole, part in zip(out, expand(kind, channels.of(atoms)), strict=True):
-                whole[atoms] = part.reshape(len(atoms), *whole.shape[1:])
-    return out
+
+    keys_of: Callable
+    operator_of: Callable[[Hashable], CoefficientOperator]
+    l_max: int
+    n_laws: int
+
+    def values(self, batch):
+        """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
+        keys = self.keys_of(batch)
+        if len(set(keys)) == 1:
+            return self.operator_of(keys[0]).values(batch)
+        totals = None
+        for key, group, atoms in batch.groups(keys):
+            parts = self.operator_of(key).values(group)
+            if totals is None:
+                totals = [np.empty((batch.n_atoms, *p.shape[1:]), p.dtype) for p in parts]
+            for total, part in zip(totals, parts, strict=True):
+                total[atoms] = part
+        return totals
+
+    def vjp(self, batch, cotangents):
+        """Gradients by positions and by strain of the sum of ``cotangents`` times coefficients."""
+        keys = self.keys_of(batch)
+        if len(set(keys)) == 1:
+            return self.operator_of(keys[0]).vjp(batch, cotangents)
+        positions = np.empty((batch.n_atoms, 3))
+        strain = np.empty((len(batch.structures), 3, 3))
+        for key, group, atoms in batch.groups(keys):
+            parts = [c[atoms] for c in cotangents]
+            positions[atoms], strain[group.numbers] = self.operator_of(key).vjp(group, parts)
+        return positions, strain
+
+    def jacobian(self, batch, atoms):
+        """Terms of the derivatives; ``atoms`` says what the atoms are in a larger batch."""
+        return [
+            term
+            for key, group, chosen in batch.groups(self.keys_of(batch))
+            for term in self.operator_of(key).jacobian(group, atoms[chosen])
+        ]
 
 
-def in_groups(structures, channels, keys, expand):
-    """Coefficients of structures, those with equal keys together.
+@dataclass(frozen=True, eq=False)
+class Centered:
+    """An operator, and a constant that every atom adds to its own coefficients of l = 0.
 
-    Parameters
+    Attributes
     ----------
-    structures : list of Structure
-    channels : Channels
-        Of all atoms of the structures.
-    keys : list
-        Hashable, one a structure.
-    expand : callable
-        Key, list of structures and their channels to coefficients for each l, atoms first.
-
-    Returns
-    -------
-    list of ndarray
-        For each l.
+    operator : CoefficientOperator
+    own : ndarray of shape (n_laws, n_max)
     """
-    if len(set(keys)) == 1:
-        return expand(keys[0], structures, channels)
-    out = None
-    for key, atoms, group, acting in each_group(structures, channels, keys):
-        parts = expand(key, group, acting)
-        if out is None:
-            n_atoms = len(channels.index)
-            out = [np.zeros((n_atoms, *part.shape[1:]), part.dtype) for part in parts]
-        for whole, part in zip(out, parts, strict=True):
-            whole[atoms] = part
-    return out
 
+    operator: CoefficientOperator
+    own: np.ndarray
 
-def backward_in_groups(structures, channels, cotangents, keys, backward):
-    """Derivatives of sums of cotangents times coefficients, structures with equal keys together.
+    @property
+    def l_max(self):
+        """Largest degree."""
+        return self.operator.l_max
 
-    Parameters
-    ----------
-    structures : list of Structure
-    channels : Channels
-        Of all atoms of the structures.
-    cotangents : list of ndarray
-        For each l, atoms first.
-    keys : list
-        Hashable, one a structure.
-    backward : callable
-        Key, list of structures, their channels and cotangents to the derivatives.
+    @property
+    def n_laws(self):
+        """Number of laws."""
+        return self.operator.n_laws
 
-    Returns
-    -------
-    positions : ndarray of shape (n_atoms, 3)
-    strain : ndarray of shape (n_structures, 3, 3)
-    """
-    if len(set(keys)) == 1:
-        return backward(keys[0], structures, channels, cotangents)
-    positions, strain = np.zeros((len(channels.index), 3)), np.zeros((len(structures), 3, 3))
-    for key, chosen, atoms in _members(structures, keys):
-        group, parts = [structures[i] for i in chosen], [c[atoms] for c in cotangents]
-        positions[atoms], strain[chosen] = backward(key, group, channels.of(atoms), parts)
-    return positions, strain
+    def values(self, batch):
+        """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
+        coefficients, channels = self.operator.values(batch), batch.channels
+        atoms = np.flatnonzero(channels.index >= 0)
+        own = channels.weights[atoms, None, None] * self.own
+        coefficients[0][atoms, 0, :, channels.index[atoms]] += own
+        return coefficients
 
+    def vjp(self, batch, cotangents):
+        """As of the operator."""
+        return self.operator.vjp(batch, cotangents)
 
-def each_group(structures, channels, keys):
-    """Structures with equal keys together.
-
-    Parameters
-    ----------
-    structures : list of Structure
-    channels : Channels
-        Of all atoms of the structures.
-    keys : list
-        Hashable, one a structure.
-
-    Yields
-    ------
-    key
-    atoms : ndarray of int
-        Which atoms are theirs, ascending.
-    group : list of Structure
-    channels : Channels
-        Of these atoms.
-    """
-    for key, chosen, atoms in _members(structures, keys):
-        yield key, atoms, [structures[i] for i in chosen], channels.of(atoms)
-
-
-def _members(structures, keys):
-    """Each distinct key, and the structures and atoms that it belongs to."""
-    distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    numbers = np.array([distinct[key] for key in keys])
-    owner = np.repeat(numbers, [len(s) for s in structures])
-    for key, number in distinct.items():
-        yield key, np.flatnonzero(numbers == number), np.flatnonzero(owner == number)
+    def jacobian(self, batch, atoms):
+        """As of the operator."""
+        return self.operator.jacobian(batch, atoms)

@@ -16,29 +16,29 @@ from .. import blocks
 from ..system.kvectors import slices
 
 
-class FieldSlopes:
+class Linearized:
     """Derivatives of the coefficients of one field.
 
     Memory, beside lists of pairs, is that of a block of atoms.
 
     Parameters
     ----------
-    sources : list of NearPairs, WavePairs or WaveFactors
-        What adds to the coefficients.
+    terms : list of NearPairs, WavePairs or WaveFactors
+        Derivatives of what adds up to the coefficients.
     channels : Channels
         Of all atoms of the batch.
     l_max, n_laws, n_max : int
         The coefficients have the columns (law, channel, n).
     """
 
-    def __init__(self, sources, channels, l_max, n_laws, n_max):
-        self._sources, self.channels = sources, channels
+    def __init__(self, terms, channels, l_max, n_laws, n_max):
+        self._terms, self.channels = terms, channels
         self.l_max, self.n_laws, self.n_max = l_max, n_laws, n_max
 
     def numbers(self):
         """How many numbers the pairs of each atom of the batch are, beside its own products."""
         counts = np.zeros(len(self.channels.index))
-        for source in self._sources:
+        for source in self._terms:
             counts[source.atoms] += source.sizes
         return 3 * (self.l_max + 1) ** 2 * self.n_laws * self.n_max * counts
 
@@ -56,8 +56,8 @@ class FieldSlopes:
         list of MovedAtoms or Strained
             Those that are wanted, in this order.
         """
-        places = [np.searchsorted(s.atoms, [block.first, block.last]) for s in self._sources]
-        near = [(s, slice(*p)) for s, p in zip(self._sources, places, strict=True) if p[0] < p[1]]
+        places = [np.searchsorted(s.atoms, [block.first, block.last]) for s in self._terms]
+        near = [(s, slice(*p)) for s, p in zip(self._terms, places, strict=True) if p[0] < p[1]]
         around = [
             s.around(some, s.atoms[some] - block.first) if positions else None for s, some in near
         ]
@@ -87,7 +87,7 @@ class MovedAtoms:
 
     Parameters
     ----------
-    field : FieldSlopes
+    field : Linearized
     block : Block
     around : list of MovedPairs, MovedStructures or MovedWaves
     """

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from ..numerics.harmonics import degree_slice
-from .reverse import equal_groups, harmonics_and_gradients, slopes_and_functions
+from ..numerics.harmonics import degree_slice, harmonics_with_gradients, unit_vectors
+from .reverse import equal_groups
 from .values import functions_of_pairs
 
 
@@ -111,18 +111,18 @@ class NearPairs:
         Ordered pairs, each both ways.
     atoms : ndarray of shape (n_atoms,)
         What the atoms of the pairs are in the batch, ascending.
-    functions : tuple of callable
-        Functions of the distance and their slopes, (n, (l_max + 1) * n_laws * n_max), l slowest.
+    function : RadialFunction
+        Values of shape (n, (l_max + 1) * n_laws * n_max), l slowest.
     l_max, n_laws : int
     """
 
-    def __init__(self, pairs, atoms, functions, l_max, n_laws):
+    def __init__(self, pairs, atoms, function, l_max, n_laws):
         self.atoms, self._l_max, self._n_laws = atoms, l_max, n_laws
         self._order = np.argsort(pairs.centers, kind="stable")
         self._neighbors, self._vectors = pairs.neighbors[self._order], pairs.vectors[self._order]
         self.sizes = np.bincount(pairs.centers, minlength=len(atoms))
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
-        both = slopes_and_functions(*functions)
+        both = function.values_and_slopes
         self._functions = functions_of_pairs(both, pairs, both(np.ones(1)).size)
 
     def around(self, some, rows):
@@ -161,7 +161,8 @@ def _gradients(vectors, functions, l_max, n_laws):
     """Gradients u F' Y_lm + F grad Y_lm for each law and l, shape (n_pairs, 2 l + 1, 3, n_max)."""
     n_pairs, n_max = len(vectors), functions.shape[2] // ((l_max + 1) * n_laws)
     functions = functions.reshape(n_pairs, 2, l_max + 1, n_laws, n_max)
-    units, harmonics, gradients = harmonics_and_gradients(vectors, l_max)
+    units = unit_vectors(vectors)
+    harmonics, gradients = harmonics_with_gradients(vectors, l_max)
     found = [[] for _ in range(n_laws)]
     for l in range(l_max + 1):
         angular = np.empty((n_pairs, 2 * l + 1, 3, 2))

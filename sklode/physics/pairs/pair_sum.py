@@ -1,90 +1,117 @@
-"""What pairs of atoms add to a sum over k-vectors of a wider smeared potential (section 4.4)."""
+"""The sum over pairs of atoms as an operator, c_i = sum_j w_j F_nl(d_ij) Y_lm(r_ij)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ..system.neighbors import pairs_within
+from .. import blocks
+from ..radial.functions import RadialFunction
+from ..system.neighbors import all_pairs, pairs_within
 from .derivatives import NearPairs
 from .reverse import pair_backward
-from .values import expand_pairs
+from .values import empty_coefficients, expand_pairs
 
 
-@dataclass(frozen=True)
-class ShortRange:
-    """Coefficients of pairs, whose functions vanish beyond a distance.
+@dataclass(frozen=True, eq=False)
+class PairSum:
+    """A sum over the neighbours of every atom.
 
     Attributes
     ----------
-    radial : callable
-        Distances (n,) to functions (n, (l_max + 1) * n_laws * n_max), l slowest.
-    reach : float
-        Distance in angstrom from which on they vanish.
+    function : RadialFunction
+        F_nl of all laws, (n, (l_max + 1) * n_laws * n_max), l slowest.
     l_max, n_laws : int
-    n_threads : int
-        Threads that share the pairs.
+    cutoff : float or None, default=None
+        Distance in angstrom beyond which the function vanishes. None is for all pairs of isolated
+        structures.
+    n_threads : int, default=1
+        Threads that share the pairs; no result depends on it.
     """
 
-    radial: Callable
-    reach: float
+    function: RadialFunction
     l_max: int
     n_laws: int
+    cutoff: float | None = None
     n_threads: int = 1
 
-    def __call__(self, structures, channels):
+    def values(self, batch):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
-        parts = expand_pairs(
-            pairs_within(structures, self.reach),
-            channels,
-            len(channels.index),
-            self.radial,
-            self.l_max,
-            n_threads=self.n_threads,
-        )
-        return [laws_first(part, self.n_laws) for part in parts]
+        n_atoms, n_channels, width = batch.n_atoms, batch.channels.count, self._sample.shape[1]
+        # (atom, m, channel, law * n), which the products of harmonics and functions give
+        sums = empty_coefficients(n_atoms, n_channels, width, self.l_max, self._sample.dtype)
+        for part, atoms in self._parts(batch):
+            expand_pairs(
+                self._pairs(part, self.n_threads),
+                part.channels,
+                part.n_atoms,
+                self.function.values,
+                self.l_max,
+                [s[atoms] for s in sums],
+                self.n_threads,
+            )
+        shape = n_channels, self.n_laws, width // self.n_laws
+        # (atom, m, channel, law, n) -> (atom, m, law, channel, n)
+        return [s.reshape(*s.shape[:2], *shape).swapaxes(2, 3) for s in sums]
 
-    def backward(self, structures, channels, cotangents, slopes):
-        """Derivatives of the sum of ``cotangents`` times the coefficients.
-
-        ``slopes`` are the derivatives of ``radial``, and like it.
+    def vjp(self, batch, cotangents):
+        """Gradients of the sum of ``cotangents`` times the coefficients.
 
         Returns
         -------
         positions : ndarray of shape (n_atoms, 3)
         strain : ndarray of shape (n_structures, 3, 3)
         """
-        owners = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
-        return pair_backward(
-            pairs_within(structures, self.reach),
-            channels,
-            len(owners),
-            self.radial,
-            slopes,
-            self.l_max,
-            [laws_inside(c) for c in cotangents],
-            owners,
-            len(structures),
-            n_threads=self.n_threads,
-        )
+        positions = np.empty((batch.n_atoms, 3))
+        strain = np.empty((len(batch.structures), 3, 3))
+        # (atom, m, law, channel, n) -> (atom, m, channel, law * n)
+        columns = [c.swapaxes(2, 3) for c in cotangents]
+        columns = [c.reshape(*c.shape[:3], np.prod(c.shape[3:])) for c in columns]
+        for part, atoms in self._parts(batch):
+            positions[atoms], strain[part.numbers] = pair_backward(
+                self._pairs(part, self.n_threads),
+                part.channels,
+                self.function,
+                self.l_max,
+                [c[atoms] for c in columns],
+                part.owners,
+                len(part.structures),
+                self.n_threads,
+            )
+        return positions, strain
 
-    def source(self, structures, atoms, slopes):
-        """The pairs, differentiated, for FieldSlopes; ``slopes`` as for ``backward``.
+    def jacobian(self, batch, atoms):
+        """The pairs, differentiated, as a list of terms for Linearized.
 
-        ``atoms`` (n_atoms,) says what the atoms of the structures are in a batch.
+        ``atoms`` says what the atoms are in a larger batch.
         """
-        pairs = pairs_within(structures, self.reach)
-        functions = self.radial, slopes
-        return NearPairs(pairs, atoms, functions, self.l_max, self.n_laws)
+        return [NearPairs(self._pairs(batch), atoms, self.function, self.l_max, self.n_laws)]
 
+    @cached_property
+    def _sample(self):
+        """Functions at one distance, (1, n_laws * n_max), for numbers and types."""
+        return self.function.values(np.ones(1))[:, :: self.l_max + 1]
 
-def laws_first(coefficients, n_laws):
-    """From (n_atoms, m, n_channels, n_laws * n_max) to (n_atoms, m, n_laws, n_channels, n_max)."""
-    shape = coefficients.shape
-    return coefficients.reshape(*shape[:3], n_laws, shape[3] // n_laws).swapaxes(2, 3)
+    def _pairs(self, batch, n_threads=1):
+        if self.cutoff is None:
+            return all_pairs(batch.structures)
+        return pairs_within(batch.structures, self.cutoff, n_threads)
 
+    def _parts(self, batch):
+        """Parts of a batch, with about ``PAIRS_LISTED`` pairs each, and their atoms."""
+        n_pairs = batch.sizes * self._neighbors_per_atom(batch)
+        first, listed = 0, 0.0
+        for number, more in enumerate(n_pairs.tolist(), start=1):
+            listed += more
+            if listed > blocks.PAIRS_LISTED or number == len(n_pairs):
+                yield batch.consecutive(first, number)
+                first, listed = number, 0.0
 
-def laws_inside(coefficients):
-    """From (n_atoms, m, n_laws, n_channels, n_max) to (n_atoms, m, n_channels, n_laws * n_max)."""
-    swapped = coefficients.swapaxes(2, 3)
-    return swapped.reshape(*swapped.shape[:3], -1)
+    def _neighbors_per_atom(self, batch):
+        """Numbers of neighbours to be expected in each structure."""
+        repeats = np.array([s.periodic for s in batch.structures]).all(axis=1)
+        if self.cutoff is None or not repeats.any():
+            return batch.sizes
+        volumes = np.where(repeats, batch.volumes, 1.0)
+        inside = 4.0 * np.pi / 3.0 * self.cutoff**3 / volumes
+        return np.where(repeats, batch.sizes * inside, batch.sizes)

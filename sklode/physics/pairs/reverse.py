@@ -12,17 +12,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..numerics.harmonics import _calculator, degree_slice
+from ..numerics.harmonics import degree_slice, harmonics_with_gradients, unit_vectors
 from ..numerics.threads import in_threads
-from .values import _group, functions_of_pairs, pairs_per_block
+from .values import functions_of_pairs, group_pairs, pairs_per_block
 
 
 def pair_backward(
     pairs,
     channels,
-    n_atoms,
-    radial,
-    slopes,
+    function,
     l_max,
     cotangents,
     owners,
@@ -39,11 +37,8 @@ def pair_backward(
         Ordered pairs.
     channels : Channels
         Channel and weight of every atom.
-    n_atoms : int
-        Number of atoms of the batch.
-    radial, slopes : callable
-        Distances (n,) to new arrays of functions and of their derivatives, both of shape
-        (n, (l_max + 1) * n_radial), l slowest.
+    function : RadialFunction
+        Values of shape (n, (l_max + 1) * n_radial), l slowest.
     l_max : int
         Largest degree.
     cotangents : list of ndarray
@@ -61,14 +56,14 @@ def pair_backward(
     strain : ndarray of shape (n_structures, 3, 3)
         The element [s, a, b] is the derivative by the strain [a, b] of structure s.
     """
-    n_columns = 2 * (l_max + 1) * cotangents[0].shape[3] + 6 * (l_max + 1) ** 2
-    groups = _group(pairs, channels, n_atoms, pairs_per_block(n_columns))
+    n_atoms, n_functions = len(owners), (l_max + 1) * cotangents[0].shape[3]
+    n_columns = 2 * n_functions + 6 * (l_max + 1) ** 2
+    groups = group_pairs(pairs, channels, n_atoms, pairs_per_block(n_columns))
     centers, neighbors = pairs.centers[groups.order], pairs.neighbors[groups.order]
     vectors, weights = pairs.vectors[groups.order], channels.weights[neighbors]
     gradients = np.empty_like(vectors)
 
-    both = slopes_and_functions(radial, slopes)
-    radial_of = functions_of_pairs(both, pairs, 2 * (l_max + 1) * cotangents[0].shape[3])
+    radial_of = functions_of_pairs(function.values_and_slopes, pairs, 2 * n_functions)
     weighted = np.any(weights != 1.0)
 
     def fill(block):
@@ -79,7 +74,8 @@ def pair_backward(
         atoms, channel = np.divmod(groups.labels[block.groups], channels.count)
         parts = [c[atoms, :, channel] for c in cotangents]
         products = _contract(rows, parts, groups.sizes[block.groups])
-        units, harmonics, changes = harmonics_and_gradients(vectors[own], l_max)
+        units = unit_vectors(vectors[own])
+        harmonics, changes = harmonics_with_gradients(vectors[own], l_max)
         np.einsum("pk,pxk->px", products[:, 1], changes, out=gradients[own])
         gradients[own] += np.einsum("pk,pk->p", products[:, 0], harmonics)[:, None] * units
 
@@ -88,34 +84,6 @@ def pair_backward(
     of_pairs = owners[centers]
     strain = [_scatter(of_pairs, vectors[:, [a]] * gradients, n_structures) for a in range(3)]
     return positions, np.stack(strain, axis=1)
-
-
-def slopes_and_functions(radial, slopes):
-    """What takes distances (n,) to slopes and functions as one array (n, 2, n_functions)."""
-
-    def both(distances):
-        values = np.stack([slopes(distances), radial(distances)], axis=1)
-        # gradients of harmonics are those at distance 1 there, and F / d becomes F'
-        null = np.flatnonzero(distances == 0)
-        values[null, 1] = values[null, 0]
-        return values
-
-    return both
-
-
-def harmonics_and_gradients(vectors, l_max):
-    """Unit vectors (n, 3), Y_lm (n, (l_max + 1)^2) and their gradients (n, 3, (l_max + 1)^2).
-
-    A zero vector is read as the unit vector along z, as ``spherical_harmonics`` does.
-    """
-    squares = np.einsum("px,px->p", vectors, vectors)
-    null = squares == 0
-    if null.any():
-        vectors = np.where(null[:, None], [0.0, 0.0, 1.0], vectors)
-        squares = np.where(null, 1.0, squares)
-    vectors = np.ascontiguousarray(vectors)
-    harmonics, gradients = _calculator(l_max).compute_with_gradients(vectors)
-    return vectors / np.sqrt(squares)[:, None], harmonics, gradients
 
 
 def _contract(rows, parts, sizes):

@@ -63,7 +63,7 @@ def expand_pairs(pairs, channels, n_atoms, radial, l_max, out=None, n_threads=1)
         sums = _sum_groups(harmonics, values, groups.sizes[block.groups], l_max)
         _spread(sums, groups.labels[block.groups], block.atoms, out)
 
-    groups = _group(pairs, channels, n_atoms, pairs_per_block(n_functions + (l_max + 1) ** 2))
+    groups = group_pairs(pairs, channels, n_atoms, pairs_per_block(n_functions + (l_max + 1) ** 2))
     in_threads(fill, groups.blocks, n_threads)
     return out
 
@@ -147,7 +147,7 @@ class _Groups:
     blocks: list
 
 
-def _group(pairs, channels, n_atoms, most_pairs):
+def group_pairs(pairs, channels, n_atoms, most_pairs):
     """Groups of pairs, in blocks of atoms that have about so many pairs, or of single atoms."""
     channel = np.take(channels.index, pairs.neighbors)
     labels = pairs.centers * channels.count + channel

@@ -40,31 +40,29 @@ class Sources:
     rarest: int
 
 
-def sources_of(structures, channels):
+def splits_of(batch, split):
+    """What ``split`` makes of the sources of each structure, once for equal ones."""
+    sources = sources_of(batch)
+    known = {each: split(each) for each in dict.fromkeys(sources)}
+    return [known[each] for each in sources]
+
+
+def sources_of(batch):
     """The sources of each structure of a batch."""
-    owners = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
+    channels, n_structures = batch.channels, len(batch.structures)
     acting = (channels.index >= 0) & (channels.weights != 0)
-    labels = (owners * channels.count + channels.index)[acting]
-    counts = np.bincount(labels, minlength=len(structures) * channels.count)
-    counts = counts.reshape(len(structures), channels.count)
+    labels = (batch.owners * channels.count + channels.index)[acting]
+    counts = np.bincount(labels, minlength=n_structures * channels.count)
+    counts = counts.reshape(n_structures, channels.count)
     rarest = np.where(counts > 0, counts, np.iinfo(int).max).min(axis=1)
-    sizes = np.array([len(s) for s in structures])
-    volumes = np.abs(np.linalg.det([s.cell for s in structures]))
     columns = (
-        2.0 ** (np.ceil(VOLUME_STEPS * np.log2(volumes)) / VOLUME_STEPS),
+        2.0 ** (np.ceil(VOLUME_STEPS * np.log2(batch.volumes)) / VOLUME_STEPS),
         counts.sum(axis=1),
         np.count_nonzero(counts, axis=1),
-        np.minimum(rarest, sizes),
+        np.minimum(rarest, batch.sizes),
     )
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return [Sources(*row) for row in rows]
-
-
-def splits_of(structures, channels, split):
-    """What ``split`` makes of the sources of each structure, once for equal ones."""
-    each = sources_of(structures, channels)
-    known = {sources: split(sources) for sources in dict.fromkeys(each)}
-    return [known[sources] for sources in each]
 
 
 @lru_cache(maxsize=1024)

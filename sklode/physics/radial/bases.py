@@ -1,102 +1,79 @@
-"""Radial bases and their integrals with plane waves and with potentials (theory, section 3)."""
+"""Radial bases, one class each (theory, section 3)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy.special import eval_legendre, gamma
+from scipy.special import factorial2, gamma
 
-from .. import blocks
-from ..numerics.chebyshev import interpolate
-from ..numerics.piecewise import PiecewiseTable, piecewise
 from ..numerics.quadrature import gauss_legendre
-from ..numerics.special import spherical_bessel
-from ..system.kvectors import slices
+from .integrals import plane_wave_slope_table, plane_wave_table
 
-# beyond, primitives are linearly dependent to working precision: the functions of 6 monomials are
-# orthonormal to 5e-8 and of 7 to 2e-5 (l = 8), those of 14 Gaussians to 3e-8, of 16 to 2e-6
-_MOST = {"monomial": 6, "gto": 16}
-MOST_FUNCTIONS = max(_MOST.values())
-_PRIMITIVES = {"monomial": "monomials r^(l+2n)", "gto": "Gaussians r^n exp(-r^2/2 s_n^2)"}
 _GAUSSIAN_REACH = 8.0  # widths beyond its maximum where a primitive is below 1e-13
-TABLE_ACCURACY = 1e-11  # of each function of pairs, relative to its largest value,
-TABLE_ROUNDING = 1e-14  # if this part of the largest of all is not larger
-_WAVE_ACCURACY = 1e-14  # coefficients may be small beside the integral at k = 0
-_SPECTRAL_WIDTHS = 8.8  # of a Gaussian, beyond which it is below 2e-17
-_MOST_SMEARINGS = 900  # in the reach of a basis, where tables still resolve the smearing
-_MOST_TURNS = 2000  # of a wave inside the reach of a basis, in radians
-_SHARP = 0.125  # of the reach: laws smeared by less are a wider one and a difference
 
 
 @dataclass(frozen=True)
 class RadialBasis:
     """Loewdin-orthonormalised radial functions R_nl(r), n < n_max, l <= l_max.
 
+    A subclass has ``primitives(l, r)``, how far they ``reach``, and the length that they vary on,
+    ``finest``. Overlaps are integrated here unless it knows better.
+
     Parameters
     ----------
-    kind : {"gto", "monomial"}
-        r^n exp(-r^2/2 s_n^2), s_n = cutoff max(sqrt(n), 1) / n_max, on [0, inf); or r^(l+2n) on
-        [0, cutoff].
     n_max, l_max : int
         Number of functions per l, and largest l.
     cutoff : float
         Radius in angstrom.
     """
 
-    kind: str
     n_max: int
     l_max: int
     cutoff: float
 
-    def __post_init__(self):
-        most = _MOST[self.kind]
-        if self.n_max > most:
-            way_out = ", or radial_basis='gto'" if self.n_max <= MOST_FUNCTIONS else ""
-            raise ValueError(
-                f"n_max={self.n_max} {_PRIMITIVES[self.kind]} are linearly dependent to working "
-                f"precision; use n_max <= {most}{way_out}."
-            )
+    # beyond, primitives are linearly dependent to working precision
+    most = 8
+    formula = "primitives"
 
-    @property
-    def _widths(self):
-        return self.cutoff * np.maximum(np.sqrt(np.arange(self.n_max)), 1.0) / self.n_max
+    def __post_init__(self):
+        if self.n_max > self.most:
+            better = [name for name, basis in BASES.items() if basis.most >= self.n_max]
+            way_out = f", or radial_basis={better[0]!r}" if better else ""
+            raise ValueError(
+                f"n_max={self.n_max} {self.formula} are linearly dependent to working precision; "
+                f"use n_max <= {self.most}{way_out}."
+            )
 
     @property
     def reach(self):
         """Radius in angstrom beyond which all functions vanish to working precision."""
-        if self.kind == "monomial":
-            return self.cutoff
-        return self._widths[-1] * (np.sqrt(self.n_max - 1) + _GAUSSIAN_REACH)
+        return self.cutoff
 
     @property
     def finest(self):
-        """Length in angstrom on which the functions vary; monomials end abruptly."""
-        return 0.0 if self.kind == "monomial" else 0.3 * self.cutoff / self.n_max
+        """Length in angstrom on which the functions vary; 0 if they end abruptly."""
+        return 0.0
 
-    def _loewdin(self, l):
-        """Matrix (n_max, n_max) that turns primitives into orthonormal functions."""
-        n = np.arange(self.n_max)
-        if self.kind == "gto":
-            norms = np.sqrt(2.0 / (self._widths ** (2 * n + 3) * gamma(n + 1.5)))
-            a = 0.5 * (self._widths[:, None] ** -2 + self._widths**-2)
-            power = 0.5 * (3 + n[:, None] + n)
-            overlap = 0.5 * gamma(power) * a**-power * norms[:, None] * norms
-        else:
-            norms = np.sqrt((2 * l + 4 * n + 3) / self.cutoff**3)
-            odd = np.sqrt(2 * l + 4 * n + 3)
-            overlap = odd[:, None] * odd / (2 * l + 2 * n[:, None] + 2 * n + 3)
-        eigenvalues, vectors = np.linalg.eigh(overlap)
-        return (vectors / np.sqrt(eigenvalues)) @ vectors.T * norms
+    def primitives(self, l, r):
+        """Functions of degree l before they are made orthonormal, (n_max, len(r))."""
+        raise NotImplementedError
+
+    def overlap(self, l):
+        """Norms that primitives are multiplied by, (n_max,), and overlaps of the result."""
+        r, weights = gauss_legendre(256, self.reach)
+        values = self.primitives(l, r)
+        overlap = (values * weights * r**2) @ values.T
+        norms = 1.0 / np.sqrt(np.diag(overlap))
+        return norms, overlap * norms[:, None] * norms
 
     def functions(self, r):
         """R_nl at ``r`` inside the reach, shape (l_max + 1, n_max, len(r))."""
-        n = np.arange(self.n_max)[:, None]
-        if self.kind == "gto":
-            values = self._loewdin(0) @ (r**n * np.exp(-0.5 * (r / self._widths[:, None]) ** 2))
-            return np.broadcast_to(values, (self.l_max + 1, *values.shape))
-        x = r / self.cutoff
-        return np.array([self._loewdin(l) @ x ** (l + 2 * n) for l in range(self.l_max + 1)])
+        return np.array([self._loewdin(l) @ self.primitives(l, r) for l in range(self.l_max + 1)])
+
+    def _loewdin(self, l):
+        """Matrix (n_max, n_max) that turns primitives into orthonormal functions."""
+        norms, overlap = self.overlap(l)
+        eigenvalues, vectors = np.linalg.eigh(overlap)
+        return (vectors / np.sqrt(eigenvalues)) @ vectors.T * norms
 
     def plane_waves(self, k):
         """I_nl(k) = int r^2 R_nl j_l(kr) dr, shape (len(k), (l_max + 1) * n_max), l slowest."""
@@ -117,167 +94,87 @@ class RadialBasis:
         return nodes, self.functions(nodes) * (weights * nodes**2)
 
 
-@lru_cache(maxsize=64)
-def plane_wave_table(basis, k_max):
-    """I_nl(k) = int r^2 R_nl j_l(kr) dr on [0, k_max] (section 3.1).
+class Gaussians(RadialBasis):
+    """Gaussian type orbitals r^n exp(-r^2/2 s_n^2), s_n = cutoff max(sqrt(n), 1) / n_max."""
 
-    Returns
-    -------
-    PiecewiseTable
-        With (l_max + 1) * n_max functions, l slowest.
+    most = 16  # the functions of 14 are orthonormal to 3e-8, of 16 to 2e-6
+    formula = "Gaussians r^n exp(-r^2/2 s_n^2)"
 
-    Raises
-    ------
-    ValueError
-        If more turns of a wave are inside the basis than tables resolve.
-    """
-    if basis.reach * k_max > _MOST_TURNS:
-        raise ValueError(
-            f"Waves of up to {k_max:.3g}/angstrom are too short for radial functions that reach "
-            f"{basis.reach:.3g} angstrom, as with cutoff={basis.cutoff:g} and n_max={basis.n_max}. "
-            "Use a larger smearing or tol, a smaller cutoff or, if given, a smaller k_cutoff."
-        )
-    r, measure = basis.quadrature(3.0 / k_max)
+    @property
+    def _widths(self):
+        return self.cutoff * np.maximum(np.sqrt(np.arange(self.n_max)), 1.0) / self.n_max
 
-    def integrals(k):
-        return _bessel_products(k, r, measure.swapaxes(1, 2))
+    @property
+    def reach(self):
+        """Radius in angstrom beyond which all functions vanish to working precision."""
+        return self._widths[-1] * (np.sqrt(self.n_max - 1) + _GAUSSIAN_REACH)
 
-    degree = _degree(basis.reach * k_max)
-    series = interpolate(integrals, 0.0, k_max, _WAVE_ACCURACY, degree=degree)
-    return piecewise(series, 0.1 * _WAVE_ACCURACY)
+    @property
+    def finest(self):
+        """Length in angstrom on which the functions vary."""
+        return 0.3 * self.cutoff / self.n_max
 
+    def primitives(self, l, r):
+        """The same functions for all degrees, (n_max, len(r))."""
+        n = np.arange(self.n_max)[:, None]
+        return r**n * np.exp(-0.5 * (r / self._widths[:, None]) ** 2)
 
-@lru_cache(maxsize=64)
-def plane_wave_slope_table(basis, k_max):
-    """dI_nl/dk as a table like ``plane_wave_table``."""
-    return plane_wave_table(basis, k_max).derivative()
+    def overlap(self, l):
+        """Norms that primitives are multiplied by, (n_max,), and overlaps of the result."""
+        n = np.arange(self.n_max)
+        norms = np.sqrt(2.0 / (self._widths ** (2 * n + 3) * gamma(n + 1.5)))
+        a = 0.5 * (self._widths[:, None] ** -2 + self._widths**-2)
+        power = 0.5 * (3 + n[:, None] + n)
+        return norms, 0.5 * gamma(power) * a**-power * norms[:, None] * norms
 
 
-def _degree(lengths):
-    return int(32 + 2 * lengths)
+class Monomials(RadialBasis):
+    """r^(l+2n) on [0, cutoff]; one is enough for 1/r."""
+
+    most = 6  # the functions of 6 are orthonormal to 5e-8, of 7 to 2e-5 (l = 8)
+    formula = "monomials r^(l+2n)"
+
+    def primitives(self, l, r):
+        """Powers (r / cutoff)^(l+2n), (n_max, len(r))."""
+        n = np.arange(self.n_max)[:, None]
+        return (r / self.cutoff) ** (l + 2 * n)
+
+    def overlap(self, l):
+        """Norms that primitives are multiplied by, (n_max,), and overlaps of the result."""
+        n = np.arange(self.n_max)
+        norms = np.sqrt((2 * l + 4 * n + 3) / self.cutoff**3)
+        odd = np.sqrt(2 * l + 4 * n + 3)
+        return norms, odd[:, None] * odd / (2 * l + 2 * n[:, None] + 2 * n + 3)
 
 
-def _bessel_products(x, y, matrices):
-    """j_l(x y) @ matrices[l] for each l, shape (len(x), (l_max + 1) * n_max), l slowest."""
-    parts = []
-    for some in slices(len(x), max(1, blocks.BESSEL_NUMBERS // len(y))):
-        values = spherical_bessel(len(matrices) - 1, np.outer(x[some], y))
-        parts.append(np.concatenate(values @ matrices, axis=1))
-    return np.concatenate(parts)
+BASES = {"gto": Gaussians, "monomial": Monomials}  # by the names that users give
 
 
-@lru_cache(maxsize=64)
-def center_integrals(basis, law):
-    """sqrt(4 pi) int r^2 R_n0 v dr, an atom's own coefficient (section 3.3); shape (n_max,)."""
-    r, measure = basis.quadrature(law.smearing)
-    return np.sqrt(4.0 * np.pi) * (measure[0] @ law.real(r))
-
-
-def pair_integrals(basis, law, distances):
-    """F_nl(d), the coefficient of an atom at distance d (section 3.2), by quadrature.
-
-    With cos(theta) = 1 - 2 t^2 the nodes crowd where the neighbour is near.
-
-    Returns
-    -------
-    ndarray of shape (n_distances, (l_max + 1) * n_max)
-        l slowest.
-    """
-    r, measure = basis.quadrature(law.smearing)
-    t, weights = gauss_legendre(int(40 + 14 * np.sqrt(basis.reach / law.smearing)))
-    l = np.arange(basis.l_max + 1)
-    angular = eval_legendre(l, 1.0 - 2.0 * t[:, None] ** 2) * (4.0 * t * weights)[:, None]
-    rows = []
-    for d in distances:
-        separation = np.sqrt((r - d)[:, None] ** 2 + 4.0 * d * np.outer(r, t**2))
-        moments = law.real(separation) @ angular
-        rows.append(2.0 * np.pi * np.einsum("lng,gl->ln", measure, moments).ravel())
-    return np.array(rows)
+def radial_basis(name, n_max, l_max, cutoff):
+    """The basis of a name."""
+    return BASES[name](n_max, l_max, cutoff)
 
 
 @dataclass(frozen=True)
-class PairTable:
-    """F_nl(d) at any distance: a table near, the far field of the bare potential beyond.
+class SolidHarmonicBasis:
+    """Taylor coefficients of a potential in (r / radius)^l Y_lm instead of projections.
 
     Attributes
     ----------
-    near : PiecewiseTable
-        On [0, near.upper].
-    far : callable
-        Distances beyond ``near.upper`` to values.
+    l_max : int
+    radius : float
+        Unit of length in angstrom, which makes the coefficients of all l comparable.
     """
 
-    near: PiecewiseTable
-    far: Callable
+    l_max: int
+    radius: float
+    n_max = 1
 
-    def __call__(self, distances):
-        """Values of shape (n_distances, (l_max + 1) * n_max), l slowest."""
-        beyond = distances > self.near.upper
-        if not beyond.any():
-            return self.near(distances)
-        values = self.near(np.where(beyond, self.near.upper, distances))
-        values[beyond] = self.far(distances[beyond])
-        return values
+    def plane_waves(self, k):
+        """Coefficient of (r / radius)^l in j_l(kr), shape (len(k), l_max + 1)."""
+        l = np.arange(self.l_max + 1)
+        return (k[:, None] * self.radius) ** l / factorial2(2 * l + 1)
 
-
-@lru_cache(maxsize=256)
-def pair_table(basis, law, upper=None):
-    """Table of F_nl(d) of one atom's potential, up to ``upper`` or without limit (None)."""
-    limit = basis.reach + law.blur if upper is None else upper
-    near = piecewise(pair_series(basis, law, limit), 0.1 * TABLE_ACCURACY, 0.1 * TABLE_ROUNDING)
-    return PairTable(near, law.far_field(*basis.quadrature(law.smearing), limit))
-
-
-def pair_series(basis, law, limit):
-    """F_nl(d) of one atom's potential on [0, limit] as a ChebyshevSeries.
-
-    A sharp law is the sum of a wide one, by quadrature in real space, and of a difference whose
-    spectrum is smooth and ends with that of the law.
-
-    Raises
-    ------
-    ValueError
-        If the law is sharper than tables resolve.
-    """
-    if basis.reach > _MOST_SMEARINGS * law.smearing:
-        raise ValueError(
-            f"smearing={law.smearing:g} angstrom is too small beside cutoff={basis.cutoff:g} "
-            f"angstrom, where radial functions reach {basis.reach:.3g} angstrom. Use a smearing of "
-            f"at least {1.05 * basis.reach / _MOST_SMEARINGS:.2g} angstrom, or a smaller cutoff."
-        )
-    if law.smearing >= _SHARP * basis.reach:
-
-        def functions(distances):
-            return pair_integrals(basis, law, distances)
-
-    else:
-        wide = law.widened(_SHARP * basis.reach)
-        smooth = None if wide is law else pair_series(basis, wide, limit)  # a density has no tail
-        waves, spectrum = sharp_waves(basis, law, limit, None if wide is law else wide)
-
-        def functions(distances):
-            sharp = _bessel_products(distances, waves, spectrum)
-            return sharp if smooth is None else sharp + smooth(distances)
-
-    degree = _degree(2.0 * limit / np.hypot(law.smearing, basis.finest))
-    return interpolate(functions, 0.0, limit, TABLE_ACCURACY, degree, TABLE_ROUNDING)
-
-
-def sharp_waves(basis, law, limit, wide=None):
-    """Waves whose sum over j_l(kd) is the F_nl(d) of a law, less that of a wide one.
-
-    F_nl(d) = (2 / pi) int k^2 v(k) I_nl(k) j_l(kd) dk for d < ``limit`` (section 3.2).
-
-    Returns
-    -------
-    waves : ndarray of shape (n_k,)
-        In 1/angstrom.
-    spectrum : ndarray of shape (l_max + 1, n_k, n_max)
-    """
-    highest = _SPECTRAL_WIDTHS / law.smearing
-    k, weights = gauss_legendre(int(48 + 0.9 * highest * (limit + basis.reach)), highest)
-    fourier = law.fourier(k) - (0.0 if wide is None else wide.fourier(k))
-    r, measure = basis.quadrature(5.0 / highest)
-    integrals = _bessel_products(k, r, measure.swapaxes(1, 2))
-    integrals *= (2.0 / np.pi * weights * k**2 * fourier)[:, None]
-    return k, integrals.reshape(len(k), basis.l_max + 1, basis.n_max).swapaxes(0, 1)
+    def plane_wave_slopes(self, k):
+        """Derivatives of ``plane_waves`` with respect to k > 0; same shape."""
+        return self.plane_waves(k) * np.arange(self.l_max + 1) / k[:, None]

@@ -14,6 +14,36 @@ _SMALL = 1e-5  # r / sigma under which the closed form is 0/0
 _FAR_SMEARINGS = 8.5
 
 
+class FiniteRangeLaw:
+    """Base of smeared potentials that vanish beyond some distance.
+
+    A subclass has ``smearing``, the potential ``real(r)``, its Fourier transform ``fourier(k)``
+    with ``fourier_slope(k)``, and ``blur``, the distance in angstrom beyond which it is nothing.
+    """
+
+    @property
+    def fourier_at_zero(self):
+        """Weight of the k = 0 term: the integral of the potential."""
+        return float(self.fourier(0.0))
+
+    def widened(self, smearing):
+        """Itself: a potential of finite range has no tail to be split off."""
+        return self
+
+    def split_weight(self, wide):
+        """Weight of k = 0 for ``wide``."""
+        return wide.fourier_at_zero
+
+    def far_field(self, r, measure, limit):
+        """Coefficients of a distant atom: none."""
+        n_columns = measure.shape[0] * measure.shape[1]
+        return lambda distances: np.zeros((len(distances), n_columns))
+
+    def far_field_slopes(self, r, measure, limit):
+        """Derivatives of ``far_field``: none."""
+        return self.far_field(r, measure, limit)
+
+
 @dataclass(frozen=True)
 class SmearedYukawa:
     r"""exp(-kappa r)/r, its master integral (2.1) cut at t = 1 / 2 sigma^2 as for 1/r.
@@ -91,7 +121,7 @@ class SmearedYukawa:
 
 
 @dataclass(frozen=True)
-class SmearedTable:
+class SmearedTable(FiniteRangeLaw):
     """A potential given at distances, zero beyond the last, convolved with a Gaussian.
 
     Parameters
@@ -156,28 +186,6 @@ class SmearedTable:
         )
 
     @property
-    def fourier_at_zero(self):
-        """Weight of the k = 0 term: the integral of the potential."""
-        return float(self.fourier(0.0))
-
-    def widened(self, smearing):
-        """Itself: a potential of finite range has no tail to be split off."""
-        return self
-
-    def split_weight(self, wide):
-        """Weight of k = 0 for ``wide``."""
-        return wide.fourier_at_zero
-
-    @property
     def blur(self):
         """Distance in angstrom from which on the potential vanishes."""
         return self._range + _FAR_SMEARINGS * self.smearing
-
-    def far_field(self, r, measure, limit):
-        """Coefficients of a distant atom: none."""
-        n_columns = measure.shape[0] * measure.shape[1]
-        return lambda distances: np.zeros((len(distances), n_columns))
-
-    def far_field_slopes(self, r, measure, limit):
-        """Derivatives of ``far_field``: none."""
-        return self.far_field(r, measure, limit)

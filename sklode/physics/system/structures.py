@@ -1,6 +1,8 @@
 """Structures as plain arrays, the only form in which they reach the mathematics."""
 
+import operator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -107,6 +109,95 @@ class Channels:
     def dense(self):
         """Weights as a (n_atoms, n_channels) matrix."""
         return np.where(self.index[:, None] == np.arange(self.count), self.weights[:, None], 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Structures whose coefficients are computed together.
+
+    Attributes
+    ----------
+    structures : list of Structure
+    channels : Channels
+        Of all their atoms.
+    numbers : slice, ndarray of int or None
+        What the structures are in the batch that they are taken from; None if they are all of it.
+    """
+
+    structures: list
+    channels: Channels
+    numbers: slice | np.ndarray | None = None
+
+    @property
+    def n_atoms(self):
+        """Number of atoms of all structures."""
+        return len(self.channels.index)
+
+    @cached_property
+    def sizes(self):
+        """Number of atoms of each structure."""
+        return np.array([len(s.numbers) for s in self.structures])
+
+    @cached_property
+    def offsets(self):
+        """Where each structure begins in the concatenated atoms, and the total at the end."""
+        return np.concatenate([[0], self.sizes.cumsum()])
+
+    @cached_property
+    def owners(self):
+        """The structure of each atom."""
+        return np.repeat(np.arange(len(self.structures)), self.sizes)
+
+    @cached_property
+    def cells(self):
+        """Lattice vectors of all structures, (n_structures, 3, 3)."""
+        return np.array([s.cell for s in self.structures])
+
+    @cached_property
+    def volumes(self):
+        """Volumes of the cells in cubic angstrom."""
+        return np.abs(np.linalg.det(self.cells))
+
+    def is_same(self, other):
+        """Whether another batch has the very same structures, with equal channels."""
+        return (
+            len(self.structures) == len(other.structures)
+            and all(map(operator.is_, self.structures, other.structures))
+            and np.array_equal(self.channels.index, other.channels.index)
+            and np.array_equal(self.channels.weights, other.channels.weights)
+        )
+
+    def consecutive(self, first, last):
+        """The batch of some structures that follow each other, and a slice of their atoms."""
+        atoms = slice(int(self.offsets[first]), int(self.offsets[last]))
+        numbers = slice(first, last)
+        return Batch(self.structures[numbers], self.channels.of(atoms), numbers), atoms
+
+    def groups(self, keys):
+        """Structures with equal keys together.
+
+        Yields
+        ------
+        key
+        batch : Batch
+        atoms : ndarray of int
+            Which atoms of this batch are theirs, ascending.
+        """
+        distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        number_of = np.array([distinct[key] for key in keys])
+        for key, number in distinct.items():
+            chosen = np.flatnonzero(number_of == number)
+            atoms = np.flatnonzero(number_of[self.owners] == number)
+            structures = [self.structures[i] for i in chosen]
+            yield key, Batch(structures, self.channels.of(atoms), chosen), atoms
+
+
+ISOLATED, PERIODIC = "isolated", "periodic"
+
+
+def periodicities(batch):
+    """For each structure, ISOLATED or PERIODIC; those of a batch are periodic along three axes."""
+    return [PERIODIC if some else ISOLATED for some in repeat(batch.structures).tolist()]
 
 
 def repeat(structures):

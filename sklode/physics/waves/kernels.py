@@ -99,15 +99,24 @@ def wave_kernels(basis, laws, spheres, cells):
     radial_slopes = _products(slopes, integrals)
     radial_slopes += _products(fourier, basis.plane_wave_slopes(k).reshape(shape))
     harmonics, gradients = harmonics_with_gradients(vectors, basis.l_max)
-    degrees = np.arange(basis.l_max + 1)
-    signs = np.repeat((-1.0) ** ((degrees + 1) // 2), 2 * degrees + 1)
-    densities = np.repeat(8.0 * np.pi / np.abs(np.linalg.det(np.stack(cells))), sizes)
+    signs = np.concatenate([[sign_of(l)] * (2 * l + 1) for l in range(basis.l_max + 1)])
+    densities = densities_of(cells, sizes)
     harmonics *= densities[:, None] * signs
     gradients *= densities[:, None, None] * signs
     of_all = radial, radial_slopes, harmonics, gradients
     parts = zip(*[np.split(array, np.cumsum(sizes)[:-1]) for array in of_all], strict=True)
     shape = len(laws), basis.n_max
     return [WaveKernels(sphere, shape, *part) for sphere, part in zip(spheres, parts, strict=True)]
+
+
+def sign_of(l):
+    """Sign of the waves of degree l: cosines of even and sines of odd ones, from (-i)^l."""
+    return (-1.0) ** ((l + 1) // 2)
+
+
+def densities_of(cells, sizes):
+    """8 pi / V for each k-vector of a half sphere: 4 pi / V, and as much for -k."""
+    return np.repeat(8.0 * np.pi / np.abs(np.linalg.det(np.stack(cells))), sizes)
 
 
 class WaveKernels:

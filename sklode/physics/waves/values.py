@@ -13,6 +13,7 @@ from .. import blocks
 from ..numerics.harmonics import degree_slice, spherical_harmonics
 from ..radial.modes import radial_modes, wave_span
 from ..system.kvectors import PhaseTables, half_spheres, slices
+from .kernels import densities_of, sign_of
 from .small_cells import add_waves_of_small_cells
 
 
@@ -136,12 +137,11 @@ class PlaneWaveSum:
         sizes = [len(sphere) for sphere in spheres]
         norms = np.concatenate([sphere.norms for sphere in spheres])
         vectors = np.concatenate([sphere.vectors for sphere in spheres])
-        volumes = np.abs(np.linalg.det(np.stack(cells)))
-        prefactors = np.repeat(8.0 * np.pi / volumes, sizes)
         # k runs fastest, so that products of functions are those of long rows
         integrals = np.ascontiguousarray(self._basis.plane_waves(norms).T)
         integrals = integrals.reshape(self._basis.l_max + 1, self._basis.n_max, len(norms))
-        fourier = np.stack([law.fourier(norms) for law in self._laws]) * prefactors
+        fourier = np.stack([law.fourier(norms) for law in self._laws])
+        fourier *= densities_of(cells, sizes)
         harmonics = spherical_harmonics(vectors, self._basis.l_max).T.astype(dtype, order="C")
         parities = []
         for parity in (0, 1):
@@ -149,8 +149,10 @@ class PlaneWaveSum:
             n_columns = sum((2 * l + 1) * radial[l].count for l in degrees)
             kernel, filled = np.empty((n_columns, len(norms)), dtype), 0
             for l in degrees:
-                sign, width = (-1.0) ** ((l + 1) // 2), (2 * l + 1) * radial[l].count
-                functions = (sign * radial[l](integrals[l], fourier)).astype(dtype, copy=False)
+                width = (2 * l + 1) * radial[l].count
+                functions = (sign_of(l) * radial[l](integrals[l], fourier)).astype(
+                    dtype, copy=False
+                )
                 shape = 2 * l + 1, radial[l].count, len(norms)
                 target = kernel[filled : filled + width].reshape(shape, copy=False)
                 angular = harmonics[degree_slice(l), None]

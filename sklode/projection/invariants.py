@@ -1,0 +1,53 @@
+"""What a single projector can make of its coefficients, by the names that users give."""
+
+from ..physics.invariants.spectra import LinearColumns, PairColumns
+from .labels import coefficient_table, power_spectrum_table, radial_spectrum_table
+
+
+class PowerSpectrumOfOne:
+    """Products of the coefficients, summed over m, eq. (7.2)."""
+
+    multiplies_channels = True  # most of which a structure may lack
+
+    def table(self, blocks, l_max):
+        """Table of the columns, one row each."""
+        return power_spectrum_table([(block, block) for block in blocks], l_max)
+
+    def columns(self, coefficients, parts):
+        """Make columns of the coefficients; ``parts`` are their laws."""
+        return PairColumns([coefficients], [(part, part) for part in parts])
+
+
+class RadialSpectrum:
+    """The coefficients of l = 0."""
+
+    multiplies_channels = False
+
+    def table(self, blocks, l_max):
+        """Table of the columns, one row each."""
+        return radial_spectrum_table(blocks)
+
+    def columns(self, coefficients, parts):
+        """Make columns of the coefficients; ``parts`` are their laws."""
+        return LinearColumns(coefficients, parts, 0)
+
+
+class Coefficients:
+    """The equivariant coefficients themselves."""
+
+    multiplies_channels = False
+
+    def table(self, blocks, l_max):
+        """Table of the columns, one row each."""
+        return coefficient_table(blocks, l_max)
+
+    def columns(self, coefficients, parts):
+        """Make columns of the coefficients; ``parts`` are their laws."""
+        return LinearColumns(coefficients, parts)
+
+
+INVARIANTS = {
+    "power_spectrum": PowerSpectrumOfOne(),
+    "radial_spectrum": RadialSpectrum(),
+    None: Coefficients(),
+}
