@@ -5,7 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "gallery")]
-from estimator_table import own_members  # noqa: E402
+from estimator_table import members  # noqa: E402
 
 project = "sklode"
 author = "the sklode developers"
@@ -31,7 +31,7 @@ exclude_patterns = ["_build", "gallery"]
 templates_path = ["_templates"]
 default_role = "code"
 
-autosummary_context = {"own_members": own_members}  # for _templates
+autosummary_context = {"members_of": members}  # for _templates
 suppress_warnings = ["config.cache"]  # of that function, which cannot be pickled
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

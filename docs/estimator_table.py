@@ -60,6 +60,20 @@ def own_members(full_name):
     return list(found)
 
 
+def members(full_name):
+    """The same in two lists: what users call, and what other parts of the package do.
+
+    What is meant for users says what it takes or gives, in sections, or is an attribute after fit.
+    """
+    module, name = full_name.rsplit(".", 1)
+    cls = getattr(importlib.import_module(module), name)
+    lists = {True: [], False: []}
+    for member in own_members(full_name):
+        text = inspect.getdoc(getattr(cls, member, None)) or ""
+        lists[member.endswith("_") or "\n---" in text].append(member)
+    return lists[True], lists[False]
+
+
 def table():
     """One dict for each estimator: what its docstrings, its parameters and a trial tell."""
     return [_row(cls) for cls in estimators()]

@@ -67,6 +67,14 @@ def test_pages_of_classes_have_the_members_of_their_bases_but_not_those_of_other
     assert estimator_table.own_members("sklode.AtomisticRidgeCV")[-1] == "calculator"
 
 
+def test_what_users_call_comes_first(estimator_table):
+    for name in sklode.__all__:
+        for_users, for_parts = estimator_table.members(f"sklode.{name}")
+        assert {*for_users, *for_parts} == set(estimator_table.own_members(f"sklode.{name}"))
+        assert for_users[0] == "fit"
+        assert not [member for member in for_parts if member.startswith(("transform", "predict"))]
+
+
 @pytest.mark.slow
 def test_pieces_of_the_first_tour_are_one_program_that_runs(capsys):
     text = (DOCS / "get_started.rst").read_text()
