@@ -1,6 +1,8 @@
 """The pages of the reference are those of the package, and say what its classes do."""
 
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -11,6 +13,16 @@ import sklode
 from sklode import calculator, datasets, gradients, plotting, potentials
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+OFFLINE = """
+import socket, sys
+from sphinx.cmd.build import main
+
+def refuse(*arguments):
+    raise OSError("no network")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -88,3 +100,24 @@ def test_pieces_of_the_first_tour_are_one_program_that_runs(capsys):
     assert np.isfinite(names["forces"]).all()
     assert set(names["dipolar"]) < set(names["frame"])
     assert len(names["groups"]) == sum(map(len, names["dimers"].data))
+
+
+@pytest.mark.slow
+def test_pages_are_built_and_read_without_a_network(tmp_path):
+    pytest.importorskip("sphinx_gallery")
+    command = [sys.executable, "-c", OFFLINE, "-W", "-q", "-b", "html", str(DOCS), str(tmp_path)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr[-2000:]
+    pages = {path: path.read_text() for path in tmp_path.rglob("*.html")}
+    assert len(pages) > 40
+    for path, text in pages.items():
+        elsewhere = r'<(?:script|link|img|iframe)[^>]* (?:src|href)="(?:https?:)?//[^"]*'
+        assert not re.findall(elsewhere, text), path
+        for source in re.findall(r'<script[^>]* src="([^"?]*)', text):
+            assert (path.parent / source).exists(), (path, source)
+    assert "mathjax/tex-chtml.js" in pages[tmp_path / "theory.html"]
+    assert list(tmp_path.glob("_static/mathjax/output/chtml/fonts/*/*.woff"))
+    notebooks = {path.stem for path in tmp_path.glob("_downloads/*/*.ipynb")}
+    assert notebooks == {path.stem for path in DOCS.glob("gallery/*/*.py")}
+    index = pages[tmp_path / "generated" / "gallery" / "index.html"]
+    assert all(f"sphx_glr_{name}_thumb.png" in index for name in notebooks)
