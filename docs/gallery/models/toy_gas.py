@@ -188,4 +188,4 @@ draw(numbers)
 # --------------
 #
 # The radial functions and the smearing of the potential are one of several settings that were
-# tried; a softer one (smearing 1 angstrom, cutoff 3 angstrom) gives 0.3 to 10 % on the diagonal.
+# tried; a softer one (smearing 1 angstrom, cutoff 3 angstrom) gives 0.2 to 10 % on the diagonal.
