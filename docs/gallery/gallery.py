@@ -1,4 +1,7 @@
-"""What the scripts on real data share: where files are, ridge regression, choices by validation."""
+"""What the gallery shares: stored numbers, data files, ridge regression, choices by validation."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -7,6 +10,10 @@ from sklode import BlockScaler
 from sklode.datasets import get_data_home
 
 ALPHAS = 10.0 ** np.arange(-8, 3)
+DIGITS = 6  # of stored numbers
+
+SPECIES = ["H", "C", "N", "O"]  # of the ion pairs
+LONGEST = 6.0  # of the separations of ion pairs in the training part
 
 _RAW = "https://raw.githubusercontent.com"
 _REFDATA = "aoterodelaroza/refdata, commit f96148aa1739077c55b394b4c9d7e4f42f65dce0"
@@ -33,9 +40,33 @@ _SOURCES = {
         f"{_RAW}/niamhon/nacl-water/459f90fdce1e68647f1acfa9ef43f4e8b00e69e3/"
         "data-sets/revPBE0-D3/BP-NNP/gen3.data"
     ),
+    "ssi.xyz": f"https://github.com/{_REFDATA}: 10_din/ssi.din and 20_ssi",
     "carbon_chain_4g.xyz": f"{_N2P2}/Carbon_chain_4G/input.data",
     "au2_mgo_4g.xyz": f"{_N2P2}/AlAuMgO_4G/input.data",
 }
+
+
+def frozen(name):
+    """Numbers that an example gave earlier, from the folder ``frozen``, or None."""
+    path = Path(__file__).parent / "frozen" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def freeze(name, numbers):
+    """Store the numbers of an example; dicts, lists, texts and numbers."""
+    path = Path(__file__).parent / "frozen" / f"{name}.json"
+    path.write_text(json.dumps(rounded(numbers), indent=1) + "\n")
+
+
+def rounded(numbers):
+    """The same as plain dicts, lists and floats of few digits."""
+    if isinstance(numbers, dict):
+        return {str(key): rounded(value) for key, value in numbers.items()}
+    if isinstance(numbers, (list, tuple, np.ndarray)):
+        return [rounded(value) for value in numbers]
+    if isinstance(numbers, (float, np.floating)):
+        return float(f"{numbers:.{DIGITS}g}")
+    return numbers.item() if isinstance(numbers, np.generic) else numbers
 
 
 def find(name, data_home=None):
@@ -87,6 +118,28 @@ def near_to_far(distance, groups, train, share):
         near.extend(members[:cut])
         far.extend(members[cut:])
     return np.array(near), np.array(far)
+
+
+def ions_alone(atoms):
+    """Two ions in space, not in a cell, the charge of each spread evenly over its atoms."""
+    atoms = atoms.copy()
+    atoms.pbc = False
+    fragment = atoms.arrays["fragment"]
+    charges = np.array([atoms.info["chargeA"], atoms.info["chargeB"]])
+    atoms.set_initial_charges((charges / np.bincount(fragment))[fragment])
+    return atoms
+
+
+def ion_pair_tasks(distance, curves, train):
+    """Tasks like the real one: farther along all curves, and along one hardly known curve."""
+    halves, thirds = (near_to_far(distance, curves, train, share) for share in (1 / 2, 2 / 3))
+    hardly_known = []
+    for curve in np.unique(curves[train]):
+        members = train[curves[train] == curve]
+        rest = members[np.argsort(distance[members])][2:]  # its two nearest frames stay
+        if len(rest) > 2:
+            hardly_known.append((np.setdiff1d(train, rest), rest))
+    return [[halves], [thirds], hardly_known]
 
 
 class Search:
