@@ -200,7 +200,7 @@ def test_a_large_box_adds_the_images_only(exponent, lattice_sum, radial_basis):
     options = {**BOX, "exponent": exponent, "radial_basis": radial_basis, "include_center": True}
     isolated = expand(atoms, **options)
     added = expand(boxed(atoms, length), tol=1e-12, **options) - isolated
-    _, measure = radial_basis(radial_basis, 3, 3, 2.0).quadrature(1.0)
+    _, measure = basis_of(radial_basis, 3, 3, 2.0).quadrature(1.0)
     counts = np.unique(atoms.numbers, return_counts=True)[1]
     potentials = lattice_sum / length**exponent * counts
     expected = np.sqrt(4 * np.pi) * np.multiply.outer(potentials, measure[0].sum(axis=1))

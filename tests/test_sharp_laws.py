@@ -9,7 +9,7 @@ from scipy.special import spherical_jn
 from sklode import LongRangePotential
 from sklode.physics.numerics.quadrature import gauss_legendre
 from sklode.physics.numerics.special import spherical_bessel
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import radial_basis as basis_of
 from sklode.physics.radial.integrals import pair_integrals, pair_table
 from sklode.physics.radial.laws import SmearedPowerLaw, multipole_coefficient
 from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
@@ -55,7 +55,7 @@ def test_rows_and_gradients_are_finite(exponent, cutoff, smearing, basis):
 )
 def test_tables_are_those_of_quadrature(kind, law):
     """By the plain double integral, at every kind of distance."""
-    basis = radial_basis(kind, 2, 2, 3.0)
+    basis = basis_of(kind, 2, 2, 3.0)
     table = pair_table(basis, law)
     near = table.near.upper
     edges = [0.0, 0.01, 3.0 - law.smearing, 3.0, 3.0 + law.smearing, 0.7 * near, 0.999 * near]

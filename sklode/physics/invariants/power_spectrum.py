@@ -77,6 +77,7 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
     return out.reshape(n_rows, len(first) * n_products)
 
 
+@lru_cache(maxsize=128)
 def factor_of_degree(l):
     """What sums over m are multiplied by, eq. (7.2)."""
     return (-1.0) ** l / math.sqrt(2 * l + 1)

@@ -215,9 +215,3 @@ def _spread(sums, labels, atoms, out):
         places += harmonics[degree_slice(l)]
         # "clip", with nothing to be clipped, writes to ``out`` without a copy between
         np.take(rows, places, axis=0, out=whole[atoms], mode="clip")
-
-
-def add_centers(coefficients, channels, values):
-    """Add each atom's own term ``values`` (n_radial,), times its weight, to l = 0 in place."""
-    atoms = np.flatnonzero(channels.index >= 0)
-    coefficients[0][atoms, 0, channels.index[atoms]] += channels.weights[atoms, None] * values

@@ -1,6 +1,7 @@
 """Radial bases, one class each (theory, section 3)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import factorial2, gamma
@@ -150,8 +151,9 @@ class Monomials(RadialBasis):
 BASES = {"gto": Gaussians, "monomial": Monomials}  # by the names that users give
 
 
+@lru_cache(maxsize=64)
 def radial_basis(name, n_max, l_max, cutoff):
-    """The basis of a name."""
+    """The basis of a name, the same object for the same parameters."""
     return BASES[name](n_max, l_max, cutoff)
 
 

@@ -5,7 +5,7 @@ The vectors are ordered in lines along the third axis, whose points differ in on
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -217,6 +217,7 @@ def powers(turns, highest):
     return table
 
 
+@lru_cache(maxsize=1024)
 def slices(length, step):
     """Consecutive slices of so many k-vectors or pairs."""
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]

@@ -99,13 +99,6 @@ class Channels:
         """The channels of some of the atoms."""
         return Channels(self.index[atoms], self.weights[atoms], self.count)
 
-    def present(self):
-        """Which channels have atoms that act, and the channels reduced to those."""
-        mask = self.dense().any(axis=0)
-        kept = (self.index >= 0) & (self.weights != 0)
-        index = np.where(kept, (np.cumsum(mask) - 1)[self.index], -1)
-        return mask, Channels(index, self.weights, int(mask.sum()))
-
     def dense(self):
         """Weights as a (n_atoms, n_channels) matrix."""
         return np.where(self.index[:, None] == np.arange(self.count), self.weights[:, None], 0.0)
