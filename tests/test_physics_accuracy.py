@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from systems import cells, cluster, expand, is_solid, triclinic
 
 from sklode.physics.planning.planner import Planner
+from sklode.physics.radial.bases import radial_basis as basis_of
 from sklode.physics.system.kvectors import reciprocal
 
 TOLERANCES = [1e-3, 1e-6, 1e-9]
