@@ -3,11 +3,12 @@
 import argparse
 import importlib.util
 import sys
+from collections.abc import Sequence
 
 from . import __version__
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="sklode", description="Long-range features of atoms for scikit-learn."

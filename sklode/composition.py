@@ -1,13 +1,17 @@
 """How many atoms of each element: the baseline of total energies."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from ase import Atoms
+from numpy.typing import NDArray
 
 from .base import StrOptions, StructureTransformer
 from .physics.invariants.power_spectrum import pool
-from .physics.system.structures import atom_offsets
+from .physics.system.structures import Structure, atom_offsets
 from .projection.species import check_species, learn_species, species_index, symbols
 
 
@@ -47,19 +51,23 @@ class Composition(StructureTransformer):
         "handle_unknown": [StrOptions({"error", "ignore"})],
     }
 
-    def __init__(self, species="auto", handle_unknown="error"):
+    def __init__(
+        self,
+        species: Literal["auto"] | Sequence[str | int] = "auto",
+        handle_unknown: Literal["error", "ignore"] = "error",
+    ):
         self.species = species
         self.handle_unknown = handle_unknown
 
-    def learn(self, atoms_list):
+    def learn(self, atoms_list: Sequence[Atoms]) -> None:
         """Learn from the structures; called by ``fit``."""
         self.species_ = learn_species(self.species, atoms_list)
 
-    def check_structures(self, atoms_list):
+    def check_structures(self, atoms_list: Sequence[Atoms]) -> None:
         """Refuse structures that this transformer cannot describe."""
         check_species(self, atoms_list)
 
-    def column_table(self):
+    def column_table(self) -> pd.DataFrame:
         """Table of the columns, not to be changed; see ``feature_table_``."""
         names = symbols(self.species_)
         return pd.DataFrame(
@@ -70,7 +78,9 @@ class Composition(StructureTransformer):
             }
         )
 
-    def compute_rows(self, structures, per_atom, n_threads):
+    def compute_rows(
+        self, structures: Sequence[Structure], per_atom: bool, n_threads: int
+    ) -> NDArray:
         """Rows of a chunk of structures, or of their atoms."""
         index = species_index(self.species_, np.concatenate([s.numbers for s in structures]))
         atoms = (index[:, None] == np.arange(len(self.species_))).astype(float)
@@ -79,14 +89,18 @@ class Composition(StructureTransformer):
         ends = atom_offsets(structures)
         return pool(atoms, [slice(a, b) for a, b in pairwise(ends)])
 
-    def compute_gradients(self, structures, positions, strain):
+    def compute_gradients(
+        self, structures: Sequence[Structure], positions: bool, strain: bool
+    ) -> tuple[NDArray, list[NDArray] | None, NDArray | None]:
         """Rows of a chunk, and their derivatives as far as wanted, otherwise None."""
         n_features = len(self.species_)
         moved = [np.zeros((len(s), 3, n_features)) for s in structures] if positions else None
         strained = np.zeros((len(structures), 3, 3, n_features)) if strain else None
         return self.compute_rows(structures, False, 1), moved, strained
 
-    def compute_backward(self, structures, cotangents, with_rows):
+    def compute_backward(
+        self, structures: Sequence[Structure], cotangents: NDArray, with_rows: bool
+    ) -> tuple[NDArray | None, NDArray, NDArray]:
         """Rows of a chunk or None, and gradients of a combination of the columns of each."""
         n_atoms = sum(len(s) for s in structures)
         rows = self.compute_rows(structures, False, 1) if with_rows else None

@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 from numbers import Integral, Real
+from os import PathLike
+from typing import Literal, overload
 
 import numpy as np
 from ase import Atoms
@@ -9,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import s22
 from ase.io import read
 from ase.neighborlist import natural_cutoffs, neighbor_list
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import Bunch, check_random_state, check_scalar
@@ -76,7 +79,15 @@ _CANDIDATES = 64  # places tried for an atom before its cell is begun anew
 _RESTARTS = 100
 
 
-def load_s22x5(*, return_X_y=False):
+@overload
+def load_s22x5(*, return_X_y: Literal[False] = False) -> Bunch: ...
+
+
+@overload
+def load_s22x5(*, return_X_y: Literal[True]) -> tuple[list[Atoms], NDArray]: ...
+
+
+def load_s22x5(*, return_X_y: bool = False) -> Bunch | tuple[list[Atoms], NDArray]:
     """Load the S22x5 binding curves of 22 noncovalent dimers (regression).
 
     Parameters
@@ -131,16 +142,42 @@ def _s22x5_dimer(name):
     return atoms
 
 
+@overload
 def make_point_charges(
-    n_samples=100,
-    n_atoms=8,
+    n_samples: int = ...,
+    n_atoms: int = ...,
     *,
-    exponent=1,
-    density=0.008,
-    min_distance=2.0,
-    random_state=None,
-    return_X_y=False,
-):
+    exponent: float = ...,
+    density: float = ...,
+    min_distance: float = ...,
+    random_state: int | np.random.RandomState | None = ...,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+
+
+@overload
+def make_point_charges(
+    n_samples: int = ...,
+    n_atoms: int = ...,
+    *,
+    exponent: float = ...,
+    density: float = ...,
+    min_distance: float = ...,
+    random_state: int | np.random.RandomState | None = ...,
+    return_X_y: Literal[True],
+) -> tuple[list[Atoms], NDArray]: ...
+
+
+def make_point_charges(
+    n_samples: int = 100,
+    n_atoms: int = 8,
+    *,
+    exponent: float = 1,
+    density: float = 0.008,
+    min_distance: float = 2.0,
+    random_state: int | np.random.RandomState | None = None,
+    return_X_y: bool = False,
+) -> Bunch | tuple[list[Atoms], NDArray]:
     r"""Generate random point charges with exact 1/r^p energies and forces (regression).
 
     Half of the atoms are Na with charge +1, half Cl with charge -1, at random in cubic periodic
@@ -258,7 +295,30 @@ def _random_positions(n_atoms, length, min_distance, rng):
     return None
 
 
-def fetch_charge_dimers(*, data_home=None, download_if_missing=True, return_X_y=False):
+@overload
+def fetch_charge_dimers(
+    *,
+    data_home: str | PathLike[str] | None = ...,
+    download_if_missing: bool = ...,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+
+
+@overload
+def fetch_charge_dimers(
+    *,
+    data_home: str | PathLike[str] | None = ...,
+    download_if_missing: bool = ...,
+    return_X_y: Literal[True],
+) -> tuple[list[Atoms], NDArray]: ...
+
+
+def fetch_charge_dimers(
+    *,
+    data_home: str | PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[list[Atoms], NDArray]:
     """Fetch the binding curves of ten pairs of a molecular cation and anion (regression).
 
     The file (0.3 MB) is downloaded once, with a progress bar, and kept in ``data_home``. Its

@@ -1,9 +1,13 @@
 """What changes when molecules come together."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from sklearn.base import clone
+import pandas as pd
+from ase import Atoms
+from numpy.typing import NDArray
+from sklearn.base import TransformerMixin, clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -63,11 +67,11 @@ class InteractionFeatures(StructureTransformer):
         "fragments": [str],
     }
 
-    def __init__(self, transformer, *, fragments="fragment"):
+    def __init__(self, transformer: TransformerMixin, *, fragments: str = "fragment"):
         self.transformer = transformer
         self.fragments = fragments
 
-    def learn(self, atoms_list):
+    def learn(self, atoms_list: Sequence[Atoms]) -> None:
         """Learn from the structures; called by ``fit``."""
         self._fragments(atoms_list)
         self.transformer_ = clone(self.transformer)
@@ -114,7 +118,9 @@ class InteractionFeatures(StructureTransformer):
         np.subtract.at(whole, owners, parts)
         return whole
 
-    def differentiate(self, X, positions=True, strain=False):
+    def differentiate(
+        self, X: Sequence[Atoms], positions: bool = True, strain: bool = False
+    ) -> Derivatives:
         """Describe structures and differentiate the rows, in one pass.
 
         Parameters
@@ -172,7 +178,7 @@ class InteractionFeatures(StructureTransformer):
         return atoms_list, members, [atoms[m] for atoms, ms in pairs for m in ms]
 
     @available_if(_inner_has("transform_atoms"))
-    def transform_atoms(self, X):
+    def transform_atoms(self, X: Sequence[Atoms]) -> NDArray | pd.DataFrame:
         """Describe every atom by one row: in the complex minus in its fragment.
 
         Parameters
@@ -187,16 +193,16 @@ class InteractionFeatures(StructureTransformer):
         return super().transform_atoms(X)
 
     @available_if(_inner_has("feature_table_"))
-    def column_table(self):
+    def column_table(self) -> pd.DataFrame:
         """Table of the columns, not to be changed; see ``feature_table_``."""
         return self.transformer_.feature_table_
 
     @property
-    def n_features_out(self):
+    def n_features_out(self) -> int:
         """Number of columns."""
         return len(self.get_feature_names_out())
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> NDArray:
         """Names of the columns, those of the transformer.
 
         Parameters

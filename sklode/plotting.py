@@ -1,8 +1,20 @@
 """Pictures of predictions, in the manner of scikit-learn's displays."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
 import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike
 
 from .inputs.atoms import describe, read_container, real_array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class _Predictor(Protocol):
+    def predict(self, X: Sequence[Atoms]) -> ArrayLike: ...
 
 
 class BindingCurveDisplay:
@@ -46,13 +58,27 @@ class BindingCurveDisplay:
     1
     """
 
-    def __init__(self, *, distance, y_true, y_pred, groups=None):
+    def __init__(
+        self,
+        *,
+        distance: ArrayLike,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        groups: ArrayLike | None = None,
+    ):
         self.distance = distance
         self.y_true = y_true
         self.y_pred = y_pred
         self.groups = groups
 
-    def plot(self, ax=None, *, name=None, scatter_kwargs=None, line_kwargs=None):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        name: str | None = None,
+        scatter_kwargs: Mapping[str, Any] | None = None,
+        line_kwargs: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -93,24 +119,24 @@ class BindingCurveDisplay:
             self.lines_.append(line)
         ax.set_xlabel("separation")
         ax.set_ylabel("energy")
-        if any(line.get_label()[:1] != "_" for line in self.lines_):
+        if any(not str(line.get_label()).startswith("_") for line in self.lines_):
             ax.legend()
         return self
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: _Predictor,
+        X: Sequence[Atoms],
+        y: ArrayLike,
         *,
-        distance,
-        groups=None,
-        ax=None,
-        name=None,
-        scatter_kwargs=None,
-        line_kwargs=None,
-    ):
+        distance: str | ArrayLike,
+        groups: str | ArrayLike | None = None,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+        scatter_kwargs: Mapping[str, Any] | None = None,
+        line_kwargs: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Predict with a fitted estimator, and draw.
 
         Parameters
@@ -132,9 +158,10 @@ class BindingCurveDisplay:
         -------
         BindingCurveDisplay
         """
-        distance, groups = (
-            _from_info(X, key) if isinstance(key, str) else key for key in (distance, groups)
-        )
+        if isinstance(distance, str):
+            distance = _from_info(X, distance)
+        if isinstance(groups, str):
+            groups = _from_info(X, groups)
         return cls.from_predictions(
             y,
             estimator.predict(X),
@@ -149,16 +176,16 @@ class BindingCurveDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_pred,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
         *,
-        distance,
-        groups=None,
-        ax=None,
-        name=None,
-        scatter_kwargs=None,
-        line_kwargs=None,
-    ):
+        distance: ArrayLike,
+        groups: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+        scatter_kwargs: Mapping[str, Any] | None = None,
+        line_kwargs: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Draw predictions made elsewhere.
 
         Parameters
@@ -176,11 +203,12 @@ class BindingCurveDisplay:
         -------
         BindingCurveDisplay
         """
-        lengths = {len(a) for a in (y_true, y_pred, distance, groups) if a is not None}
-        if len(lengths) > 1:
+        given = (y_true, y_pred, distance, groups)
+        lengths = [len(np.asarray(a)) for a in given if a is not None]
+        if len(set(lengths)) > 1:
             raise ValueError(
                 "y_true, y_pred, distance and groups must be of equal length; got lengths "
-                f"{[len(a) for a in (y_true, y_pred, distance, groups) if a is not None]}."
+                f"{lengths}."
             )
         display = cls(distance=distance, y_true=y_true, y_pred=y_pred, groups=groups)
         return display.plot(ax, name=name, scatter_kwargs=scatter_kwargs, line_kwargs=line_kwargs)

@@ -1,9 +1,11 @@
 """Radial laws that LongRangePotential takes as ``exponent`` beside plain numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from .inputs.atoms import real_array
@@ -20,7 +22,7 @@ _MOST_DIGITS = 150.0  # before the decimal point or after it, so that squares ar
 _LONGEST_TABLE, _LARGEST_VALUE = 100.0, 1e100
 
 
-def as_float(value):
+def as_float(value: object) -> float:
     """A real number as float; NaN for all else, booleans too."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return np.nan
@@ -57,12 +59,12 @@ class InversePowerLaw:
             )
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Short text for names of columns."""
         short = f"{self.exponent:g}"
         return short if float(short) == self.exponent else repr(float(self.exponent))
 
-    def smeared(self, smearing):
+    def smeared(self, smearing: float) -> SmearedPowerLaw:
         """The law smoothed below ``smearing`` angstrom."""
         p = float(self.exponent)
         size = -(0.5 * p * np.log(2.0 * smearing**2) + gammaln(0.5 * p + 1.0)) / np.log(10.0)
@@ -105,11 +107,11 @@ class Yukawa:
             )
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Short text for names of columns."""
         return f"yukawa{self.kappa!r}"
 
-    def smeared(self, smearing):
+    def smeared(self, smearing: float) -> SmearedYukawa:
         """The law smoothed below ``smearing`` angstrom."""
         if self.kappa * smearing > _MOST_SCREENED:
             raise ValueError(
@@ -145,8 +147,8 @@ class TabulatedPotential:
     'bump'
     """
 
-    distances: tuple
-    values: tuple
+    distances: Sequence[float] | NDArray
+    values: Sequence[float] | NDArray
     label: str = field(default="table")
 
     def __post_init__(self):
@@ -172,10 +174,10 @@ class TabulatedPotential:
         object.__setattr__(self, "values", tuple(values.tolist()))
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Short text for names of columns."""
         return self.label
 
-    def smeared(self, smearing):
+    def smeared(self, smearing: float) -> SmearedTable:
         """The law convolved with a Gaussian of width ``smearing`` angstrom."""
-        return SmearedTable(self.distances, self.values, smearing)
+        return SmearedTable(tuple(self.distances), tuple(self.values), smearing)

@@ -1,8 +1,10 @@
 """Scaling of feature columns."""
 
 from numbers import Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -46,12 +48,12 @@ class BlockScaler(CheckedWhenLoaded, OneToOneFeatureMixin, TransformerMixin, Bas
         "with_mean": ["boolean"],
     }
 
-    def __init__(self, floor=0.01, *, with_mean=False):
+    def __init__(self, floor: float = 0.01, *, with_mean: bool = False):
         self.floor = floor
         self.with_mean = with_mean
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn the scale of every column.
 
         Parameters
@@ -65,17 +67,18 @@ class BlockScaler(CheckedWhenLoaded, OneToOneFeatureMixin, TransformerMixin, Bas
         -------
         self
         """
-        X = validate_data(self, X, dtype=(np.float64, np.float32))
-        values = X.astype(np.float64)
-        mean = values.mean(axis=0) if self.with_mean else np.zeros(X.shape[1])
+        rows = validate_data(self, X, dtype=(np.float64, np.float32))
+        values = rows.astype(np.float64)
+        mean = values.mean(axis=0) if self.with_mean else np.zeros(values.shape[1])
         sizes = np.sqrt(np.mean((values - mean) ** 2, axis=0))
-        sizes[sizes <= len(X) * np.finfo(X.dtype).eps * abs(mean)] = 0.0  # rounding of constants
+        rounding = len(values) * np.finfo(rows.dtype).eps * abs(mean)  # of constant columns
+        sizes[sizes <= rounding] = 0.0
         floored = np.maximum(sizes, self.floor * sizes.max())
-        self.mean_ = mean.astype(X.dtype)
-        self.scale_ = np.where(floored > 0, floored, 1.0).astype(X.dtype)
+        self.mean_ = mean.astype(rows.dtype)
+        self.scale_ = np.where(floored > 0, floored, 1.0).astype(rows.dtype)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray:
         """Scale the columns.
 
         Parameters
@@ -88,10 +91,10 @@ class BlockScaler(CheckedWhenLoaded, OneToOneFeatureMixin, TransformerMixin, Bas
         ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
-        return (X - self.mean_) / self.scale_
+        rows = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        return (rows - self.mean_) / self.scale_
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> NDArray:
         """Undo the scaling.
 
         Parameters

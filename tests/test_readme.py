@@ -3,6 +3,8 @@
 import contextlib
 import io
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,16 @@ def test_the_example_ends_in_the_number_that_it_shows():
 def test_the_two_commands_are_there():
     assert '    pip install ".[plot]" && sklode demo\n' in README
     assert '    pip install ".[test]" && pytest\n' in README
+
+
+def test_the_first_session_is_the_command_for_tests():
+    shown = re.search(r"^    (pip install \S+ && pytest)$", README, re.MULTILINE).group(1)
+    sessions = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["tox"]["env"]
+    called = re.findall(r"^session (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert called == ["tests", "lint", "slow", "docs"]
+    assert set(called) <= set(sessions)
+    words = [[w for w in line if isinstance(w, str)] for line in sessions["tests"]["commands"]]
+    assert words == [shlex.split(part) for part in shown.split("&&")]
 
 
 def test_gradients_of_featomic_are_what_the_table_says():

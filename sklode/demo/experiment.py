@@ -17,6 +17,7 @@ from ..interaction import InteractionFeatures
 from ..long_range import LongRangePotential
 from ..power_spectrum import PowerSpectrum
 from ..preprocessing import BlockScaler
+from .files import DimerSet
 
 LOCAL_CUTOFFS = (3.0, 5.0)
 EXPONENTS = (1.0, 3.0, 6.0)
@@ -36,11 +37,11 @@ class Demo:
     energies.
     """
 
-    def __init__(self, dimers):
+    def __init__(self, dimers: DimerSet):
         self.dimers = dimers
         self.species = sorted({s for atoms in dimers.structures for s in atoms.symbols})
 
-    def run(self):
+    def run(self) -> tuple[pd.DataFrame, pd.DataFrame, Pipeline, dict[str, float]]:
         """Do all the work, under a progress bar.
 
         Returns
@@ -236,7 +237,9 @@ class Demo:
         weights = search.best_params_["blocks__transformer_weights"]
         return choice | {"local_weight": weights.get("local", 1.0)}
 
-    def model(self, *, alpha, cutoff, exponent, smearing, local_weight):
+    def model(
+        self, *, alpha: float, cutoff: float, exponent: float, smearing: float, local_weight: float
+    ) -> Pipeline:
         """The model as a pipeline from structures to energies, not yet fitted."""
         local, far = self._transformers(exponent)
         branches = [

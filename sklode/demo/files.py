@@ -1,20 +1,28 @@
 """What the demo reads and writes."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 import ase.units
 import joblib
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from ..datasets import load_s22x5
 from ..inputs.atoms import describe, read_structures
 from ..inputs.xyz import read_file
 from ..potentials import as_float
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _FILES = ("predictions.csv", "model.joblib", "binding_curves.png")
 _PROBE = 2**20  # bytes that must fit into the output folder before the work begins
@@ -37,14 +45,21 @@ class DimerSet:
         Whether the structures carry a "fragment" array.
     """
 
-    structures: list
-    energies: np.ndarray
-    groups: np.ndarray
-    distance: np.ndarray | None
+    structures: list[ase.Atoms]
+    energies: NDArray
+    groups: NDArray
+    distance: NDArray | None
     has_fragments: bool
 
 
-def read_dimers(path=None, *, energy=None, group=None, distance=None, fragments=None):
+def read_dimers(
+    path: str | Path | None = None,
+    *,
+    energy: str | None = None,
+    group: str | None = None,
+    distance: str | None = None,
+    fragments: str | None = None,
+) -> DimerSet:
     """The S22x5 dimers, or those of an extended XYZ file.
 
     Parameters
@@ -101,7 +116,7 @@ def read_dimers(path=None, *, energy=None, group=None, distance=None, fragments=
 
 
 @contextmanager
-def naming(path):
+def naming(path: str | Path | None) -> Iterator[None]:
     """Errors about the contents of a file name the file."""
     try:
         yield
@@ -173,7 +188,7 @@ def _fragment_labels(index, atoms, key):
 
 
 @contextmanager
-def output_folder(path):
+def output_folder(path: str | Path) -> Iterator[Path]:
     """A folder into which files can be written, for what takes long before it writes them.
 
     Folders that had to be made are removed again if the work fails.
@@ -208,7 +223,9 @@ def output_folder(path):
         raise
 
 
-def write_results(folder, predictions, model):
+def write_results(
+    folder: Path, predictions: pd.DataFrame, model: BaseEstimator
+) -> tuple[list[Path], list[str]]:
     """Write predictions, model and, if there are separations, the picture.
 
     Each file appears under its name only when it is complete; one that cannot be written does not
@@ -240,7 +257,7 @@ def write_results(folder, predictions, model):
     return written, failures
 
 
-def draw(predictions, most=12):
+def draw(predictions: pd.DataFrame, most: int = 12) -> "Figure":
     """Binding curves of the reference and of all models, a panel a group."""
     from matplotlib.figure import Figure
 

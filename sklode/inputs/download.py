@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 
-def get_data_home(data_home=None):
+def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
     """Folder in which downloaded data sets are kept. It need not exist.
 
     Parameters

@@ -1,11 +1,13 @@
 """Structures as plain arrays, the only form in which they reach the mathematics."""
 
 import operator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,17 @@ class Structure:
         Per-atom weights by the name of their array.
     """
 
-    numbers: np.ndarray
-    positions: np.ndarray
-    cell: np.ndarray
-    periodic: np.ndarray
-    charges: dict[str, np.ndarray] = field(default_factory=dict)
+    numbers: NDArray
+    positions: NDArray
+    cell: NDArray
+    periodic: NDArray
+    charges: dict[str, NDArray] = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.numbers)
 
 
-def pack(structures):
+def pack(structures: Sequence[Structure]) -> tuple:
     """Arrays of structures, in all one for each attribute; pickled in a quarter of their time.
 
     Parameters
@@ -62,7 +64,14 @@ def pack(structures):
     )
 
 
-def unpack(sizes, numbers, positions, cells, periodic, charges):
+def unpack(
+    sizes: list[int],
+    numbers: NDArray,
+    positions: NDArray,
+    cells: NDArray,
+    periodic: NDArray,
+    charges: dict[str, NDArray],
+) -> list[Structure]:
     """List of structures, which are views of the arrays."""
     ends = np.cumsum([0, *sizes]).tolist()
     return [
@@ -91,15 +100,15 @@ class Channels:
         Number of channels.
     """
 
-    index: np.ndarray
-    weights: np.ndarray
+    index: NDArray
+    weights: NDArray
     count: int
 
-    def of(self, atoms):
+    def of(self, atoms: slice | NDArray) -> "Channels":
         """The channels of some of the atoms."""
         return Channels(self.index[atoms], self.weights[atoms], self.count)
 
-    def dense(self):
+    def dense(self) -> NDArray:
         """Weights as a (n_atoms, n_channels) matrix."""
         return np.where(self.index[:, None] == np.arange(self.count), self.weights[:, None], 0.0)
 
@@ -117,41 +126,41 @@ class Batch:
         What the modes of an operator share, such as lists of pairs; it is gone with the batch.
     """
 
-    structures: list
+    structures: list[Structure]
     channels: Channels
     kept: dict = field(default_factory=dict)
 
     @property
-    def n_atoms(self):
+    def n_atoms(self) -> int:
         """Number of atoms of all structures."""
         return len(self.channels.index)
 
     @cached_property
-    def sizes(self):
+    def sizes(self) -> NDArray:
         """Number of atoms of each structure."""
         return np.array([len(s.numbers) for s in self.structures])
 
     @cached_property
-    def offsets(self):
+    def offsets(self) -> NDArray:
         """Where each structure begins in the concatenated atoms, and the total at the end."""
         return np.concatenate([[0], self.sizes.cumsum()])
 
     @cached_property
-    def owners(self):
+    def owners(self) -> NDArray:
         """The structure of each atom."""
         return np.repeat(np.arange(len(self.structures)), self.sizes)
 
     @cached_property
-    def cells(self):
+    def cells(self) -> NDArray:
         """Lattice vectors of all structures, (n_structures, 3, 3)."""
         return np.array([s.cell for s in self.structures])
 
     @cached_property
-    def volumes(self):
+    def volumes(self) -> NDArray:
         """Volumes of the cells in cubic angstrom."""
         return np.abs(np.linalg.det(self.cells))
 
-    def is_same(self, other):
+    def is_same(self, other: "Batch") -> bool:
         """Whether another batch has the very same structures, with equal channels."""
         return (
             len(self.structures) == len(other.structures)
@@ -160,14 +169,16 @@ class Batch:
             and np.array_equal(self.channels.weights, other.channels.weights)
         )
 
-    def consecutive(self, first, last):
+    def consecutive(self, first: int, last: int) -> tuple["Batch", slice]:
         """The batch of some structures that follow each other, and a slice of their atoms."""
         atoms = slice(int(self.offsets[first]), int(self.offsets[last]))
         if last - first == len(self.structures):
             return self, atoms
         return Batch(self.structures[first:last], self.channels.of(atoms)), atoms
 
-    def groups(self, keys):
+    def groups(
+        self, keys: Sequence[Hashable]
+    ) -> Iterator[tuple[Hashable, "Batch", NDArray, NDArray]]:
         """Structures with equal keys together.
 
         Yields
@@ -189,22 +200,22 @@ class Batch:
 ISOLATED, PERIODIC = "isolated", "periodic"
 
 
-def periodicities(batch):
+def periodicities(batch: Batch) -> list[str]:
     """For each structure, ISOLATED or PERIODIC; those of a batch are periodic along three axes."""
     return [PERIODIC if some else ISOLATED for some in repeat(batch.structures).tolist()]
 
 
-def repeat(structures):
+def repeat(structures: Sequence[Structure]) -> NDArray:
     """Which structures are periodic in any direction, shape (n_structures,)."""
-    return np.array([s.periodic for s in structures]).any(axis=1)
+    return np.any([s.periodic for s in structures], axis=1)
 
 
-def atom_offsets(structures):
+def atom_offsets(structures: Sequence[Structure]) -> NDArray:
     """Where each structure begins in the concatenated atoms, and the total at the end."""
     return np.concatenate([[0], np.cumsum([len(s) for s in structures])]).astype(int)
 
 
-def present_channels(structures, channels):
+def present_channels(structures: Sequence[Structure], channels: Channels) -> NDArray:
     """Which channels have atoms in each structure; shape (n_structures, n_channels), bool."""
     owners = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
     present = np.zeros((len(structures), channels.count), bool)
@@ -213,7 +224,7 @@ def present_channels(structures, channels):
     return present
 
 
-def alike_together(structures):
+def alike_together(structures: Sequence[Structure]) -> NDArray:
     """Numbers of the structures, those of the same elements together, and of these equal sizes."""
     if len(structures) == 1:
         return np.zeros(1, int)
@@ -223,7 +234,7 @@ def alike_together(structures):
     return np.lexsort(([len(s) for s in structures], *present.T))
 
 
-def as_slice(numbers):
+def as_slice(numbers: NDArray) -> slice | NDArray:
     """Those that follow each other as a slice, through which rows are copied faster."""
     if len(numbers) == 0:
         return slice(0)
