@@ -1,9 +1,13 @@
 """The skeleton of all transformers of structures; the only importer of scikit-learn's internals."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -18,6 +22,7 @@ from .execution.chunks import backward_of_all, gradients_of_all, rows_of_all
 from .execution.derivatives import Derivatives
 from .inputs.atoms import read_container, read_structures, real_array, row_index
 from .physics import blocks
+from .physics.system.structures import Structure
 
 __all__ = [
     "N_JOBS",
@@ -35,7 +40,7 @@ fit_context = _fit_context
 class Number(Interval):
     """The numbers of an interval, of any type that is one; a boolean is none."""
 
-    def is_satisfied_by(self, val):
+    def is_satisfied_by(self, val: object) -> bool:
         """Whether ``val`` is one of them."""
         if not isinstance(val, self.type) or isinstance(val, bool):
             return False
@@ -92,15 +97,15 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         """The Atoms in X. The only method that sees X."""
         return read_container(X)
 
-    def charge_names(self):
+    def charge_names(self) -> tuple[str, ...]:
         """Names of the per-atom arrays to read along."""
         return ()
 
-    def check_structures(self, atoms_list):
+    def check_structures(self, atoms_list: Sequence[Atoms]) -> None:
         """Refuse structures that this transformer cannot describe; after fit."""
 
     @fit_context(prefer_skip_nested_validation=False)  # projectors inside are validated too
-    def fit(self, X, y=None):
+    def fit(self, X: Sequence[Atoms], y: object = None) -> Self:
         """Learn the elements and the layout of the columns.
 
         Parameters
@@ -125,7 +130,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         self.check_structures(atoms_list)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Sequence[Atoms]) -> NDArray | pd.DataFrame:
         """Describe every structure by one row.
 
         Parameters
@@ -146,7 +151,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._describe(self._read(X, reset=False), per_atom=False)
 
-    def transform_atoms(self, X):
+    def transform_atoms(self, X: Sequence[Atoms]) -> NDArray | pd.DataFrame:
         """Describe every atom by one row, in the order of the structures and their atoms.
 
         Parameters
@@ -192,16 +197,18 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         self.check_structures(atoms_list)
         return rows_of_all(self, structures, per_atom)
 
-    def atoms_at_once(self, structures):
+    def atoms_at_once(self, structures: Sequence[Structure]) -> int:
         """Atoms of a chunk of structures, so that what is held for them stays small."""
         return blocks.CHUNK_ATOMS
 
     @property
-    def row_dtype(self):
+    def row_dtype(self) -> np.dtype:
         """Precision of the rows."""
         return np.dtype(getattr(self, "dtype", "float64"))
 
-    def differentiate(self, X, positions=True, strain=False):
+    def differentiate(
+        self, X: Sequence[Atoms], positions: bool = True, strain: bool = False
+    ) -> Derivatives:
         """Describe structures and differentiate the rows, in one pass.
 
         The result takes 24 bytes for each atom and feature; derivatives of single atoms' features
@@ -226,7 +233,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         """
         return Derivatives(*gradients_of_all(self, self._readable(X), positions, strain))
 
-    def transform_gradients(self, X):
+    def transform_gradients(self, X: Sequence[Atoms]) -> list[NDArray]:
         """Derivatives of every row by the positions of its atoms.
 
         Parameters
@@ -246,7 +253,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         """
         return self.differentiate(X).positions
 
-    def transform_with_gradients(self, X):
+    def transform_with_gradients(self, X: Sequence[Atoms]) -> tuple[NDArray, list[NDArray]]:
         """Rows and their derivatives by positions, in less time than one by one.
 
         Parameters
@@ -269,7 +276,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         found = self.differentiate(X)
         return found.rows, found.positions
 
-    def transform_strain_gradients(self, X):
+    def transform_strain_gradients(self, X: Sequence[Atoms]) -> NDArray:
         """Derivatives of every row by a strain of positions and cell, r -> r (1 + strain).
 
         Parameters
@@ -289,7 +296,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         """
         return self.differentiate(X, positions=False, strain=True).strain
 
-    def transform_all_gradients(self, X):
+    def transform_all_gradients(self, X: Sequence[Atoms]) -> tuple[list[NDArray], NDArray]:
         """Derivatives of every row by positions and by strain, in less time than one by one.
 
         Parameters
@@ -312,7 +319,9 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         found = self.differentiate(X, strain=True)
         return found.positions, found.strain
 
-    def backpropagate(self, X, cotangents):
+    def backpropagate(
+        self, X: Sequence[Atoms], cotangents: ArrayLike
+    ) -> tuple[list[NDArray], NDArray]:
         """Gradients of one combination of the columns of each structure, in memory O(n_atoms).
 
         Parameters
@@ -334,7 +343,9 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         """
         return self._backward(X, cotangents, with_rows=False)[1:]
 
-    def transform_and_backpropagate(self, X, cotangents):
+    def transform_and_backpropagate(
+        self, X: Sequence[Atoms], cotangents: ArrayLike
+    ) -> tuple[NDArray, list[NDArray], NDArray]:
         """Rows and what ``backpropagate`` gives, in less time than one after the other.
 
         Parameters
@@ -375,12 +386,12 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         return structures
 
     @property
-    def feature_table_(self):
+    def feature_table_(self) -> pd.DataFrame:
         """One row a column of the output: its name and what it stands for (DataFrame)."""
         check_is_fitted(self)
         return self.column_table().copy()
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> NDArray:
         """Names of the columns.
 
         Parameters
@@ -397,7 +408,7 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         return self.column_table()["name"].to_numpy(dtype=object, copy=True)
 
     @property
-    def n_features_out(self):
+    def n_features_out(self) -> int:
         """Number of columns."""
         return len(self.column_table())
 

@@ -1,6 +1,10 @@
 """A fitted model in ASE: molecular dynamics, relaxations."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import (
     Calculator,
     PropertyNotImplementedError,
@@ -12,6 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .gradients import check_differentiable
 from .inputs.targets import check_periodic
+
+if TYPE_CHECKING:
+    from .regression import AtomisticRidgeCV
 
 
 class SklodeCalculator(Calculator):
@@ -45,12 +52,17 @@ class SklodeCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "energy_std", "forces", "stress"]
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model: "AtomisticRidgeCV", **kwargs: object):
         check_is_fitted(model)
         super().__init__(**kwargs)
         self.model = model
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
         """Fill ``results``; called by ASE.
 
         Parameters
@@ -79,14 +91,14 @@ class SklodeCalculator(Calculator):
         known = "energy" in self.results
         if derivatives:
             predict = self.model.predict_derivatives if known else self.model.predict_all
-            *energies, forces, stresses = predict(X)
+            *both, forces, stresses = predict(X)
             self.results["forces"] = forces[0]
             if self.atoms.pbc.all():
                 self.results["stress"] = np.array(stresses[0])
         elif not known:
-            energies = self.model.predict(X, return_std=True)
+            both = [*self.model.predict(X, return_std=True)]
         if not known:
-            energy, error = (float(values[0]) for values in energies)
+            energy, error = (float(values[0]) for values in both)
             self.results.update(energy=energy, free_energy=energy, energy_std=error)
 
     def _check_derivatives(self, with_stress):
@@ -98,7 +110,7 @@ class SklodeCalculator(Calculator):
         except (TypeError, ValueError) as error:
             raise PropertyNotImplementedError(str(error)) from error
 
-    def export_properties(self):
+    def export_properties(self) -> Properties:
         """The results that have a name in ASE.
 
         Returns

@@ -1,9 +1,12 @@
 """The local density of neighbours, as a transformer."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Literal
 
 from .base import Number
 from .physics.fields.density import density
+from .physics.operators.contract import CoefficientOperator
 from .projection.labels import Block
 from .projection.projector import Projector
 
@@ -94,21 +97,21 @@ class DensityProjector(Projector):
 
     def __init__(
         self,
-        cutoff=5.0,
-        n_max=6,
-        l_max=4,
+        cutoff: float = 5.0,
+        n_max: int = 6,
+        l_max: int = 4,
         *,
-        smearing=0.3,
-        cutoff_width=0.5,
-        radial_basis="gto",
-        include_center=True,
-        invariants="power_spectrum",
-        center_species="shared",
-        species="auto",
-        handle_unknown="error",
-        pooling="sum",
-        dtype="float64",
-        n_jobs=None,
+        smearing: float = 0.3,
+        cutoff_width: float = 0.5,
+        radial_basis: str = "gto",
+        include_center: bool = True,
+        invariants: str | None = "power_spectrum",
+        center_species: Literal["shared", "split"] = "shared",
+        species: Literal["auto"] | Sequence[str | int] = "auto",
+        handle_unknown: Literal["error", "ignore"] = "error",
+        pooling: Literal["sum", "mean"] = "sum",
+        dtype: Literal["float64", "float32"] = "float64",
+        n_jobs: int | None = None,
     ):
         self.cutoff = cutoff
         self.n_max = n_max
@@ -132,11 +135,13 @@ class DensityProjector(Projector):
             )
         super()._check_parameters()
 
-    def column_blocks(self):
+    def column_blocks(self) -> list[Block]:
         """Blocks of columns (channel, n) of the coefficients, one a law."""
         return [Block("rho", None, self._channel_labels(), self.n_max)]
 
-    def operator(self, dtype="float64", n_threads=1):
+    def operator(
+        self, dtype: Literal["float64", "float32"] = "float64", n_threads: int = 1
+    ) -> CoefficientOperator:
         """The operator that the coefficients are of."""
         smearing, width = float(self.smearing), float(self.cutoff_width)
         return density(self._basis, smearing, width, self.include_center, dtype, n_threads)

@@ -4,8 +4,13 @@ Strain acts on positions and cell rows alike, r -> r (1 + strain); the element [
 gradient is the derivative by strain[a, b].
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -33,7 +38,9 @@ _ALLOWED = (
 )
 
 
-def differentiate(features, X, positions=True, strain=False):
+def differentiate(
+    features: BaseEstimator, X: Sequence[Atoms], positions: bool = True, strain: bool = False
+) -> Derivatives:
     """Describe structures and differentiate the rows, in one pass.
 
     Parameters
@@ -69,7 +76,7 @@ def differentiate(features, X, positions=True, strain=False):
     return _differentiate(features, read_container(X), positions, strain)
 
 
-def transform_gradients(features, X):
+def transform_gradients(features: BaseEstimator, X: Sequence[Atoms]) -> list[NDArray]:
     """Gradients of the rows of structures with respect to the positions of their atoms.
 
     Parameters
@@ -102,7 +109,7 @@ def transform_gradients(features, X):
     return differentiate(features, X).positions
 
 
-def transform_strain_gradients(features, X):
+def transform_strain_gradients(features: BaseEstimator, X: Sequence[Atoms]) -> NDArray:
     """Gradients of the rows of structures with respect to a strain of positions and cell.
 
     Parameters
@@ -124,7 +131,9 @@ def transform_strain_gradients(features, X):
     return differentiate(features, X, positions=False, strain=True).strain
 
 
-def transform_all_gradients(features, X):
+def transform_all_gradients(
+    features: BaseEstimator, X: Sequence[Atoms]
+) -> tuple[list[NDArray], NDArray]:
     """Both kinds of gradients of the rows of structures, in less time than one after the other.
 
     Parameters
@@ -149,7 +158,9 @@ def transform_all_gradients(features, X):
     return found.positions, found.strain
 
 
-def backpropagate(features, X, cotangents):
+def backpropagate(
+    features: BaseEstimator, X: Sequence[Atoms], cotangents: ArrayLike
+) -> tuple[list[NDArray], NDArray]:
     """Gradients of one combination of the features of each structure, in memory O(n_atoms).
 
     Parameters
@@ -177,7 +188,9 @@ def backpropagate(features, X, cotangents):
     return rows_and_backward(features, X, cotangents, with_rows=False)[1:]
 
 
-def transform_and_backpropagate(features, X, cotangents):
+def transform_and_backpropagate(
+    features: BaseEstimator, X: Sequence[Atoms], cotangents: ArrayLike
+) -> tuple[NDArray, list[NDArray], NDArray]:
     """Rows of structures and what ``backpropagate`` gives, in less time than one after the other.
 
     Parameters
@@ -204,22 +217,24 @@ def transform_and_backpropagate(features, X, cotangents):
     ValueError
         If the cotangents do not have one row a structure.
     """
-    return rows_and_backward(features, X, cotangents, with_rows=True)
+    return rows_and_backward(features, X, cotangents, with_rows=True)  # type: ignore[return-value]
 
 
-def rows_and_backward(features, X, cotangents, with_rows):
+def rows_and_backward(
+    features: BaseEstimator, X: Sequence[Atoms], cotangents: ArrayLike, with_rows: bool
+) -> tuple[NDArray | None, list[NDArray], NDArray]:
     """What ``transform_and_backpropagate`` gives; without ``with_rows`` the first is None."""
     atoms_list = read_container(X)
-    cotangents = real_array(cotangents, "cotangents")
-    if cotangents.ndim != 2 or len(cotangents) != len(atoms_list):
+    factors = real_array(cotangents, "cotangents")
+    if factors.ndim != 2 or len(factors) != len(atoms_list):
         raise ValueError(
             f"cotangents must have shape (n_structures, n_features) with {len(atoms_list)} "
-            f"structures; got {cotangents.shape}."
+            f"structures; got {factors.shape}."
         )
-    return _backward(features, atoms_list, cotangents, with_rows)
+    return _backward(features, atoms_list, factors, with_rows)
 
 
-def check_differentiable(features):
+def check_differentiable(features: BaseEstimator) -> None:
     """Refuse features without gradients, at any depth, before anything is computed.
 
     Raises
@@ -239,13 +254,13 @@ def check_differentiable(features):
         raise TypeError(f"{_ALLOWED}; {_name(features)} has none.")
 
 
-def branches(union):
+def branches(union: FeatureUnion) -> list[tuple]:
     """Pairs (transformer, weight) of a FeatureUnion, without the dropped ones."""
     weights = union.transformer_weights or {}
     return [(t, weights.get(name, 1.0)) for name, t in union.transformer_list if t != "drop"]
 
 
-def n_columns(transformer, atoms_list):
+def n_columns(transformer: BaseEstimator, atoms_list: Sequence[Atoms]) -> int:
     """Number of columns of a fitted transformer; it is transformed only if it has no names."""
     if isinstance(transformer, Pipeline):
         first, later = _steps(transformer)

@@ -1,11 +1,14 @@
 """The potential of all atoms near and far, as a transformer (generalised LODE)."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Literal
 
 from .base import HasMethods, Number, StrOptions
 from .physics.fields.potential import potential
+from .physics.operators.contract import CoefficientOperator
 from .physics.planning.planner import Summation
-from .physics.system.structures import repeat
+from .physics.system.structures import Structure, repeat
 from .projection.far_field import FarFieldProjector, check_cutoff_width, read_laws
 from .projection.labels import Block
 
@@ -140,27 +143,27 @@ class LongRangePotential(FarFieldProjector):
 
     def __init__(
         self,
-        exponent=1,
-        cutoff=3.0,
-        n_max=1,
-        l_max=3,
+        exponent: object = 1,
+        cutoff: float = 3.0,
+        n_max: int = 1,
+        l_max: int = 3,
         *,
-        smearing=1.0,
-        radial_basis="monomial",
-        exterior=False,
-        cutoff_width=0.5,
-        charges=None,
-        include_center=False,
-        tol=1e-6,
-        k_cutoff=None,
-        method="auto",
-        invariants="power_spectrum",
-        center_species="shared",
-        species="auto",
-        handle_unknown="error",
-        pooling="sum",
-        dtype="float64",
-        n_jobs=None,
+        smearing: float = 1.0,
+        radial_basis: str = "monomial",
+        exterior: bool = False,
+        cutoff_width: float = 0.5,
+        charges: str | None = None,
+        include_center: bool = False,
+        tol: float = 1e-6,
+        k_cutoff: float | None = None,
+        method: Literal["auto", "direct", "nufft"] = "auto",
+        invariants: str | None = "power_spectrum",
+        center_species: Literal["shared", "split"] = "shared",
+        species: Literal["auto"] | Sequence[str | int] = "auto",
+        handle_unknown: Literal["error", "ignore"] = "error",
+        pooling: Literal["sum", "mean"] = "sum",
+        dtype: Literal["float64", "float32"] = "float64",
+        n_jobs: int | None = None,
     ):
         self.exponent = exponent
         self.cutoff = cutoff
@@ -198,7 +201,7 @@ class LongRangePotential(FarFieldProjector):
     def _laws(self):
         return read_laws(self.exponent)
 
-    def column_blocks(self):
+    def column_blocks(self) -> list[Block]:
         """Blocks of columns (channel, n) of the coefficients, one a law."""
         labels = self._channel_labels()
         return [
@@ -206,7 +209,9 @@ class LongRangePotential(FarFieldProjector):
             for law in self._laws()
         ]
 
-    def operator(self, dtype="float64", n_threads=1):
+    def operator(
+        self, dtype: Literal["float64", "float32"] = "float64", n_threads: int = 1
+    ) -> CoefficientOperator:
         """The operator that the coefficients are of."""
         return potential(
             self._basis,
@@ -222,7 +227,7 @@ class LongRangePotential(FarFieldProjector):
             ),
         )
 
-    def atoms_at_once(self, structures):
+    def atoms_at_once(self, structures: Sequence[Structure]) -> int:
         """More where no lists of all pairs are held."""
         at_once = super().atoms_at_once(structures)
         return 2 * at_once if repeat(structures).all() else at_once

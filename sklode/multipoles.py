@@ -1,14 +1,19 @@
 """Generalised multipoles of the far field, as a transformer."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .base import Number
 from .inputs.atoms import read_structures, real_array
 from .physics.fields.far_field import background_curvature, far_field_potential
 from .physics.fields.multipoles import multipoles
+from .physics.operators.contract import CoefficientOperator
 from .physics.planning.planner import Summation
 from .potentials import InversePowerLaw
 from .projection.expansion import Expansion
@@ -123,21 +128,21 @@ class MultipoleFeatures(FarFieldProjector):
 
     def __init__(
         self,
-        exponent=1,
-        cutoff=3.0,
-        n_max=1,
-        l_max=3,
+        exponent: object = 1,
+        cutoff: float = 3.0,
+        n_max: int = 1,
+        l_max: int = 3,
         *,
-        cutoff_width=0.5,
-        charges=None,
-        tol=1e-6,
-        invariants="power_spectrum",
-        center_species="shared",
-        species="auto",
-        handle_unknown="error",
-        pooling="sum",
-        dtype="float64",
-        n_jobs=None,
+        cutoff_width: float = 0.5,
+        charges: str | None = None,
+        tol: float = 1e-6,
+        invariants: str | None = "power_spectrum",
+        center_species: Literal["shared", "split"] = "shared",
+        species: Literal["auto"] | Sequence[str | int] = "auto",
+        handle_unknown: Literal["error", "ignore"] = "error",
+        pooling: Literal["sum", "mean"] = "sum",
+        dtype: Literal["float64", "float32"] = "float64",
+        n_jobs: int | None = None,
     ):
         self.exponent = exponent
         self.cutoff = cutoff
@@ -166,14 +171,16 @@ class MultipoleFeatures(FarFieldProjector):
     def _exponents(self):
         return read_exponents(self.exponent)
 
-    def column_blocks(self):
+    def column_blocks(self) -> list[Block]:
         """Blocks of columns (channel, n) of the coefficients, one a law."""
         labels = self._channel_labels()
         return [
             Block("m" + InversePowerLaw(p).name, p, labels, self.n_max) for p in self._exponents()
         ]
 
-    def operator(self, dtype="float64", n_threads=1):
+    def operator(
+        self, dtype: Literal["float64", "float32"] = "float64", n_threads: int = 1
+    ) -> CoefficientOperator:
         """The operator that the coefficients are of."""
         return multipoles(
             tuple(self._exponents()),
@@ -184,7 +191,7 @@ class MultipoleFeatures(FarFieldProjector):
             Summation(float(self.tol), dtype=dtype, n_threads=n_threads),
         )
 
-    def potential(self, X, points):
+    def potential(self, X: Sequence[Atoms], points: ArrayLike) -> list[NDArray]:
         """Far-field potential near every atom, rebuilt from its multipoles by eq. (6.1).
 
         Parameters
@@ -211,7 +218,7 @@ class MultipoleFeatures(FarFieldProjector):
         """
         return self._far_field(X, points)[0]
 
-    def field(self, X, points):
+    def field(self, X: Sequence[Atoms], points: ArrayLike) -> list[NDArray]:
         """Far field, the negative gradient of ``potential``.
 
         Parameters

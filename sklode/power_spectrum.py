@@ -1,9 +1,16 @@
 """Invariants of two projectors."""
 
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .base import N_JOBS, StrOptions
-from .physics.invariants.spectra import PairColumns
+from .physics.invariants.spectra import LinearColumns, PairColumns, Part
 from .projection.field_features import FieldFeatures
 from .projection.labels import power_spectrum_table, split_by_center
 from .projection.projector import Projector
@@ -75,38 +82,46 @@ class PowerSpectrum(FieldFeatures):
         "n_jobs": N_JOBS,
     }
 
-    def __init__(self, left, right=None, *, center_species="shared", pooling="sum", n_jobs=None):
+    def __init__(
+        self,
+        left: Projector,
+        right: Projector | None = None,
+        *,
+        center_species: Literal["shared", "split"] = "shared",
+        pooling: Literal["sum", "mean"] = "sum",
+        n_jobs: int | None = None,
+    ):
         self.left = left
         self.right = right
         self.center_species = center_species
         self.pooling = pooling
         self.n_jobs = n_jobs
 
-    def learn(self, atoms_list):
+    def learn(self, atoms_list: Sequence[Atoms]) -> None:
         """Learn from the structures; called by ``fit``."""
         self.left_ = clone(self.left).fit(atoms_list)
         self.right_ = None if self.right is None else clone(self.right).fit(atoms_list)
         self.species_ = self.left_.species_
 
-    def projectors(self):
+    def projectors(self) -> list:
         """One fitted projector or two."""
         return [self.left_] if self.right_ is None else [self.left_, self.right_]
 
-    def charge_names(self):
+    def charge_names(self) -> tuple[str, ...]:
         """Names of the per-atom arrays to read along."""
         pair = [p for p in (self.left, self.right) if p is not None]
         return tuple({name: None for p in pair for name in p.charge_names()})
 
-    def elements_matter(self):
+    def elements_matter(self) -> bool:
         """Whether an atom of an unknown element has no place in the columns."""
         return self.center_species == "split" or any(p.elements_matter() for p in self.projectors())
 
     @property
-    def row_dtype(self):
+    def row_dtype(self) -> np.dtype:
         """Precision of the rows."""
         return self.left_.row_dtype
 
-    def check_structures(self, atoms_list):
+    def check_structures(self, atoms_list: Sequence[Atoms]) -> None:
         """Refuse structures that this transformer cannot describe."""
         for projector in self.projectors():
             projector.check_structures(atoms_list)
@@ -117,7 +132,7 @@ class PowerSpectrum(FieldFeatures):
             return [(block, block) for block in left]
         return [(first, second) for first in left for second in right]
 
-    def column_table(self):
+    def column_table(self) -> pd.DataFrame:
         """Table of the columns, not to be changed; see ``feature_table_``."""
         right = None if self.right_ is None else self.right_.column_blocks()
         l_max = min(p.l_max for p in self.projectors())
@@ -126,6 +141,8 @@ class PowerSpectrum(FieldFeatures):
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def columns_of(self, fields, parts):
+    def columns_of(
+        self, fields: list[list[NDArray]], parts: list[list[Part]]
+    ) -> LinearColumns | PairColumns:
         """Make columns of the coefficients of fields, as PairColumns."""
         return PairColumns(fields, self._pairs(*parts))

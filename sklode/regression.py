@@ -1,9 +1,13 @@
 """Linear models of energies, forces and stresses."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from ase import Atoms
 from ase.data import chemical_symbols
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,6 +27,9 @@ from .inputs.targets import (
 )
 from .ridge.left_out import InMemory, Streamed
 from .ridge.solvers import Solution
+
+if TYPE_CHECKING:
+    from .calculator import SklodeCalculator
 
 _ALPHAS = tuple(float(f"1e{exponent}") for exponent in range(-10, 3))
 
@@ -144,15 +151,15 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        features,
-        alphas=_ALPHAS,
+        features: BaseEstimator,
+        alphas: ArrayLike = _ALPHAS,
         *,
-        force_weight=1.0,
-        stress_weight=1.0,
-        energy_per_atom=False,
-        baseline=True,
-        floor=0.01,
-        cv=None,
+        force_weight: float = 1.0,
+        stress_weight: float = 1.0,
+        energy_per_atom: bool = False,
+        baseline: bool = True,
+        floor: float | None = 0.01,
+        cv: object = None,
     ):
         self.features = features
         self.alphas = alphas
@@ -164,7 +171,16 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         self.cv = cv
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, forces=None, stresses=None, groups=None, sample_weight=None):
+    def fit(
+        self,
+        X: Sequence[Atoms],
+        y: object = None,
+        *,
+        forces: Sequence | None = None,
+        stresses: Sequence | None = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn energies, forces and stresses together.
 
         Parameters
@@ -261,7 +277,9 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
     def _counts(self, atoms_list):
         return element_counts(atoms_list, self._numbers)[1]
 
-    def predict(self, X, return_std=False):
+    def predict(
+        self, X: Sequence[Atoms], return_std: bool = False
+    ) -> NDArray | tuple[NDArray, NDArray]:
         """Energies of structures.
 
         Parameters
@@ -307,7 +325,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         errors = self.noise_ * np.sqrt(own + np.where(unknown, 0.0, leverages))
         return energies, np.where(unknown, np.inf, errors)
 
-    def predict_forces(self, X):
+    def predict_forces(self, X: Sequence[Atoms]) -> list[NDArray]:
         """Forces on the atoms, the negative gradient of the energy.
 
         Parameters
@@ -327,7 +345,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         """
         return self.predict_derivatives(X)[0]
 
-    def predict_stress(self, X):
+    def predict_stress(self, X: Sequence[Atoms]) -> NDArray:
         """Stresses of periodic structures.
 
         Parameters
@@ -352,7 +370,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
             check_periodic(index, atoms)
         return self.predict_derivatives(atoms_list)[1]
 
-    def predict_derivatives(self, X):
+    def predict_derivatives(self, X: Sequence[Atoms]) -> tuple[list[NDArray], NDArray]:
         """Forces and stresses, in one pass.
 
         Parameters
@@ -374,7 +392,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         """
         return tuple(self._forward_and_backward(X, with_rows=False)[1:])
 
-    def predict_all(self, X):
+    def predict_all(self, X: Sequence[Atoms]) -> tuple[NDArray, NDArray, list[NDArray], NDArray]:
         """Energies, their expected errors, forces and stresses, in one pass.
 
         Parameters
@@ -411,7 +429,9 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         forces = [-np.asarray(g, dtype=float) for g in gradients]
         return rows, forces, stresses_of(atoms_list, strains)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self, X: Sequence[Atoms], y: object = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Coefficient of determination of the energies.
 
         Parameters
@@ -431,7 +451,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         energies = read_energies(read_container(X)) if y is None else y
         return super().score(X, energies, sample_weight)
 
-    def calculator(self):
+    def calculator(self) -> "SklodeCalculator":
         """The fitted model as a calculator of ASE.
 
         Returns

@@ -21,5 +21,5 @@ class Derivatives:
     """
 
     rows: NDArray
-    positions: list[NDArray] | None
-    strain: NDArray | None
+    positions: list[NDArray]  # None is left to readers: they know what they asked for
+    strain: NDArray

@@ -1,7 +1,13 @@
 """Rows of structures from the coefficients of one projector or two, in three modes."""
 
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike, NDArray
+
 from ..base import StructureTransformer
 from ..physics.invariants.rows import differentiate
+from ..physics.invariants.spectra import LinearColumns, PairColumns, Part
+from ..physics.system.structures import Structure
 from .expansion import Expansion
 from .pooling import Pooling
 
@@ -13,22 +19,26 @@ class FieldFeatures(StructureTransformer):
     ``columns_of(fields, parts)``.
     """
 
-    def projectors(self):
+    def projectors(self) -> list:
         """Fitted projectors whose coefficients columns are made of, one or two."""
         raise NotImplementedError
 
-    def columns_of(self, fields, parts):
+    def columns_of(
+        self, fields: list[list[NDArray]], parts: list[list[Part]]
+    ) -> LinearColumns | PairColumns:
         """Make columns of the coefficients of fields: LinearColumns or PairColumns.
 
         ``parts`` are lists of Part, one a field.
         """
         raise NotImplementedError
 
-    def elements_matter(self):
+    def elements_matter(self) -> bool:
         """Whether an atom of an unknown element has no place in the columns."""
         raise NotImplementedError
 
-    def compute_rows(self, structures, per_atom, n_threads):
+    def compute_rows(
+        self, structures: Sequence[Structure], per_atom: bool, n_threads: int
+    ) -> NDArray:
         """Rows of a chunk of structures, or of their atoms."""
         narrow = self.multiplies_channels()
         expansions = self._expansions(structures, None, n_threads, narrow)
@@ -37,7 +47,9 @@ class FieldFeatures(StructureTransformer):
         rows = rows_of(columns, [e.present for e in expansions], n_threads)
         return rows.astype(self.row_dtype, copy=False)
 
-    def compute_gradients(self, structures, positions, strain):
+    def compute_gradients(
+        self, structures: Sequence[Structure], positions: bool, strain: bool
+    ) -> tuple[NDArray, list[NDArray] | None, NDArray | None]:
         """Rows of a chunk, and their derivatives as far as wanted, otherwise None."""
         expansions = self._expansions(structures, "float64")
         columns, pooling = self._columns(expansions), self._pooling(expansions)
@@ -47,7 +59,9 @@ class FieldFeatures(StructureTransformer):
         gradients = differentiate(terms, fields, offsets, positions, strain, self.row_dtype)
         return rows.astype(self.row_dtype, copy=False), *gradients
 
-    def compute_backward(self, structures, cotangents, with_rows):
+    def compute_backward(
+        self, structures: Sequence[Structure], cotangents: ArrayLike, with_rows: bool
+    ) -> tuple[NDArray | None, NDArray, NDArray]:
         """Rows of a chunk or None, and gradients of a combination of the columns of each."""
         expansions = self._expansions(structures, "float64")
         columns, pooling = self._columns(expansions), self._pooling(expansions)
@@ -61,7 +75,7 @@ class FieldFeatures(StructureTransformer):
         parts = [e.vjp(factors) for e, factors in zip(expansions, of_fields, strict=True)]
         return rows, *(sum(kind) for kind in zip(*parts, strict=True))
 
-    def multiplies_channels(self):
+    def multiplies_channels(self) -> bool:
         """Whether columns are products of channels, most of which a structure may lack."""
         return True
 

@@ -1,7 +1,26 @@
 """What a single projector can make of its coefficients, by the names that users give."""
 
-from ..physics.invariants.spectra import LinearColumns, PairColumns
-from .labels import coefficient_table, power_spectrum_table, radial_spectrum_table
+from typing import Protocol
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..physics.invariants.spectra import LinearColumns, PairColumns, Part
+from .labels import Block, coefficient_table, power_spectrum_table, radial_spectrum_table
+
+
+class Invariants(Protocol):
+    """What a name stands for."""
+
+    multiplies_channels: bool
+
+    def table(self, blocks: list[Block], l_max: int) -> pd.DataFrame:
+        """Table of the columns, one row each."""
+
+    def columns(
+        self, coefficients: list[NDArray], parts: list[Part]
+    ) -> LinearColumns | PairColumns:
+        """Make columns of the coefficients; ``parts`` are their laws."""
 
 
 class PowerSpectrumOfOne:
@@ -46,7 +65,7 @@ class Coefficients:
         return LinearColumns(coefficients, parts)
 
 
-INVARIANTS = {
+INVARIANTS: dict[str | None, Invariants] = {
     "power_spectrum": PowerSpectrumOfOne(),
     "radial_spectrum": RadialSpectrum(),
     None: Coefficients(),

@@ -1,8 +1,14 @@
 """What the projections of the density and of the potential share: channels, invariants, rows."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 
+import pandas as pd
+from ase import Atoms
+from numpy.typing import NDArray
+
 from ..base import N_JOBS, Number, StrOptions
+from ..physics.invariants.spectra import LinearColumns, PairColumns, Part
 from ..physics.radial.bases import BASES, radial_basis
 from .field_features import FieldFeatures
 from .invariants import INVARIANTS
@@ -35,7 +41,7 @@ class Projector(FieldFeatures):
         "n_jobs": N_JOBS,
     }
 
-    def learn(self, atoms_list):
+    def learn(self, atoms_list: Sequence[Atoms]) -> None:
         """Learn from the structures; called by ``fit``."""
         self._check_parameters()
         self.species_ = learn_species(self.species, atoms_list)
@@ -48,16 +54,16 @@ class Projector(FieldFeatures):
     def _basis(self):
         return radial_basis(self.radial_basis, int(self.n_max), int(self.l_max), float(self.cutoff))
 
-    def check_structures(self, atoms_list):
+    def check_structures(self, atoms_list: Sequence[Atoms]) -> None:
         """Refuse structures that this transformer cannot describe."""
         if self.elements_matter():
             check_species(self, atoms_list)
 
-    def channel_charges(self):
+    def channel_charges(self) -> str | None:
         """Name of the per-atom array of the charge channel; None for one channel per element."""
-        return
+        return None
 
-    def elements_matter(self):
+    def elements_matter(self) -> bool:
         """Whether an atom of an unknown element has no place in the columns."""
         return self.channel_charges() is None or self.center_species == "split"
 
@@ -65,21 +71,23 @@ class Projector(FieldFeatures):
         name = self.channel_charges()
         return tuple(symbols(self.species_)) if name is None else (name,)
 
-    def column_table(self):
+    def column_table(self) -> pd.DataFrame:
         """Table of the columns, not to be changed; see ``feature_table_``."""
         table = INVARIANTS[self.invariants].table(self.column_blocks(), self.l_max)
         if self.center_species == "split":
             table = split_by_center(table, symbols(self.species_))
         return table
 
-    def projectors(self):
+    def projectors(self) -> list:
         """The projector itself."""
         return [self]
 
-    def multiplies_channels(self):
+    def multiplies_channels(self) -> bool:
         """Whether columns are products of channels, most of which a structure may lack."""
         return INVARIANTS[self.invariants].multiplies_channels
 
-    def columns_of(self, fields, parts):
+    def columns_of(
+        self, fields: list[list[NDArray]], parts: list[list[Part]]
+    ) -> LinearColumns | PairColumns:
         """Make columns of the coefficients of fields, which are one here."""
         return INVARIANTS[self.invariants].columns(fields[0], parts[0])

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..system.structures import Batch
-from .contract import linearize
-from .linearized import Block
+from .contract import CoefficientOperator, linearize
+from .linearized import Block, Linearized
 
 
-def check(operator, batch, step=1e-3, seed=0):
+def check(
+    operator: CoefficientOperator, batch: Batch, step: float = 1e-3, seed: int = 0
+) -> dict[str, float]:
     """Errors of the three modes of an operator against each other, for developers.
 
     Parameters
@@ -76,7 +79,7 @@ def _changed(batch, name, change):
     return Batch(structures, batch.channels)
 
 
-def full_jacobian(linearized, batch):
+def full_jacobian(linearized: Linearized, batch: Batch) -> tuple[list[NDArray], list[NDArray]]:
     """All derivatives of the coefficients, for small batches.
 
     Returns

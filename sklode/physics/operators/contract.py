@@ -45,7 +45,7 @@ class CoefficientOperator(Protocol):
         """
 
 
-def linearize(operator, batch, n_max):
+def linearize(operator: CoefficientOperator, batch: Batch, n_max: int) -> Linearized:
     """The derivatives of the coefficients of a batch, as Linearized."""
     terms = operator.jacobian(batch, np.arange(batch.n_atoms))
     return Linearized(terms, batch.channels, operator.l_max, operator.n_laws, n_max)
