@@ -14,8 +14,8 @@ from ase.calculators.calculator import (
 from ase.outputs import Properties
 from sklearn.utils.validation import check_is_fitted
 
-from .gradients import check_differentiable
 from .inputs.targets import check_periodic
+from .projection.chain_rule import check_differentiable
 
 if TYPE_CHECKING:
     from .regression import AtomisticRidgeCV

@@ -15,6 +15,7 @@ from . import gradients
 from .base import HasMethods, StructureTransformer
 from .execution.derivatives import Derivatives
 from .inputs.atoms import describe, read_structures, real_array
+from .projection import chain_rule
 
 
 def _inner_has(name):
@@ -155,7 +156,7 @@ class InteractionFeatures(StructureTransformer):
         atoms_list, members, parts = self._complexes(X)
         cotangents = real_array(cotangents, "cotangents")
         owners = np.repeat(np.arange(len(atoms_list)), [len(ms) for ms in members])
-        backward = partial(gradients.rows_and_backward, self.transformer_, with_rows=with_rows)
+        backward = partial(chain_rule.rows_and_backward, self.transformer_, with_rows=with_rows)
         rows, whole, strains = backward(atoms_list, cotangents)
         inner_rows, inside, inner_strains = backward(parts, cotangents[owners])
         if with_rows:

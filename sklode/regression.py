@@ -15,7 +15,6 @@ from .base import CheckedWhenLoaded, HasMethods, Number, fit_context
 from .fitting.column_scales import column_scales
 from .fitting.equations import GradientRows, Weights, energy_rows, finite, stresses_of
 from .fitting.penalty import choose_alpha, make_folds, read_alphas
-from .gradients import check_differentiable, rows_and_backward
 from .inputs.atoms import read_container, read_structures
 from .inputs.targets import (
     check_periodic,
@@ -25,6 +24,7 @@ from .inputs.targets import (
     read_sample_weight,
     read_targets,
 )
+from .projection.chain_rule import check_differentiable, rows_and_backward
 from .ridge.left_out import InMemory, Streamed
 from .ridge.solvers import Solution
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from ..gradients import SCALERS, branches
+from ..projection.chain_rule import SCALERS, branches
 from ..ridge.solvers import column_scale
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..gradients import differentiate, n_columns
+from ..gradients import differentiate
 from ..physics import blocks
+from ..projection.chain_rule import n_columns
 from ..ridge.normal_equations import Rows, stack
 
 KINDS = ENERGY, FORCES, STRESS = range(3)
