@@ -51,7 +51,8 @@ def differentiate(
     Examples
     --------
     >>> from ase.build import molecule
-    >>>     >>> from sklode import Composition, DensityProjector
+    >>> from sklearn.pipeline import make_union
+    >>> from sklode import Composition, DensityProjector
     >>> from sklode.gradients import differentiate
     >>> water = molecule("H2O")
     >>> union = make_union(Composition(), DensityProjector(n_max=2, l_max=1)).fit([water])
@@ -84,7 +85,8 @@ def transform_gradients(features: BaseEstimator, X: Sequence[Atoms]) -> list[NDA
     Examples
     --------
     >>> from ase.build import molecule
-    >>>     >>> from sklode import Composition, DensityProjector
+    >>> from sklearn.pipeline import make_union
+    >>> from sklode import Composition, DensityProjector
     >>> from sklode.gradients import transform_gradients
     >>> water = molecule("H2O")
     >>> union = make_union(Composition(), DensityProjector(n_max=2, l_max=1)).fit([water])

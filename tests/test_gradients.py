@@ -23,11 +23,11 @@ from toy import (
 from sklode import BlockScaler, DensityProjector, LongRangePotential
 from sklode.gradients import (
     backpropagate,
-    check_differentiable,
     transform_and_backpropagate,
     transform_gradients,
     transform_strain_gradients,
 )
+from sklode.projection.chain_rule import check_differentiable
 
 RNG = np.random.default_rng(0)
 X = [cluster(RNG), crystal(RNG), cluster(RNG, 3), crystal(RNG, 5), cluster(RNG, 6)]
