@@ -1,4 +1,4 @@
-"""What changes when molecules come together."""
+"""Features of a complex minus those of its fragments."""
 
 from collections.abc import Sequence
 from functools import partial

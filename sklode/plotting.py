@@ -215,7 +215,7 @@ class BindingCurveDisplay:
 
 
 def _from_info(X, key):
-    """What the structures hold under a key of their ``info``."""
+    """Read the values that structures hold under a key of their ``info``."""
     structures = read_container(X)
     for index, atoms in enumerate(structures):
         if key not in atoms.info:

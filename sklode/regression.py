@@ -311,7 +311,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         return self._energies(atoms_list, matrix, return_std)
 
     def _energies(self, atoms_list, matrix, return_std):
-        """As from ``predict``, from the rows of the structures."""
+        """Energies and errors of ``predict``, from the rows of the structures."""
         counts = self._counts(atoms_list)
         energies = matrix @ self.coef_ + counts @ self._baseline_energies
         if not return_std:

@@ -1,4 +1,4 @@
-"""What the demo reads and writes."""
+"""Files that the demo reads and writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -134,11 +134,11 @@ def _info(index, atoms, key):
     return atoms.info[key]
 
 
-def _number(index, atoms, value, what):
+def _number(index, atoms, value, label):
     if not np.isfinite(as_float(value)):
         shown = " ".join(repr(value).split())
         raise ValueError(
-            f"{describe(index, atoms)}: {what} must be a finite number in every structure; it is "
+            f"{describe(index, atoms)}: {label} must be a finite number in every structure; it is "
             f"{shown:.60}. Repair it, or name another key."
         )
     return float(value)

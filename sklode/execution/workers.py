@@ -80,8 +80,8 @@ def each_chunk(function, transformer, jobs, n_jobs):
 
 def _somebody_looks():
     """Whether this is neither a worker nor a program that writes to a file."""
-    mine = current_process().name == "MainProcess" and current_thread() is main_thread()
-    return mine and ("ipykernel" in sys.modules or sys.stderr.isatty())
+    own = current_process().name == "MainProcess" and current_thread() is main_thread()
+    return own and ("ipykernel" in sys.modules or sys.stderr.isatty())
 
 
 def _by_workers(function, transformer, jobs, n_jobs):

@@ -146,13 +146,13 @@ class GradientRows:
         matrix = np.empty((len(self._atoms), known))
         for wanted, numbers in self._by_targets(np.arange(len(self._atoms))):
             whole = len(numbers) == len(self._atoms)
-            some = self._atoms if whole else [self._atoms[i] for i in numbers]
+            subset = self._atoms if whole else [self._atoms[i] for i in numbers]
             if any(wanted):
-                found = differentiate(self._features, some, *wanted)
+                found = differentiate(self._features, subset, *wanted)
                 matrix[numbers] = found.rows
                 self._derivatives.update(self._each(numbers, found))
             else:
-                matrix[numbers] = self._features.transform(some)
+                matrix[numbers] = self._features.transform(subset)
         return finite(matrix)
 
     @property

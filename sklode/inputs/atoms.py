@@ -29,13 +29,13 @@ def describe(index, atoms):
     return f"X[{index}] ({atoms.get_chemical_formula() or 'empty'})"
 
 
-def real_array(values, what):
+def real_array(values, label):
     """Values as floats, never those that have to lose something for it.
 
     Parameters
     ----------
     values : array-like
-    what : str
+    label : str
         What they are, for messages: the structure, and the name of the array.
 
     Returns
@@ -50,8 +50,8 @@ def real_array(values, what):
     """
     if np.ma.is_masked(values):
         raise ValueError(
-            f"{what} has {np.ma.count_masked(values)} masked values, which would count as numbers. "
-            "Fill them in, or leave them out."
+            f"{label} has {np.ma.count_masked(values)} masked values, which would count as "
+            "numbers. Fill them in, or leave them out."
         )
     if is_plain(values):
         return values
@@ -62,11 +62,11 @@ def real_array(values, what):
             return array.astype(float)
     if array.dtype.kind == "c":
         raise ValueError(
-            f"{what} must be real; got {array.dtype}. Take .real if the imaginary part means "
+            f"{label} must be real; got {array.dtype}. Take .real if the imaginary part means "
             "nothing."
         )
     shown = " ".join(repr(values).split())  # in one line
-    raise ValueError(f"{what} must be numbers; got {shown:.60}.")
+    raise ValueError(f"{label} must be numbers; got {shown:.60}.")
 
 
 def is_plain(values):
@@ -167,7 +167,7 @@ def read_structures(atoms_list, charges=()):
 
 
 def _arrays(atoms_list, charges):
-    """As ``read_structures``."""
+    """Read and check the arrays of all structures."""
     _check_numbers(atoms_list)
     positions = [_read_positions(index, atoms) for index, atoms in enumerate(atoms_list)]
     _check_positions(atoms_list, positions)

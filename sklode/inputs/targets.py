@@ -15,7 +15,7 @@ _AGREE = 1e-6  # eV and eV/angstrom: what files round
 
 @dataclass(frozen=True)
 class Targets:
-    """What is known of each structure.
+    """Energies, forces and stresses that are known of each structure.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Targets:
         return sum(np.size(value) for value in getattr(self, name) if value is not None)
 
     def weighty(self, sample_weight, force_weight, stress_weight):
-        """Those without weight left out.
+        """Leave out targets without weight.
 
         Raises
         ------
@@ -130,8 +130,8 @@ def _calculated(index, atoms, names):
         if name == "stress" and np.shape(value) == (3, 3):
             value = full_3x3_to_voigt_6_stress(value)
         if value is not None:
-            what = f"the {name} of its calculator"
-            found[name] = _checked(index, atoms, value, shapes[name], what)
+            label = f"the {name} of its calculator"
+            found[name] = _checked(index, atoms, value, shapes[name], label)
     return found
 
 
@@ -207,17 +207,17 @@ def _check_length(atoms_list, values, name):
         )
 
 
-def _checked(index, atoms, value, shape, what):
+def _checked(index, atoms, value, shape, label):
     if not is_plain(value):
-        value = real_array(value, f"{describe(index, atoms)}: {what}")
+        value = real_array(value, f"{describe(index, atoms)}: {label}")
     value = np.array(value)
     if value.shape != shape:
         raise ValueError(
-            f"{describe(index, atoms)}: {what} must have shape {shape}; got {value.shape}."
+            f"{describe(index, atoms)}: {label} must have shape {shape}; got {value.shape}."
         )
     if not np.isfinite(value).all():
         raise ValueError(
-            f"{describe(index, atoms)}: {what} must be finite; got {value.ravel()[:6].tolist()}. "
+            f"{describe(index, atoms)}: {label} must be finite; got {value.ravel()[:6].tolist()}. "
             "Repair it, or pass None to leave it out."
         )
     return value

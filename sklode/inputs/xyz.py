@@ -102,8 +102,8 @@ def _structure(index, first, block):
     try:
         return _parsed(block)
     except Exception as error:  # as above
-        what = _culprit(first, block) or _reason(error)
-        raise _Unreadable(f"{where}: {what}. Repair or remove the structure.") from error
+        label = _culprit(first, block) or _reason(error)
+        raise _Unreadable(f"{where}: {label}. Repair or remove the structure.") from error
 
 
 def _parsed(block):

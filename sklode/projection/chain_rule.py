@@ -27,7 +27,7 @@ _ALLOWED = (
 def rows_and_backward(
     features: BaseEstimator, X: Sequence[Atoms], cotangents: ArrayLike, with_rows: bool
 ) -> tuple[NDArray | None, list[NDArray], NDArray]:
-    """What ``transform_and_backpropagate`` gives; without ``with_rows`` the first is None."""
+    """Compute rows (None without ``with_rows``) and gradients of one combination of them."""
     atoms_list = read_container(X)
     factors = real_array(cotangents, "cotangents")
     if factors.ndim != 2 or len(factors) != len(atoms_list):
@@ -79,7 +79,7 @@ def n_columns(transformer: BaseEstimator, atoms_list: Sequence[Atoms]) -> int:
 
 
 def differentiate_list(features, atoms_list, positions, strain):
-    """As ``differentiate``, of a list that was read."""
+    """Describe structures of a list that was read, and differentiate the rows."""
     if isinstance(features, Pipeline):
         first, later = _steps(features)
         steps = [_LinearStep(step) for step in later]
@@ -152,8 +152,8 @@ def _backward_union(union, atoms_list, cotangents, with_rows):
     strains = np.zeros((len(atoms_list), 3, 3))
     blocks = np.split(cotangents, ends[:-1], axis=1)
     for (branch, weight), block in zip(pairs, blocks, strict=True):
-        of_branch, mine, mine_strains = _backward(branch, atoms_list, weight * block, with_rows)
-        for total, part in zip(gradients, mine, strict=True):
+        of_branch, own, mine_strains = _backward(branch, atoms_list, weight * block, with_rows)
+        for total, part in zip(gradients, own, strict=True):
             total += part
         strains += mine_strains
         if with_rows:

@@ -9,7 +9,7 @@ from .species import species_index
 
 
 class Expansion:
-    """What a fitted projector makes of a chunk of structures.
+    """The coefficients of a fitted projector for a chunk of structures.
 
     Parameters
     ----------
@@ -52,11 +52,11 @@ class Expansion:
         acting, channels = self.index >= 0, self.batch.channels
         self.present[:] = False
         self.present[self.batch.owners[acting], self.index[acting]] = True
-        some = self.present.any(axis=0)
-        if not some.any():
-            self.present[:, 0] = some[0] = True
-        places = np.where(acting, (some.cumsum() - 1)[self.index], -1)
-        channels = Channels(places, channels.weights, int(some.sum()))
+        subset = self.present.any(axis=0)
+        if not subset.any():
+            self.present[:, 0] = subset[0] = True
+        places = np.where(acting, (subset.cumsum() - 1)[self.index], -1)
+        channels = Channels(places, channels.weights, int(subset.sum()))
         self.batch = Batch(self.batch.structures, channels)
 
     def coefficients(self):

@@ -1,4 +1,4 @@
-"""What the descriptions of the far field share."""
+"""Base of the descriptions of the far field: laws, charges, supported periodicity."""
 
 from numbers import Real
 
@@ -38,7 +38,7 @@ def read_exponents(exponent):
 
 
 def _members(exponent):
-    """Those of a sequence, or the only one; none of what has no order."""
+    """List the members of a sequence, or the only one; nothing for what has no order."""
     if isinstance(exponent, Real) or _is_law(exponent):
         return [exponent]
     if isinstance(exponent, (str, bytes, set, frozenset, dict)):

@@ -1,4 +1,4 @@
-"""What a single projector can make of its coefficients, by the names that users give."""
+"""Invariants of a single projector, by the names that users give."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from .labels import Block, coefficient_table, power_spectrum_table, radial_spect
 
 
 class Invariants(Protocol):
-    """What a name stands for."""
+    """Protocol of the entries: a table of columns, and the columns."""
 
     multiplies_channels: bool
 

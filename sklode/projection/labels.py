@@ -1,4 +1,4 @@
-"""What the columns mean: the feature tables, and the names made from them.
+"""Labels of the columns: the feature tables, and the names made from them.
 
 Tables are kept, since they are asked for at every step of a simulation: they must not be changed.
 """

@@ -1,4 +1,4 @@
-"""What the projections of the density and of the potential share: channels, invariants, rows."""
+"""Base of the projectors: parameters, elements, invariants of one field."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real

@@ -42,11 +42,11 @@ class InMemory:
 
     def left_out(self, structures, alphas):
         """Rows of structures, without matrix, and residuals and variances in a fit without them."""
-        mine = np.isin(self._rows.owners, structures)
-        rows = self._rows.take(mine)
-        found = self._ridge.left_out(np.flatnonzero(mine), alphas)
+        own = np.isin(self._rows.owners, structures)
+        rows = self._rows.take(own)
+        found = self._ridge.left_out(np.flatnonzero(own), alphas)
         if found is None:
-            found = _predicted(DualRidge(self._rows.take(~mine)).solution, rows, alphas)
+            found = _predicted(DualRidge(self._rows.take(~own)).solution, rows, alphas)
         return _without_matrix(rows), *found
 
 
@@ -131,12 +131,12 @@ class Tally:
     def add(self, rows, residuals, variances):
         """Count rows with their residuals and variances, of shape (n_alphas, n_rows)."""
         for kind in np.unique(rows.kinds):
-            mine = rows.kinds == kind
-            squares = residuals[:, mine] ** 2
-            self.counts[kind] += mine.sum()
+            own = rows.kinds == kind
+            squares = residuals[:, own] ** 2
+            self.counts[kind] += own.sum()
             self._weighted[:, kind] += squares.sum(axis=1)
-            self._plain[:, kind] += (squares / rows.weights[mine] ** 2).sum(axis=1)
-            self._relative[:, kind] += (squares / variances[:, mine]).sum(axis=1)
+            self._plain[:, kind] += (squares / rows.weights[own] ** 2).sum(axis=1)
+            self._relative[:, kind] += (squares / variances[:, own]).sum(axis=1)
 
     def objective(self):
         """Root mean square of the weighted residuals: (n_alphas,)."""
@@ -181,10 +181,10 @@ def cross_validate(ridge, stream, folds, alphas, n_kinds):
             rows, residuals, variances = ridge.left_out(fold.left_out, alphas)
             tested = np.isin(rows.owners, fold.tested)
             known = np.isfinite(variances[0])
-            mine = tested & known
-            tally.add(rows.take(mine), residuals[:, mine], variances[:, mine])
-            mine = tested & ~known
-            undetermined.add(rows.take(mine), residuals[:, mine], np.nan * residuals[:, mine])
+            own = tested & known
+            tally.add(rows.take(own), residuals[:, own], variances[:, own])
+            own = tested & ~known
+            undetermined.add(rows.take(own), residuals[:, own], np.nan * residuals[:, own])
     return tally if tally.counts.any() else undetermined
 
 

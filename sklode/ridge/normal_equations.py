@@ -70,7 +70,7 @@ class NormalEquations:
         return self
 
     def minus(self, other):
-        """Those of the rows that are not in other, as new equations."""
+        """Take the rows of others away; the result are new equations."""
         rest = NormalEquations(0)
         rest._lower = self._lower - other._lower
         rest.moments = self.moments - other.moments

@@ -115,7 +115,7 @@ class Baseline:
         return self.to_columns @ self.basis.T
 
     def project_out(self, array):
-        """What of the columns of an array the baseline cannot express."""
+        """Project the columns of an array on what the baseline cannot express."""
         return array - self.basis @ (self.basis.T @ array)
 
     def complement(self):

@@ -7,7 +7,7 @@ from ..radial.laws import multipole_coefficient
 
 
 def background_curvature(batch, exponents):
-    """What multiplies r^2 in the potential of the neutralising background for p = 1.
+    """Coefficient of r^2 in the potential of the neutralising background for p = 1.
 
     There the series (6.1) ends at order 0 and leaves it out; for other p the higher orders have it.
 

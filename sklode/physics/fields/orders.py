@@ -73,22 +73,22 @@ class _Mapped:
         self._term, self._factors, self._n_max = term, factors, n_max
         self.atoms, self.sizes = term.atoms, term.sizes
 
-    def around(self, some, rows):
+    def around(self, subset, rows):
         """Pairs or waves around some atoms, with mapped functions."""
-        return [p.with_functions(self._by_exponent) for p in self._term.around(some, rows)]
+        return [p.with_functions(self._by_exponent) for p in self._term.around(subset, rows)]
 
-    def strained_waves(self, some):
+    def strained_waves(self, subset):
         """Waves of the strain of some atoms, with mapped functions."""
-        return [w.with_functions(self._by_exponent) for w in self._term.strained_waves(some)]
+        return [w.with_functions(self._by_exponent) for w in self._term.strained_waves(subset)]
 
-    def add_strained(self, some, rows, channels, _, out):
+    def add_strained(self, subset, rows, channels, _, out):
         """Add derivatives by the strain to ``out``, [law][l]."""
         powers = [
             [np.zeros((*part.shape[:-1], 1)) for part in law]
             for law in out
             for _ in range(self._n_max)
         ]
-        self._term.add_strained(some, rows, channels, None, powers)
+        self._term.add_strained(subset, rows, channels, None, powers)
         for totals, parts in zip(out, self._by_exponent(powers), strict=True):
             for total, part in zip(totals, parts, strict=True):
                 total += part

@@ -104,7 +104,7 @@ class _Potential:
 
     @cached_property
     def _near(self):
-        """What a pair adds, far and near."""
+        """Pair function of all atoms, or of those beyond the cutoff."""
         function = pair_function(self.basis, self.laws)
         if self.exterior_width is None:
             return function
@@ -115,7 +115,7 @@ class _Potential:
         return np.stack([center_integrals(self.basis, law) for law in laws])
 
     def _split(self, sources):
-        """As ``splits``, of one structure."""
+        """Split of one structure, from a summary of its sources."""
         basis, summation = self.basis, self.summation
         cutoff, smearing = basis.cutoff, min(law.smearing for law in self.laws)
         exterior = self.exterior_width is not None

@@ -79,7 +79,7 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
 
 @lru_cache(maxsize=128)
 def factor_of_degree(l):
-    """What sums over m are multiplied by, eq. (7.2)."""
+    """Factor (-1)^l / sqrt(2 l + 1) of the sums over m, eq. (7.2)."""
     return (-1.0) ** l / math.sqrt(2 * l + 1)
 
 
@@ -104,7 +104,7 @@ def _runs(sizes, present, longest):
 
 
 def _columns_of(coefficients, kept):
-    """Those of the channels that are kept; no copy if these follow each other."""
+    """Take the channels that are kept, without a copy if these follow each other."""
     n_atoms, n_m, width = coefficients.shape
     n_radial, channels = width // len(kept), np.flatnonzero(kept)
     if channels[-1] - channels[0] < len(channels):

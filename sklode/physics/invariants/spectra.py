@@ -1,4 +1,4 @@
-"""What makes columns of the coefficients of fields: values, derivatives, and the reverse pass."""
+"""Columns made of the coefficients of fields: values, derivatives, reverse pass."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -52,7 +52,7 @@ def mesh_backward(sums, cell, plan, positions, weights, cotangents):
     polynomials = solid_harmonic_polynomials(l_max, tuple(map(tuple, matrix))).astype(sums.dtype)
 
     def of_derivatives(atoms):
-        """What multiplies the derivatives of all fields at some atoms."""
+        """Cotangents of the derivatives of all fields at some atoms."""
         return polynomials.T @ factors[atoms]
 
     fields = sums.fields(cell, plan.k_cutoff, mesh, modes, weights)
@@ -103,8 +103,8 @@ def _at_centers(mesh, fields, factors, of_derivatives, n_threads):
         wanted = of_derivatives(atoms)
         for axis in range(3):
             slopes[atoms, axis] = np.einsum("itf,itf->i", wanted, values[:, raised[axis]])
-        some = factors[atoms].swapaxes(0, 1).reshape(factors.shape[1], -1)
-        products[number] = some @ values[:, low].swapaxes(0, 1).reshape(len(low), -1).T
+        subset = factors[atoms].swapaxes(0, 1).reshape(factors.shape[1], -1)
+        products[number] = subset @ values[:, low].swapaxes(0, 1).reshape(len(low), -1).T
 
     in_threads(fill, numbered_blocks, n_threads)
     return slopes @ mesh.gradient.T, products.sum(axis=0)

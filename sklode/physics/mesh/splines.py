@@ -134,10 +134,10 @@ class SplineMesh:
         # so many blocks at once that no sweep over the mesh is idle
         at_once = max(1, n_points // (self.order**3 * per_block))
         for start in range(0, len(in_blocks), at_once):
-            some = in_blocks[start : start + at_once]
-            windows = [self._spread_windows(atoms, highest, values(atoms)) for atoms in some]
+            subset = in_blocks[start : start + at_once]
+            windows = [self._spread_windows(atoms, highest, values(atoms)) for atoms in subset]
             windows = np.concatenate(windows).reshape(-1, n_fields)
-            points = self._flat_points(np.concatenate(some)).ravel()
+            points = self._flat_points(np.concatenate(subset)).ravel()
             rows = np.arange(len(points) + 1)
             ones = np.ones(len(points), self._dtype)
             taken = csr_array((ones, points, rows), shape=(len(points), n_points))
@@ -154,8 +154,8 @@ class SplineMesh:
             points = np.empty((n, n_orders - a, w * n_fields), self._dtype)
             for b in range(n_orders - a):
                 count = n_orders - a - b
-                some = values[:, taken : taken + count]
-                points[:, b] = (along_z[:, :, :count] @ some).reshape(n, -1)
+                subset = values[:, taken : taken + count]
+                points[:, b] = (along_z[:, :, :count] @ subset).reshape(n, -1)
                 taken += count
             lines[:, a] = (along_y[:, :, : n_orders - a] @ points).reshape(n, -1)
         return (along_x[:, :, :n_orders] @ lines).reshape(n, w, w, w, n_fields)

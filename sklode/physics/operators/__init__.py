@@ -1,1 +1,1 @@
-"""What sums of all kinds share: groups of structures, derivatives that are never formed."""
+"""The contract of sums of all kinds, groups of structures, derivatives never formed."""

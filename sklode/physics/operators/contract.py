@@ -1,4 +1,4 @@
-"""What turns structures into coefficients: one contract in three modes.
+"""The contract of all operators that turn structures into coefficients, in three modes.
 
 Coefficients are one array for each degree l, always of shape
 (n_atoms, 2 l + 1, n_laws, n_channels, n_max). They are linear in the weights of the channels.

@@ -96,9 +96,9 @@ class Centered:
         return coefficients
 
     def vjp(self, batch, cotangents):
-        """As of the operator."""
+        """Gradients of the operator; the constant has none."""
         return self.operator.vjp(batch, cotangents)
 
     def jacobian(self, batch, atoms):
-        """As of the operator."""
+        """Terms of the derivatives of the operator; the constant has none."""
         return self.operator.jacobian(batch, atoms)

@@ -59,17 +59,18 @@ class Linearized:
         places = [np.searchsorted(s.atoms, [block.first, block.last]) for s in self._terms]
         near = [(s, slice(*p)) for s, p in zip(self._terms, places, strict=True) if p[0] < p[1]]
         around = [
-            s.around(some, s.atoms[some] - block.first) if positions else None for s, some in near
+            s.around(subset, s.atoms[subset] - block.first) if positions else None
+            for s, subset in near
         ]
         found = []
         if positions:
             found.append(MovedAtoms(self, block, [part for parts in around for part in parts]))
         if strain:
             values = self.zeros(block, 9)
-            for (source, some), pairs in zip(near, around, strict=True):
-                rows = source.atoms[some] - block.first
-                source.add_strained(some, rows, self.channels, pairs, values)
-            waves = [wave for source, some in near for wave in source.strained_waves(some)]
+            for (source, subset), pairs in zip(near, around, strict=True):
+                rows = source.atoms[subset] - block.first
+                source.add_strained(subset, rows, self.channels, pairs, values)
+            waves = [wave for source, subset in near for wave in source.strained_waves(subset)]
             found.append(Strained(block, values, waves))
         return found
 

@@ -42,7 +42,7 @@ class MovedPairs:
     gradients: list
 
     def with_functions(self, change):
-        """The same with other functions; ``change`` makes their gradients of these gradients."""
+        """Apply a linear map of the columns, ``change``, to the gradients."""
         return replace(self, gradients=change(self.gradients))
 
     def add_own(self, channels, out):
@@ -58,7 +58,7 @@ class MovedPairs:
         self._add_sums(channels, np.ones((1, len(self.neighbors))), out)
 
     def add_moments(self, channels, out):
-        """As ``add_own``, of r_a times the component b of the gradient, 9 instead of 3."""
+        """Add sums of r_a times the component b of the gradients, 9 of them, like ``add_own``."""
         self._add_sums(channels, self.vectors.T, out)
 
     def _add_sums(self, channels, factors, out):
@@ -71,7 +71,7 @@ class MovedPairs:
                 total += sums.transpose(1, 3, 2, 0, 4, 5).reshape(total.shape)
 
     def _by_channel(self, channels, n_rows, factors):
-        """What makes sums of values of pairs, (n_factors * n_rows * n_channels, n_pairs)."""
+        """Sparse matrix that sums values of pairs, (n_factors * n_rows * n_channels, n_pairs)."""
         channel = channels.index[self.neighbors]
         labels = np.repeat(self.rows, self.sizes) * channels.count + channel
         acting = np.flatnonzero(channel >= 0)
@@ -96,10 +96,10 @@ class MovedPairs:
         """
         for values, of_degree, total in zip(self.gradients[law], factors, out, strict=False):
             around = np.take(of_degree, self.neighbors, axis=0)
-            for some, pairs in equal_groups(self.sizes):
-                shape = some.stop - some.start, self.sizes[some.start] * values.shape[1], -1
+            for subset, pairs in equal_groups(self.sizes):
+                shape = subset.stop - subset.start, self.sizes[subset.start] * values.shape[1], -1
                 left, right = values[pairs].reshape(shape), around[pairs].reshape(shape)
-                total[self.rows[some]] += left.swapaxes(1, 2) @ right
+                total[self.rows[subset]] += left.swapaxes(1, 2) @ right
 
 
 class NearPairs:
@@ -125,27 +125,27 @@ class NearPairs:
         both = function.values_and_slopes
         self._functions = functions_of_pairs(both, pairs, both(np.ones(1)).size)
 
-    def around(self, some, rows):
+    def around(self, subset, rows):
         """A list of the pairs of a slice of the atoms, the ``rows`` of those asked for."""
-        by_size, chosen = largest_first(self.sizes[some])
-        chosen += self._starts[some.start]
+        by_size, chosen = largest_first(self.sizes[subset])
+        chosen += self._starts[subset.start]
         vectors = self._vectors[chosen]
         functions = self._functions(self._order[chosen], vectors)
         gradients = _gradients(vectors, functions, self._l_max, self._n_laws)
         neighbors = self.atoms[self._neighbors[chosen]]
-        sizes = self.sizes[some][by_size]
+        sizes = self.sizes[subset][by_size]
         return [MovedPairs(rows[by_size], sizes, neighbors, vectors, gradients)]
 
     def strained_waves(self, _):
         """None, as pairs are strained one by one."""
         return []
 
-    def add_strained(self, some, rows, channels, around, out):
+    def add_strained(self, subset, rows, channels, around, out):
         """Add derivatives by the strain [a, b], sums of r_a d/dr_b.
 
         ``out`` holds for each law and l an array of shape (n_rows, 2 l + 1, n_channels, 9, n_max).
         """
-        (around,) = self.around(some, rows) if around is None else around
+        (around,) = self.around(subset, rows) if around is None else around
         around.add_moments(channels, out)
 
 

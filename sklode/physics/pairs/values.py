@@ -80,7 +80,7 @@ def empty_coefficients(n_atoms, n_channels, n_radial, l_max, dtype):
 
 
 def functions_of_pairs(radial, pairs, n_functions):
-    """What takes some pairs, and their vectors, to functions of their lengths.
+    """Make a callable from pairs, and their vectors, to functions of their lengths.
 
     Parameters
     ----------

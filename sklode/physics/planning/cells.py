@@ -1,4 +1,4 @@
-"""What is in a periodic cell, as far as it decides how to sum over its k-vectors."""
+"""Summary of a periodic cell for the planner: size, atoms and weights."""
 
 from dataclasses import dataclass, replace
 
@@ -40,12 +40,12 @@ class Contents:
 
     @property
     def key(self):
-        """What tells contents apart."""
+        """Key that equal contents share."""
         return self.cell.tobytes(), *self.key_of_atoms
 
     @property
     def key_of_atoms(self):
-        """What tells those of equal cells apart."""
+        """Key of the atoms, which contents of equal cells differ by."""
         arrays = self.totals, self.heaviest, self.norms
         return self.n_atoms, *(array.tobytes() for array in arrays)
 

@@ -70,7 +70,7 @@ def choose_mesh(contents, k_cutoff, envelope, allowed, n_modes):
 
 
 def amplification(cell, mesh, degrees):
-    r"""What rounding errors of a field are multiplied by in its l-th derivatives.
+    r"""Factors of rounding errors of a field in its l-th derivatives.
 
     Errors are alike at all wave numbers :math:`\theta / h` of the mesh, of which splines of order w
     keep those of :math:`\exp(-w \theta^2 / 12)`.
@@ -93,7 +93,7 @@ def amplification(cell, mesh, degrees):
 
 
 def aliasing(volume, k_cutoff, envelope):
-    r"""What aliasing may add to a coefficient, for every oversampling and order.
+    r"""Bounds of the aliasing in a coefficient, for every oversampling and order.
 
     A wave of :math:`\kappa` radians per mesh point has an alias that is
     :math:`(\kappa/(2\pi-\kappa))^w` times as strong and whose l-th derivative is

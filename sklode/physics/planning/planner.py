@@ -29,7 +29,7 @@ _ASKED = 2e-5  # and so much if single precision is asked for
 
 @dataclass(frozen=True)
 class Summation:
-    """What is asked of a sum over k-vectors, beyond the physics.
+    """Accuracy, method and precision that are asked of a sum over k-vectors.
 
     Attributes
     ----------
@@ -190,7 +190,7 @@ class Planner:
         return _NOISE * np.maximum(enlarged / coefficients, 1.0)
 
     def _of_many_waves(self, contents, accuracy):
-        """As ``_direct``, once for all cells of much the same volume."""
+        """Plan matrix products once for all cells of much the same volume, see ``_direct``."""
         dense, alike = self._dense_tails(accuracy), contents.rounded()
         key = accuracy, alike.volume, _octave(alike.first_wave), *alike.key_of_atoms
         found = self._alike.get(key)
@@ -220,7 +220,7 @@ class Planner:
         return [self._direct_plan(accuracy, *of_cell) for of_cell in each]
 
     def _direct_plan(self, accuracy, contents, k_cutoff, omitted, sphere, expected):
-        """As ``_direct``, of one cell."""
+        """Plan matrix products of one cell, see ``_direct``."""
         dtype, modes = self._how.dtype, ()
         if contents.n_waves(k_cutoff) >= blocks.FEW_WAVES:
             of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)

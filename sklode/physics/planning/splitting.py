@@ -1,4 +1,4 @@
-"""What acts from outside a cutoff: weights, and how to split the potential there.
+"""How to split a periodic potential into a smooth k-sum and a sum over pairs.
 
 In a periodic structure the far field is a sum over k-vectors of a potential smeared so widely that
 it is small inside the cutoff too, plus corrections from pairs: no large near field is added and
@@ -22,7 +22,7 @@ _MESH_POINTS, _MESH_ORDER, _MESH_MODES = 9.0, 9, 8
 
 @dataclass(frozen=True)
 class Sources:
-    """What is to be known of the sources in a cell, to choose how to sum over them.
+    """Summary of the sources in a cell, by which the split is chosen.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Sources:
 
 
 def splits_of(batch, split):
-    """What ``split`` makes of the sources of each structure, once for equal ones."""
+    """Apply ``split`` to the sources of each structure, once for equal ones."""
     sources = sources_of(batch)
     known = {each: split(each) for each in dict.fromkeys(sources)}
     return [known[each] for each in sources]

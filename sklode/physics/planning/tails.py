@@ -42,7 +42,7 @@ class WaveEnvelope:
 
 
 class KSpaceTails:
-    """What the terms beyond any cutoff may still add to a coefficient, for each of some cells.
+    """Bounds of what the terms beyond any cutoff add to a coefficient, for each of some cells.
 
     The tail of an atom's own potential adds up coherently, that of the other atoms with random
     phases.

@@ -116,7 +116,7 @@ class Gaussians(RadialBasis):
         return 0.3 * self.cutoff / self.n_max
 
     def primitives(self, l, r):
-        """The same functions for all degrees, (n_max, len(r))."""
+        """Gaussians r^n exp(-r^2/2 s_n^2), equal for all degrees, (n_max, len(r))."""
         n = np.arange(self.n_max)[:, None]
         return r**n * np.exp(-0.5 * (r / self._widths[:, None]) ** 2)
 

@@ -66,8 +66,8 @@ def _degree(lengths):
 def _bessel_products(x, y, matrices):
     """j_l(x y) @ matrices[l] for each l, shape (len(x), (l_max + 1) * n_max), l slowest."""
     parts = []
-    for some in slices(len(x), max(1, blocks.BESSEL_NUMBERS // len(y))):
-        values = spherical_bessel(len(matrices) - 1, np.outer(x[some], y))
+    for subset in slices(len(x), max(1, blocks.BESSEL_NUMBERS // len(y))):
+        values = spherical_bessel(len(matrices) - 1, np.outer(x[subset], y))
         parts.append(np.concatenate(values @ matrices, axis=1))
     return np.concatenate(parts)
 

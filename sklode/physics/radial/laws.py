@@ -53,7 +53,7 @@ def _expint_spline(nu):
 
 
 def tabulated_exponential_integral(nu, s):
-    """As ``exponential_integral`` to 1e-12, faster for many arguments."""
+    """Interpolate ``exponential_integral`` to 1e-12, faster for many arguments."""
     s = np.asarray(s, float)
     if nu == 0:  # of the Coulomb potential
         return np.exp(-s) / s

@@ -46,7 +46,7 @@ def wave_span(cell, k_cutoff):
 
 
 def span_from(lowest, k_cutoff):
-    """As ``wave_span``, if the shortest reciprocal lattice vector is known."""
+    """Interval of ``wave_span`` from the length of the shortest reciprocal lattice vector."""
     return 2.0 ** np.floor(np.log2(lowest)), 2.0 ** (np.ceil(4.0 * np.log2(k_cutoff)) / 4.0)
 
 
@@ -99,7 +99,7 @@ def typical_sizes(basis, laws, span):
     functions *= (k[:, None] * np.sqrt(16.0 * np.pi * (2 * degrees + 1)))[:, None, :, None]
     derivatives = functions * (k[:, None] ** degrees)[:, None, :, None]
     fields, coefficients = (
-        np.sqrt(np.sum(some**2, axis=0).max(axis=2) * step) for some in (functions, derivatives)
+        np.sqrt(np.sum(subset**2, axis=0).max(axis=2) * step) for subset in (functions, derivatives)
     )
     return coefficients.max(axis=1) / (2.0 * np.pi), fields / (2.0 * np.pi)
 

@@ -88,7 +88,7 @@ def unpack(
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """What each atom of a batch counts as: a channel and a weight in it.
+    """Channel and weight of each atom of a batch.
 
     Attributes
     ----------
@@ -202,7 +202,7 @@ ISOLATED, PERIODIC = "isolated", "periodic"
 
 def periodicities(batch: Batch) -> list[str]:
     """For each structure, ISOLATED or PERIODIC; those of a batch are periodic along three axes."""
-    return [PERIODIC if some else ISOLATED for some in repeat(batch.structures).tolist()]
+    return [PERIODIC if subset else ISOLATED for subset in repeat(batch.structures).tolist()]
 
 
 def repeat(structures: Sequence[Structure]) -> NDArray:
@@ -235,7 +235,7 @@ def alike_together(structures: Sequence[Structure]) -> NDArray:
 
 
 def as_slice(numbers: NDArray) -> slice | NDArray:
-    """Those that follow each other as a slice, through which rows are copied faster."""
+    """Turn consecutive numbers into a slice, through which rows are copied faster."""
     if len(numbers) == 0:
         return slice(0)
     follow = numbers[-1] - numbers[0] == len(numbers) - 1 and np.all(numbers[1:] > numbers[:-1])

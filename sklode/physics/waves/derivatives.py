@@ -78,7 +78,7 @@ class StrainedWaves:
     change: object = None
 
     def with_functions(self, change):
-        """As of MovedPairs."""
+        """Apply a linear map of the columns, ``change``, to the functions."""
         return replace(self, change=change)
 
     def contracted(self, law, factors):
@@ -152,52 +152,52 @@ class WaveSource:
         acting = np.isin(np.arange(len(structures)), list(plans))
         self.sizes = np.repeat(np.where(acting, self._n_pairs(counts), 0), counts)
 
-    def _acting(self, some):
+    def _acting(self, subset):
         """Numbers of the structures of a slice of the atoms, as far as they are meant."""
-        first, last = self._owners[some.start], self._owners[some.stop - 1] + 1
+        first, last = self._owners[subset.start], self._owners[subset.stop - 1] + 1
         return [number for number in range(first, last) if number in self._plans]
 
-    def _centers(self, number, some):
+    def _centers(self, number, subset):
         """All atoms of a structure, and those that are in a slice of the atoms."""
         atoms = slice(*self._offsets[number : number + 2])
-        return atoms, slice(max(atoms.start, some.start), min(atoms.stop, some.stop))
+        return atoms, slice(max(atoms.start, subset.start), min(atoms.stop, subset.stop))
 
     def _in_batch(self, atoms):
-        """What a structure's atoms are in the batch."""
+        """Slice of the batch that a slice of the structures' atoms is."""
         return slice(int(self.atoms[atoms.start]), int(self.atoms[atoms.stop - 1]) + 1)
 
-    def _each_with_waves(self, some):
+    def _each_with_waves(self, subset):
         """Numbers of the structures of a slice of the atoms that have waves, and their kernels."""
-        for number in self._acting(some):
+        for number in self._acting(subset):
             kernels = self._kernels(number)
             if len(kernels):
                 yield number, kernels
 
-    def strained_waves(self, some):
+    def strained_waves(self, subset):
         """The derivatives by the strain, of the atoms of a slice, as a list of StrainedWaves."""
         found = []
-        for number, kernels in self._each_with_waves(some):
-            atoms, centers = self._centers(number, some)
+        for number, kernels in self._each_with_waves(subset):
+            atoms, centers = self._centers(number, subset)
             within = slice(centers.start - atoms.start, centers.stop - atoms.start)
             positions, weights = self._structures[number].positions, self._weights[number]
-            how = positions, weights, within, self._in_batch(centers)
-            found.append(StrainedWaves(kernels, *how))
+            parameters = positions, weights, within, self._in_batch(centers)
+            found.append(StrainedWaves(kernels, *parameters))
         return found
 
-    def add_strained(self, some, rows, channels, _, out):
+    def add_strained(self, subset, rows, channels, _, out):
         """Add what is not in ``strained_waves``, the terms of k = 0.
 
         They are inversely proportional to the volume. ``out`` holds for each law and l an array of
         shape (n_rows, 2 l + 1, n_channels, 9, n_max).
         """
-        for number in self._acting(some):
-            _, centers = self._centers(number, some)
-            mine = rows[centers.start - some.start : centers.stop - some.start]
+        for number in self._acting(subset):
+            _, centers = self._centers(number, subset)
+            own = rows[centers.start - subset.start : centers.stop - subset.start]
             for total, uniform in zip(out, self._uniform[number], strict=True):
                 for diagonal in (0, 4, 8):
-                    total[0][mine, 0, :, diagonal] -= uniform
+                    total[0][own, 0, :, diagonal] -= uniform
 
 
-def length(some):
+def length(subset):
     """Number of members of a slice."""
-    return some.stop - some.start
+    return subset.stop - subset.start

@@ -39,11 +39,11 @@ class MovedStructures:
         return zip(self.rows, self.sources, self.pairs, strict=True)
 
     def with_functions(self, change):
-        """As of MovedPairs."""
+        """Apply a linear map of the columns, ``change``, to the gradients."""
         return replace(self, gradients=change(self.gradients))
 
     def add_own(self, channels, out):
-        """As of MovedPairs."""
+        """Add sums over the sources, times their weights, as MovedPairs does."""
         for rows, sources, pairs in self._structures():
             weights = channels.of(sources).dense().T
             for totals, law in zip(out, self.gradients, strict=True):
@@ -53,7 +53,7 @@ class MovedStructures:
                     total[rows] += sums.swapaxes(1, 2)
 
     def add_of_neighbors(self, law, factors, out):
-        """As of MovedPairs."""
+        """Add products of gradients and factors of the neighbours, as MovedPairs does."""
         for values, of_degree, total in zip(self.gradients[law], factors, out, strict=False):
             for rows, sources, pairs in self._structures():
                 right = of_degree[sources].reshape(-1, of_degree.shape[2])
@@ -67,14 +67,14 @@ class WavePairs(WaveSource):
     def _n_pairs(self, counts):
         return counts
 
-    def around(self, some, rows):
+    def around(self, subset, rows):
         """The pairs of a slice of the atoms, which are the ``rows`` of those that are asked for."""
         rows_of, sources, pairs, parts = [], [], [], []
-        for group in self._in_equal_cells(self._acting(some)):
-            members = [self._centers(number, some) for number in group]
+        for group in self._in_equal_cells(self._acting(subset)):
+            members = [self._centers(number, subset) for number in group]
             parts.append(self._gradients(group, members))
             for atoms, centers in members:
-                first, last = rows[[centers.start - some.start, centers.stop - 1 - some.start]]
+                first, last = rows[[centers.start - subset.start, centers.stop - 1 - subset.start]]
                 rows_of.append(slice(first, last + 1))
                 sources.append(self._in_batch(atoms))
                 begin = pairs[-1].stop if pairs else 0

@@ -1,4 +1,4 @@
-"""What multiplies the waves in a sum over k-vectors, and its gradient with respect to k.
+"""Kernels v_p(k) I_nl(k) Y_lm(k) 8 pi / V of a sum over k-vectors, and their gradients by k.
 
 Unlike in the sum itself, no radial modes stand for the functions: their derivatives would be less
 accurate than they are.
@@ -49,7 +49,7 @@ class CellKernels:
         return made[key]
 
     def moved(self, number):
-        """What ``WaveKernels.moved`` returns for a structure; that of the last cell is kept."""
+        """Gradients ``WaveKernels.moved`` of a structure; those of the last cell are kept."""
         kernels, last = self(number), self._last_moved
         if last[0] is not kernels:
             last = self._last_moved = kernels, kernels.moved()
@@ -231,12 +231,12 @@ class WaveKernels:
             filled = 0
             for l in self.degrees(parity):
                 part, radial = degree_slice(l), self._radial[points, l]
-                some = columns[:, filled : filled + self.width(l)]
-                some = some.reshape(n_points, 2 * l + 1, radial.shape[1])
+                subset = columns[:, filled : filled + self.width(l)]
+                subset = subset.reshape(n_points, 2 * l + 1, radial.shape[1])
                 filled += self.width(l)
-                slopes = np.einsum("kmr,kr->km", some, self._radial_slopes[points, l])
+                slopes = np.einsum("kmr,kr->km", subset, self._radial_slopes[points, l])
                 along += np.einsum("km,km->k", slopes, self._harmonics[points, part])
-                factors = np.einsum("kmr,kr->km", some, radial)
+                factors = np.einsum("kmr,kr->km", subset, radial)
                 total += np.einsum("km,kxm->kx", factors, self._gradients[points, :, part])
         return total + along[:, None] * self._directions(points)
 

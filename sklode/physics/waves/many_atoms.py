@@ -49,11 +49,11 @@ class MovedWaves:
     functions: list
 
     def with_functions(self, change):
-        """As of MovedPairs."""
+        """Apply a linear map of the columns, ``change``, to the functions."""
         return replace(self, functions=change(self.functions))
 
     def add_own(self, channels, out):
-        """As of MovedPairs."""
+        """Add sums over the sources, times their weights, as MovedPairs does."""
         sums = [[0.0] * len(law) for law in self.functions]
         n_columns = 3 * sum(self.kernels.widths)
         for points, phases in blocks_of_waves(self.kernels.sphere, self.positions, n_columns):
@@ -80,7 +80,7 @@ class MovedWaves:
         return self.kernels.sphere.vectors[points]
 
     def add_of_neighbors(self, law, factors, out):
-        """As of MovedPairs; eq. (8.1)."""
+        """Add products of gradients and factors of neighbours, eq. (8.1), as MovedPairs does."""
         weighted, total = WeightedSums(factors, self.sources), 0.0
         n_columns = sum(part.shape[1] * part.shape[2] for part in out)
         for points, phases in blocks_of_waves(self.kernels.sphere, self.positions, 2 * n_columns):
@@ -106,13 +106,13 @@ class WaveFactors(WaveSource):
     def _n_pairs(self, counts):
         return 0 * counts
 
-    def around(self, some, rows):
-        """What belongs to a slice of the atoms, which are the ``rows`` of those asked for."""
-        return [self._moved(*each, some, rows) for each in self._each_with_waves(some)]
+    def around(self, subset, rows):
+        """List the waves of a slice of the atoms, which are the ``rows`` of those asked for."""
+        return [self._moved(*each, subset, rows) for each in self._each_with_waves(subset)]
 
-    def _moved(self, number, kernels, some, rows):
-        atoms, centers = self._centers(number, some)
-        first, last = rows[[centers.start - some.start, centers.stop - 1 - some.start]]
+    def _moved(self, number, kernels, subset, rows):
+        atoms, centers = self._centers(number, subset)
+        first, last = rows[[centers.start - subset.start, centers.stop - 1 - subset.start]]
         return MovedWaves(
             kernels,
             self._structures[number].positions,

@@ -13,7 +13,7 @@ from ..system.structures import as_slice
 
 
 def add_waves_of_small_cells(sums, positions, weights, spheres, kernels):
-    """As ``add_plane_waves``, for structures of equal size in cells of their own.
+    """Add waves of structures of equal size in cells of their own, see ``add_plane_waves``.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ def add_waves_of_small_cells(sums, positions, weights, spheres, kernels):
     most = max(map(len, spheres))
     step = max(1, blocks.PHASES // max(1, n_atoms * most))
     for start in range(0, n_structures, step):
-        some = slice(start, start + step)
-        rows = slice(start * n_atoms, some.stop * n_atoms)
-        phases = _phases(positions[some], spheres[some], kernels[start][0].dtype)
-        factors = np.conj(phases @ weights[some].astype(phases.dtype))
-        padded = [_padded(each, phases.shape[1]) for each in zip(*kernels[some], strict=True)]
+        subset = slice(start, start + step)
+        rows = slice(start * n_atoms, subset.stop * n_atoms)
+        phases = _phases(positions[subset], spheres[subset], kernels[start][0].dtype)
+        factors = np.conj(phases @ weights[subset].astype(phases.dtype))
+        padded = [_padded(each, phases.shape[1]) for each in zip(*kernels[subset], strict=True)]
         for channel in range(n_channels):
-            acting = as_slice(np.flatnonzero(weights[some, :, channel].any(axis=1)))
+            acting = as_slice(np.flatnonzero(weights[subset, :, channel].any(axis=1)))
             waves = phases[acting] * factors[acting, :, channel, None]
             for total, part, kernel in zip(sums, (waves.real, waves.imag), padded, strict=True):
                 products = np.ascontiguousarray(part).swapaxes(1, 2) @ kernel[acting].swapaxes(1, 2)
@@ -47,8 +47,8 @@ def _phases(positions, spheres, dtype):
     """exp(i k.r), shape (n_structures, n_k, n_atoms), n_k that of the largest sphere."""
     n_structures, n_atoms, _ = positions.shape
     integers = np.zeros((n_structures, 3, max(map(len, spheres))), int)
-    for some, sphere in zip(integers, spheres, strict=True):
-        some[:, : len(sphere)] = sphere.integers.T
+    for subset, sphere in zip(integers, spheres, strict=True):
+        subset[:, : len(sphere)] = sphere.integers.T
     highest = np.abs(integers).max(initial=0)
     axes = np.stack([sphere.axes for sphere in spheres])
     turns = np.exp(1j * (axes @ positions.swapaxes(1, 2))).reshape(-1, n_atoms)

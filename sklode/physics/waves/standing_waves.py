@@ -22,7 +22,7 @@ _ROUNDING = 1e-13  # of a column's largest factor, below which a sum is what sho
 
 
 def sums_of_waves(sphere, of_sines, of_cosines):
-    """What sums sin(k.r) a_k and cos(k.r) b_k over half a sphere.
+    """Make a callable that sums sin(k.r) a_k and cos(k.r) b_k over half a sphere.
 
     Parameters
     ----------
@@ -50,16 +50,16 @@ class TravellingWaves:
         self._sphere, self._factors = sphere, (of_sines, of_cosines)
 
     def __call__(self, positions):
-        """As of StandingWaves."""
+        """Sums at positions, see StandingWaves."""
         sums = [np.zeros((len(positions), factors.shape[1])) for factors in self._factors]
         step = max(1, blocks.PHASES // blocks.STANDING_POSITIONS)
-        for some in slices(len(positions) if len(self._sphere) else 0, blocks.STANDING_POSITIONS):
-            tables = PhaseTables(positions[some], self._sphere)
+        for subset in slices(len(positions) if len(self._sphere) else 0, blocks.STANDING_POSITIONS):
+            tables = PhaseTables(positions[subset], self._sphere)
             for points in slices(len(self._sphere), step):
                 phases = tables.phases(points)
                 parts = phases.imag.copy(), phases.real.copy()
                 for total, part, factors in zip(sums, parts, self._factors, strict=True):
-                    total[some] += part.T @ factors[points]
+                    total[subset] += part.T @ factors[points]
         return sums
 
 
@@ -113,13 +113,13 @@ class StandingWaves:
             if sum(sines) > 1:  # i^2 and i^3
                 factors = -factors
             # a sine of nothing is none
-            some = np.flatnonzero((lines[0] >= sines[0]) & (lines[1] >= sines[1]))
-            factors = factors[some, sines[2] :]
+            subset = np.flatnonzero((lines[0] >= sines[0]) & (lines[1] >= sines[1]))
+            factors = factors[subset, sines[2] :]
             largest = np.abs(factors).max(axis=(0, 1), initial=0.0)
             columns = np.flatnonzero(largest > _ROUNDING * scales[odd])
             factors = factors[..., columns].transpose(1, 2, 0)
             columns += 0 if odd else self._widths[0]
-            self._lines[sines[:2]] = lines[:, some]
+            self._lines[sines[:2]] = lines[:, subset]
             self._waves[sines] = _Waves(np.ascontiguousarray(factors), columns)
 
     def __call__(self, positions):
@@ -135,8 +135,8 @@ class StandingWaves:
         """
         sums = np.empty((len(positions), sum(self._widths)))
         highest = self._highest.max()
-        for some in slices(len(positions), blocks.STANDING_POSITIONS):
-            turns = np.exp(1j * (self._axes @ positions[some].T))
+        for subset in slices(len(positions), blocks.STANDING_POSITIONS):
+            turns = np.exp(1j * (self._axes @ positions[subset].T))
             upward = powers(turns, highest)[:, highest:]
             tables = upward.real.copy(), upward.imag.copy()
             total = np.zeros((sums.shape[1], turns.shape[1]))
@@ -146,10 +146,10 @@ class StandingWaves:
                 for third in (0, 1):
                     on_last = tables[third][2, third : self._highest[2] + 1]
                     self._waves[first, second, third].add(on_lines, on_last, total)
-            sums[some] = total.T
+            sums[subset] = total.T
         return np.split(sums, self._widths[:1], axis=1)
 
 
 def _combined(by_sign, is_sine):
-    """What a cosine or sine along an axis is multiplied by, from both signs of the integer."""
+    """Factor of a cosine or sine along an axis, from both signs of the integer."""
     return by_sign[0] - by_sign[1] if is_sine else by_sign[0] + by_sign[1]

@@ -126,7 +126,7 @@ class PlaneWaveSum:
         return coefficients
 
     def _radial_functions(self, span, accuracies):
-        """What stands for v_p(k) I_nl(k) of each degree: itself, or fewer modes of several laws."""
+        """Functions v_p(k) I_nl(k) of each degree, or fewer modes of several laws."""
         degrees = range(self._basis.l_max + 1)
         if not accuracies:
             return [_Functions(len(self._laws) * self._basis.n_max) for _ in degrees]
@@ -262,11 +262,11 @@ def add_plane_waves(sums, positions, weights, sphere, kernels):
     step = min(max(blocks.FEWEST_WAVES, blocks.PHASES // (at_once * n_atoms)), len(sphere))
     room = np.empty((2, step * at_once * n_atoms), complex_dtype)
     for points in slices(len(sphere), step):
-        some = [_products_of(part[:, points], at_once * n_atoms) for part in kernels]
+        subset = [_products_of(part[:, points], at_once * n_atoms) for part in kernels]
         for members in slices(n_structures, at_once):
             rows = slice(members.start * n_atoms, members.stop * n_atoms)
             targets = [part[:, rows] for part in sums]
-            _add_block(targets, tables, points, rows, weights[members], acting, some, room)
+            _add_block(targets, tables, points, rows, weights[members], acting, subset, room)
 
 
 def _on_real_and_imaginary(weights, dtype):
@@ -316,11 +316,11 @@ def _add_block(sums, tables, points, rows, weights, acting, kernels, room):
                 np.copyto(part, wave)
                 # Fortran view of total += part.T @ kernel.T, accumulated in place
                 target = total[channel].T
-                for some, kernel in products:
+                for subset, kernel in products:
                     gemm(
                         1.0,
                         kernel.T,
-                        part[some].T,
+                        part[subset].T,
                         1.0,
                         target,
                         trans_a=1,
