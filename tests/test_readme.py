@@ -49,6 +49,12 @@ def test_the_first_session_is_the_command_for_tests():
     assert words == [shlex.split(part) for part in shown.split("&&")]
 
 
+def test_tests_of_two_minutes_are_there():
+    for test in (ROOT / "tests" / "quick.txt").read_text().splitlines():
+        file, _, name = test.partition("::")
+        assert f"def {name}" in (ROOT / file).read_text(), test
+
+
 def test_gradients_of_featomic_are_what_the_table_says():
     featomic = pytest.importorskip("featomic", reason="featomic has no wheel for this platform")
     radial = {"type": "Gto", "max_radial": 1, "radius": 3.0}
