@@ -79,8 +79,11 @@ OPERATORS = {
 }
 
 
-def drawn(symbols, seed, cell=None, size=4.0):
-    """Random positions with weights, no pair closer than 1 angstrom or where switching begins."""
+def drawn(symbols, seed, cell=None, size=4.0, near=0):
+    """Random positions with weights, no pair closer than 1 angstrom or where switching begins.
+
+    At least so many ordered pairs are ``near`` enough to see each other, some of them switched.
+    """
     rng = np.random.default_rng(seed)
     while True:
         cell_or_box = size * np.eye(3) if cell is None else np.array(cell)
@@ -88,7 +91,13 @@ def drawn(symbols, seed, cell=None, size=4.0):
         atoms = Atoms(symbols, fractions @ cell_or_box, cell=cell, pbc=cell is not None)
         distances = neighbor_list("d", atoms, CUTOFF + 1)
         edges = np.abs(np.subtract.outer(distances, [CUTOFF, CUTOFF - WIDTH]))
-        if np.min(distances, initial=np.inf) > 1 and np.min(edges, initial=np.inf) > 0.1:
+        seen = (
+            np.sum(distances < CUTOFF),
+            np.sum(np.abs(distances - CUTOFF + WIDTH / 2) < WIDTH / 2),
+        )
+        enough = near == 0 or (seen[0] >= near and seen[1] > 0)
+        apart = np.min(distances, initial=np.inf) > 1 and np.min(edges, initial=np.inf) > 0.1
+        if enough and apart:
             atoms.arrays["weights"] = rng.normal(size=len(atoms))
             return atoms
 
@@ -96,13 +105,13 @@ def drawn(symbols, seed, cell=None, size=4.0):
 TRICLINIC = [[5.5, 0.3, -0.4], [0.9, 6.2, 0.2], [-0.7, 0.5, 5.8]]
 LEFT_HANDED = [[0.3, 3.4, 0.1], [3.7, -0.2, 0.4], [0.9, 0.8, 4.1]]
 STRUCTURES = {
-    "cluster": drawn("COH2C", 0),
+    "cluster": drawn("COH2C", 0, near=6),
     "lone atom": drawn("O", 1),
     "pair far apart": drawn("CH", 2, size=9.0),
-    "triclinic": drawn("NOHO", 3, TRICLINIC),
-    "second frame": drawn("NOHO", 4, TRICLINIC),
-    "third frame": drawn("NOHO", 5, TRICLINIC),
-    "orthorhombic": drawn("COH2", 6, np.diag([5.2, 6.3, 5.7])),
+    "triclinic": drawn("NOHO", 3, TRICLINIC, near=4),
+    "second frame": drawn("NOHO", 4, TRICLINIC, near=4),
+    "third frame": drawn("NOHO", 5, TRICLINIC, near=4),
+    "orthorhombic": drawn("COH2", 6, np.diag([5.2, 6.3, 5.7]), near=4),
     "left-handed": drawn("COH", 7, LEFT_HANDED),
     "one atom, flat": drawn("C", 8, np.diag([3.2, 3.6, 7.5])),
 }

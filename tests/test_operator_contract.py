@@ -24,6 +24,18 @@ def test_modes_answer_for_each_other(name):
     assert all(errors[kind] < 1e-11 for kind in DOT), errors
 
 
+def test_structures_have_pairs_to_be_tested():
+    """Of the densities, whose cutoff is short, in lists of every kind."""
+    for names in LISTS.values():
+        projector = fitted("density")
+        structures = read_structures([STRUCTURES[name] for name in names])
+        batch = Expansion(projector, structures).batch
+        pairs = projector.operator().operator
+        moved, strain = pairs.vjp(batch, [np.ones_like(c) for c in pairs.values(batch)])
+        assert np.any(moved)
+        assert np.any(strain)
+
+
 class Wrong(Centered):
     """An operator whose reverse pass and Jacobian lack a factor."""
 
