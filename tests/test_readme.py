@@ -44,7 +44,8 @@ def test_the_first_session_is_the_command_for_tests():
     sessions = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["tox"]["env"]
     called = re.findall(r"^session (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert called == ["tests", "lint", "slow", "docs"]
-    assert set(called) <= set(sessions)
+    # `python` of a session that runs in the environment of others is not that environment's
+    assert "python" not in {line[0] for name in called for line in sessions[name]["commands"]}
     words = [[w for w in line if isinstance(w, str)] for line in sessions["tests"]["commands"]]
     assert words == [shlex.split(part) for part in shown.split("&&")]
 
