@@ -63,7 +63,7 @@ class Crystal:
         """Atoms inside the good cell."""
         rng = np.random.default_rng(self.seed)
         cell = np.diag(SHAPES[self.shape]) @ (np.eye(3) + 0.25 * rng.uniform(-1, 1, (3, 3)))
-        cell = Rotation.random(rng=rng).apply(cell)
+        cell = Rotation.random(None, rng).apply(cell)
         volume = self.n_atoms / self.density
         cell = minkowski_reduce(cell * np.cbrt(volume / abs(np.linalg.det(cell))))[0]
         atoms = Atoms(

@@ -105,7 +105,7 @@ def check_symmetry(case):
         order = rng.permutation(len(atoms))
         assert_within(model.transform_atoms([atoms[order]]), expected[order], errors, "order")
         if invariant:
-            turn = rng.choice([-1, 1]) * Rotation.random(rng=rng).as_matrix()
+            turn = rng.choice([-1, 1]) * Rotation.random(None, rng).as_matrix()
             turned = atoms.copy()
             turned.set_cell(atoms.cell.array @ turn)
             turned.positions = atoms.positions @ turn
