@@ -1,5 +1,6 @@
 """Work that would not fit into memory is refused before it begins, or done in another way."""
 
+import gc
 import tracemalloc
 
 import numpy as np
@@ -100,3 +101,18 @@ def test_large_cells_with_pairs_in_their_far_field():
     X = [gas(20000, True)]
     model = LongRangePotential(1, exterior=True, l_max=0, tol=1e-3).fit(X)
     assert np.all(np.isfinite(model.transform(X)))
+
+
+def test_nothing_of_the_pairs_outlives_a_call():
+    """Sums are kept from one call to the next, lists of pairs are not."""
+    X = [gas(2000, True)]
+    model = LongRangePotential(1, exterior=True, l_max=0, tol=1.3e-3).fit(X)
+    model.backpropagate(X, np.ones((1, len(model.get_feature_names_out()))))
+    gc.collect()
+    tracemalloc.start()
+    model.backpropagate(X, np.ones((1, len(model.get_feature_names_out()))))
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    n_pairs = 2000 * 0.1 * 4 / 3 * np.pi * 5.0**3  # at least, of 40 bytes
+    assert held < 0.1 * 40 * n_pairs

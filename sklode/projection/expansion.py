@@ -21,6 +21,8 @@ class Expansion:
         Threads that share large structures.
     narrow : bool, default=False
         Whether channels that no structure has are left out.
+    keep_pairs : bool, default=False
+        Whether lists of pairs are kept, for derivatives to come.
 
     Attributes
     ----------
@@ -30,7 +32,9 @@ class Expansion:
         Channels that each structure has; some one at least.
     """
 
-    def __init__(self, projector, structures, dtype=None, n_threads=1, narrow=False):
+    def __init__(
+        self, projector, structures, dtype=None, n_threads=1, narrow=False, keep_pairs=False
+    ):
         self._dtype, self._n_max = dtype or projector.dtype, int(projector.n_max)
         self._operator = projector.operator(self._dtype, n_threads)
         numbers = np.concatenate([s.numbers for s in structures])
@@ -42,7 +46,7 @@ class Expansion:
             weights = np.concatenate([s.charges[name] for s in structures])
             absent = projector.elements_matter() & (self.index < 0)
             channels, n_channels = Channels(np.where(absent, -1, 0), weights, 1), 1
-        self.batch = Batch(structures, channels)
+        self.batch = Batch(structures, channels, {} if keep_pairs else None)
         self.present = np.ones((len(structures), n_channels), bool)
         if narrow and name is None:
             self._narrow()
@@ -57,7 +61,7 @@ class Expansion:
             self.present[:, 0] = subset[0] = True
         places = np.where(acting, (subset.cumsum() - 1)[self.index], -1)
         channels = Channels(places, channels.weights, int(subset.sum()))
-        self.batch = Batch(self.batch.structures, channels)
+        self.batch = Batch(self.batch.structures, channels, self.batch.kept)
 
     def coefficients(self):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws * n_channels * n_max)."""

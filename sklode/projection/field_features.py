@@ -51,7 +51,7 @@ class FieldFeatures(StructureTransformer):
         self, structures: Sequence[Structure], positions: bool, strain: bool
     ) -> tuple[NDArray, list[NDArray] | None, NDArray | None]:
         """Rows of a chunk, and their derivatives as far as wanted, otherwise None."""
-        expansions = self._expansions(structures, "float64")
+        expansions = self._expansions(structures, "float64", keep_pairs=True)
         columns, pooling = self._columns(expansions), self._pooling(expansions)
         rows = pooling.structure_rows(columns, [e.present for e in expansions])
         terms = [term for weights in pooling.weights() for term in columns.terms(weights)]
@@ -63,7 +63,7 @@ class FieldFeatures(StructureTransformer):
         self, structures: Sequence[Structure], cotangents: ArrayLike, with_rows: bool
     ) -> tuple[NDArray | None, NDArray, NDArray]:
         """Rows of a chunk or None, and gradients of a combination of the columns of each."""
-        expansions = self._expansions(structures, "float64")
+        expansions = self._expansions(structures, "float64", keep_pairs=True)
         columns, pooling = self._columns(expansions), self._pooling(expansions)
         rows = None
         if with_rows:
@@ -79,8 +79,8 @@ class FieldFeatures(StructureTransformer):
         """Whether columns are products of channels, most of which a structure may lack."""
         return True
 
-    def _expansions(self, structures, dtype=None, n_threads=1, narrow=False):
-        return [Expansion(p, structures, dtype, n_threads, narrow) for p in self.projectors()]
+    def _expansions(self, structures, *args, **options):
+        return [Expansion(p, structures, *args, **options) for p in self.projectors()]
 
     def _columns(self, expansions):
         fields = [e.coefficients() for e in expansions]

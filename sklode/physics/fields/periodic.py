@@ -10,7 +10,7 @@ from ..mesh.reverse import mesh_backward
 from ..mesh.values import MeshSum
 from ..planning.cells import contents_of
 from ..planning.planner import Planner
-from ..system.structures import as_slice
+from ..system.structures import Batch, as_slice
 from ..waves.few_atoms import WavePairs
 from ..waves.kernels import CellKernels
 from ..waves.many_atoms import WaveFactors, many_atoms
@@ -61,7 +61,8 @@ class PeriodicSum:
     def values(self, batch):
         """Coefficients for each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max)."""
         sums, accuracies = self._summed(batch)
-        self._settled.append((batch, accuracies))
+        # without the pairs, which may be many
+        self._settled.append((Batch(batch.structures, batch.channels), accuracies))
         return sums
 
     def vjp(self, batch, cotangents):

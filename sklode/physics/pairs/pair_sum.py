@@ -93,14 +93,17 @@ class PairSum:
         return self.function.values(np.ones(1))[:, :: self.l_max + 1]
 
     def _pairs(self, batch):
-        """The pairs of a batch, listed once for all modes."""
+        """The pairs of a batch, listed once where values and derivatives are asked for."""
+        if batch.kept is None:
+            return self._listed(batch.structures)
         if self.cutoff not in batch.kept:
-            batch.kept[self.cutoff] = (
-                all_pairs(batch.structures)
-                if self.cutoff is None
-                else pairs_within(batch.structures, self.cutoff, self.n_threads)
-            )
+            batch.kept[self.cutoff] = self._listed(batch.structures)
         return batch.kept[self.cutoff]
+
+    def _listed(self, structures):
+        if self.cutoff is None:
+            return all_pairs(structures)
+        return pairs_within(structures, self.cutoff, self.n_threads)
 
     def _parts(self, batch):
         """Parts of a batch, with about ``PAIRS_LISTED`` pairs each; their structures and atoms."""

@@ -122,13 +122,13 @@ class Batch:
     structures : list of Structure
     channels : Channels
         Of all their atoms.
-    kept : dict
-        What the modes of an operator share, such as lists of pairs; it is gone with the batch.
+    kept : dict or None
+        Lists of pairs that values and derivatives share; None where only one of them is asked for.
     """
 
     structures: list[Structure]
     channels: Channels
-    kept: dict = field(default_factory=dict)
+    kept: dict | None = None
 
     @property
     def n_atoms(self) -> int:
