@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from sklode.execution import shared_memory as shared_rows
 from sklode.execution import workers as parallel
 from sklode.execution.workers import chunks_by_atoms
 from sklode.inputs.atoms import read_structures
+from sklode.physics.numerics.harmonics import harmonics_with_gradients, spherical_harmonics
 from sklode.physics.system.structures import alike_together, pack, unpack
 
 DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
@@ -160,6 +162,37 @@ def small_chunks(monkeypatch):
     """Chunks of two cells."""
     for estimator in (DENSITY, POTENTIAL):
         monkeypatch.setattr(type(estimator), "atoms_at_once", lambda *_: 128)
+
+
+class TestHighDegrees:
+    """Harmonics beyond l = 6 need scratch memory, which no two threads may share."""
+
+    def test_harmonics(self):
+        directions = np.random.default_rng(0).normal(size=(8, 5000, 3))
+        expected = [spherical_harmonics(vectors, 12) for vectors in directions]
+        with ThreadPool(4) as pool:
+            for _ in range(5):
+                got = pool.map(partial(spherical_harmonics, l_max=12), directions)
+                assert all(map(np.array_equal, got, expected))
+
+    def test_gradients_of_harmonics(self):
+        directions = np.random.default_rng(0).normal(size=(8, 5000, 3))
+        expected = [harmonics_with_gradients(vectors, 9)[1] for vectors in directions]
+        with ThreadPool(4) as pool:
+            got = pool.map(partial(harmonics_with_gradients, l_max=9), directions)
+            assert all(np.array_equal(a[1], b) for a, b in zip(got, expected, strict=True))
+
+    def test_threads_of_joblib(self, cells):
+        assert_parallel_is_serial(
+            DensityProjector(cutoff=4.0, n_max=2, l_max=12), cells, "threading", n_jobs=4
+        )
+
+    def test_threads_inside_a_structure(self, cells):
+        large = cells[0].repeat(3)
+        rows = DensityProjector(cutoff=5.0, n_max=2, l_max=8).fit(cells).transform_atoms([large])
+        threaded = DensityProjector(cutoff=5.0, n_max=2, l_max=8, n_jobs=4).fit(cells)
+        with parallel_config("threading"):
+            assert np.array_equal(threaded.transform_atoms([large]), rows)
 
 
 # the fork of a process that has threads, of which Python 3.12 warns, is joblib's

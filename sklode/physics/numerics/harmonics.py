@@ -6,8 +6,11 @@ import numpy as np
 import sphericart
 
 
-@lru_cache(maxsize=32)
 def _calculator(l_max):
+    """Calculator for one call: its scratch memory is for the threads that this thread may use now.
+
+    Kept, it would be shared by callers from several threads, and be too small for some of them.
+    """
     return sphericart.SphericalHarmonics(l_max)
 
 
