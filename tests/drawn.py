@@ -5,6 +5,7 @@ message can name. It stands in a good cell and, as the same crystal, in the one 
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -59,7 +60,7 @@ class Crystal:
         return np.random.default_rng([self.seed, self.n_atoms])
 
     @cached_property
-    def reduced(self):
+    def _good(self):
         """Atoms inside the good cell."""
         rng = np.random.default_rng(self.seed)
         cell = np.diag(SHAPES[self.shape]) @ (np.eye(3) + 0.25 * rng.uniform(-1, 1, (3, 3)))
@@ -76,14 +77,39 @@ class Crystal:
         return atoms
 
     @cached_property
-    def atoms(self):
-        """The same in the user's cell, atoms anywhere."""
+    def _steps(self):
+        """Integers that make the user's cell of the good one, and take atoms away from it."""
         rng = np.random.default_rng(self.seed + 1)
-        atoms, good = self.reduced.copy(), self.reduced.cell.array
-        atoms.set_cell(unimodular(rng, self.given, self.left_handed) @ good)
-        shifts = rng.integers(-self.outside, self.outside + 1, (self.n_atoms, 3))
+        matrix = unimodular(rng, self.given, self.left_handed)
+        return matrix, rng.integers(-self.outside, self.outside + 1, (self.n_atoms, 3))
+
+    @cached_property
+    def atoms(self):
+        """The crystal in the user's cell, atoms anywhere."""
+        atoms, good = self._good.copy(), self._good.cell.array
+        matrix, shifts = self._steps
+        atoms.set_cell(matrix @ good)
         atoms.positions += shifts @ good
         return atoms
+
+    @cached_property
+    def reduced(self):
+        """The same inside the good cell: as the rounded numbers of the user have it, exactly.
+
+        Vectors of hundreds of angstrom are rounded to 1e-14, and atoms hundreds of cells away are
+        moved by ten thousand times as much.
+        """
+        matrix, shifts = self._steps
+        inverse = np.round(np.linalg.inv(matrix)).astype(int).astype(object)
+        good = inverse @ _exact(self.atoms.cell.array)
+        positions = _exact(self.atoms.positions) - shifts.astype(object) @ good
+        atoms = self.atoms.copy()
+        atoms.set_cell(good.astype(float))
+        atoms.positions[:] = positions.astype(float)
+        return atoms
+
+
+_exact = np.vectorize(Fraction, otypes=[object])
 
 
 def unimodular(rng, given, left_handed=False):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.geometry.minkowski_reduction import is_minkowski_reduced
+from drawn import Crystal
 
 from sklode import LongRangePotential
 from sklode.inputs.atoms import read_structures, reduced
@@ -33,6 +34,16 @@ def test_of_the_same_lattice(seed):
     np.testing.assert_array_equal(again, found)
     loose = 1e-9 + found * (1.0 + 1e-3 * rng.uniform(-1, 1, (3, 3)))
     np.testing.assert_array_equal(reduced(loose[None].copy(), EVERYWHERE[None])[0], loose)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_long_vectors_are_added_exactly(seed):
+    """Else atoms hundreds of cells away are moved by hundreds of rounding errors of the vectors."""
+    crystal = Crystal("uneven", "needle", 4, outside=300, seed=seed)
+    good = crystal.reduced.cell.array
+    found = reduced(crystal.atoms.cell.array[None].copy(), EVERYWHERE[None])[0]
+    steps = np.round(found @ np.linalg.inv(good))
+    np.testing.assert_allclose(found, steps @ good, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("cell", [[[6, 0, 0], [600, 6.5, 0], [0, 650, 7]], np.eye(3)])

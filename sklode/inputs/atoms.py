@@ -297,7 +297,8 @@ def reduced(cells, periodic):
     shortest = np.nanmax(squares, axis=2) - _SKEW * np.nanmin(squares, axis=2)
     skewed = np.any(np.einsum("scx,scx->sc", sums, sums) < shortest, axis=1)
     for number in np.flatnonzero(skewed):
-        cells[number] = minkowski_reduce(cells[number], periodic[number])[0]
+        steps = minkowski_reduce(cells[number], periodic[number])[1]
+        cells[number] = steps.astype(np.longdouble) @ cells[number]  # long vectors cancel
     return cells
 
 
