@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -195,8 +196,16 @@ class TestHighDegrees:
             assert np.array_equal(threaded.transform_atoms([large]), rows)
 
 
-# the fork of a process that has threads, of which Python 3.12 warns, is joblib's
-FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+# forks of a process that has threads may hang, and pytest's has those of other tests
+FORKS = pytest.mark.forks
+
+
+def test_forks():
+    """Tests with forks, in a process that has no threads."""
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-m", "forks", __file__]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d\d passed, \d+ deselected", done.stdout)
 
 
 class TestBackendsWithoutGenerators:

@@ -224,9 +224,9 @@ def test_a_molecule_more_costs_few_calls(transformer, limit):
 @pytest.mark.parametrize(
     ("transformer", "limit"),
     [
-        (DensityProjector(), 1400),
-        (LongRangePotential(), 1380),
-        (PowerSpectrum(DensityProjector(), LongRangePotential()), 2100),
+        (DensityProjector(), 1410),
+        (LongRangePotential(), 1390),
+        (PowerSpectrum(DensityProjector(), LongRangePotential()), 2130),
     ],
     ids=["density", "potential", "product"],
 )

@@ -3,15 +3,10 @@
 from functools import lru_cache
 
 import numpy as np
-import sphericart
+from sphericart import SphericalHarmonics
 
-
-def _calculator(l_max):
-    """Calculator for one call: its scratch memory is for the threads that this thread may use now.
-
-    Kept, it would be shared by callers from several threads, and be too small for some of them.
-    """
-    return sphericart.SphericalHarmonics(l_max)
+# a calculator a call: its scratch memory is for one thread, and for as many threads of OpenMP as it
+# finds when it is made; one that is kept gives wrong harmonics beyond l = 6, or writes elsewhere
 
 
 def spherical_harmonics(vectors, l_max):
@@ -20,7 +15,7 @@ def spherical_harmonics(vectors, l_max):
     A zero vector, which has no direction, is read as the z axis: whatever multiplies its l > 0
     harmonics vanishes at distance zero.
     """
-    return _calculator(l_max).compute(_with_directions(vectors))
+    return SphericalHarmonics(l_max).compute(_with_directions(vectors))
 
 
 def harmonics_with_gradients(vectors, l_max):
@@ -28,7 +23,7 @@ def harmonics_with_gradients(vectors, l_max):
 
     A zero vector is read as the unit vector along z.
     """
-    return _calculator(l_max).compute_with_gradients(_with_directions(vectors))
+    return SphericalHarmonics(l_max).compute_with_gradients(_with_directions(vectors))
 
 
 def unit_vectors(vectors):
