@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .regression import AtomisticRidgeCV
 
 
+_COMPARED_BY_ASE = {"positions", "numbers", "initial_charges", "initial_magmoms", "momenta"}
+
+
 class SklodeCalculator(Calculator):
     """Calculator of energies, forces and stresses from a fitted model.
 
@@ -100,6 +103,27 @@ class SklodeCalculator(Calculator):
         if not known:
             energy, error = (float(values[0]) for values in both)
             self.results.update(energy=energy, free_energy=energy, energy_std=error)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last call; called by ASE.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        tol : float, default=1e-15
+            As in ASE.
+
+        Returns
+        -------
+        list of str
+            ASE's own, and names of other per-atom arrays, of which the features may be made.
+        """
+        changes = super().check_state(atoms, tol=tol)
+        if self.atoms is not None:
+            new, old = atoms.arrays, self.atoms.arrays
+            names = sorted((new.keys() | old.keys()) - _COMPARED_BY_ASE)
+            changes += [n for n in names if not np.array_equal(new.get(n), old.get(n))]
+        return changes
 
     def _check_derivatives(self, with_stress):
         """Say in the way ASE expects what this model or structure does not have."""

@@ -99,7 +99,7 @@ def _sizes(projector, atoms):
     )
     largest = _largest(bare, atoms)
     own = dict.fromkeys(largest, 0.0)
-    if isinstance(projector, LongRangePotential) and not projector.exterior and atoms.pbc.all():
+    if isinstance(projector, LongRangePotential) and not projector.exterior and atoms.pbc.any():
         own = _largest(bare.set_params(include_center=True), _alone(projector, atoms))
     return {
         key: (size, (tol + single + ROUNDING) * size + CANCELLATION * own[key])

@@ -79,7 +79,7 @@ OPERATORS = {
 }
 
 
-def drawn(symbols, seed, cell=None, size=4.0, near=0):
+def drawn(symbols, seed, cell=None, size=4.0, near=0, pbc=True):
     """Random positions with weights, no pair closer than 1 angstrom or where switching begins.
 
     At least so many ordered pairs are ``near`` enough to see each other, some of them switched.
@@ -88,7 +88,7 @@ def drawn(symbols, seed, cell=None, size=4.0, near=0):
     while True:
         cell_or_box = size * np.eye(3) if cell is None else np.array(cell)
         fractions = rng.uniform(-0.2, 1.2, (len(Atoms(symbols)), 3))  # also outside of the cell
-        atoms = Atoms(symbols, fractions @ cell_or_box, cell=cell, pbc=cell is not None)
+        atoms = Atoms(symbols, fractions @ cell_or_box, cell=cell, pbc=cell is not None and pbc)
         distances = neighbor_list("d", atoms, CUTOFF + 1)
         edges = np.abs(np.subtract.outer(distances, [CUTOFF, CUTOFF - WIDTH]))
         seen = (
@@ -114,11 +114,17 @@ STRUCTURES = {
     "orthorhombic": drawn("COH2", 6, np.diag([5.2, 6.3, 5.7]), near=4),
     "left-handed": drawn("COH", 7, LEFT_HANDED),
     "one atom, flat": drawn("C", 8, np.diag([3.2, 3.6, 7.5])),
+    "slab": drawn("NOH", 9, TRICLINIC, near=4, pbc=[True, True, False]),
+    "left-handed slab": drawn("COH", 10, LEFT_HANDED, near=4, pbc=[False, True, True]),
+    "one atom, layer": drawn("C", 11, np.diag([3.2, 3.6, 4.0]), pbc=[True, False, True]),
+    "wire": drawn("NOH", 12, TRICLINIC, near=4, pbc=[False, False, True]),
+    "wire along x": drawn("CO", 13, np.diag([4.2, 3.0, 3.0]), near=2, pbc=[True, False, False]),
 }
 LISTS = {
     "isolated": ["cluster", "lone atom", "pair far apart"],
     "periodic": ["triclinic", "orthorhombic", "left-handed", "one atom, flat"],
-    "mixed": ["triclinic", "cluster", "second frame", "lone atom", "third frame", "left-handed"],
+    "layers": ["slab", "wire", "left-handed slab", "one atom, layer", "wire along x"],
+    "mixed": ["triclinic", "cluster", "slab", "second frame", "lone atom", "wire", "third frame"],
 }
 SPECIES = sorted({int(z) for atoms in STRUCTURES.values() for z in atoms.numbers})
 

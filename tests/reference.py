@@ -1,49 +1,13 @@
 """The equations of the theory page in plain loops; of a model only the parameters are read."""
 
-from itertools import pairwise, product
+from functools import partial
+from itertools import product
 
 import numpy as np
+import reference_layers
 from ase.neighborlist import neighbor_list
-from scipy.interpolate import CubicSpline
-from scipy.special import factorial2, gamma, gammainc, lpmv, poch, spherical_jn
-
-
-def quadrature(n, *edges):
-    """Nodes and weights of Gauss and Legendre, n on each interval between the edges."""
-    x, w = np.polynomial.legendre.leggauss(n)
-    each = [((b - a) / 2 * x + (a + b) / 2, (b - a) / 2 * w) for a, b in pairwise(edges)]
-    return np.concatenate(each, axis=1)
-
-
-def harmonics(l_max, vectors):
-    """Section 1: Y_lm of each vector at l^2 + l + m."""
-    d, phi = np.linalg.norm(vectors, axis=1), np.arctan2(vectors[:, 1], vectors[:, 0])
-    out = np.empty((len(vectors), (l_max + 1) ** 2))
-    for l in range(l_max + 1):
-        for m in range(-l, l + 1):
-            ratio = (2 * l + 1) / (4 * np.pi) / poch(l - abs(m) + 1, 2 * abs(m))
-            angle = np.sqrt(2) * (np.cos(m * phi) if m > 0 else np.sin(-m * phi)) if m else 1
-            legendre = (-1) ** m * lpmv(abs(m), l, vectors[:, 2] / d)
-            out[:, l * l + l + m] = np.sqrt(ratio) * legendre * angle
-    return out
-
-
-def fourier(law, sigma, k):
-    """Sections 2.2, 2.3 and 2.5: transform of a smeared law."""
-    s = (sigma * k) ** 2 / 2
-    if hasattr(law, "kappa"):
-        return 4 * np.pi / (k**2 + law.kappa**2) * np.exp(-s - (law.kappa * sigma) ** 2 / 2)
-    if hasattr(law, "distances"):
-        (r, w), v = quadrature(12, *law.distances), CubicSpline(law.distances, law.values)
-        return 4 * np.pi * np.exp(-s) * (spherical_jn(0, np.outer(k, r)) @ (w * r**2 * v(r)))
-    if law == 0:
-        return (4 * np.pi * sigma**2) ** 0.75 * np.exp(-s)
-    integral = np.full(len(k), 0.0 if law == 3 else 2 / (law - 3))
-    x, w = quadrature(80, 0, 1)
-    for i in np.flatnonzero(k):  # of exp(-s t) t^((1 - p) / 2) from t = 1 on, with t = exp(end x)
-        end = np.log(1 + 45 / s[i])
-        integral[i] = end * w @ np.exp(-s[i] * np.exp(end * x) + (3 - law) / 2 * end * x)
-    return np.pi**1.5 * (2 * sigma**2) ** ((3 - law) / 2) / gamma(law / 2) * integral
+from reference_functions import fourier, harmonics, quadrature
+from scipy.special import factorial2, gamma, gammainc, poch, spherical_jn
 
 
 def radial_integrals(model, k):
@@ -107,6 +71,11 @@ def field(model, law, atoms, weights):
     near = model.l_max, model.cutoff, lambda d: inside(model, d) * pair(d)
     if not hasattr(model, "exponent"):
         out = pair_sum(atoms, weights, *near)
+    elif atoms.pbc.any() and not atoms.pbc.all():
+        integrals = partial(radial_integrals, model)
+        parameters = [law] * model.n_max, model.smearing, integrals, model.cutoff
+        out = reference_layers.wave_sum(atoms, weights, 9 / model.smearing, *parameters)
+        out[..., 0] -= own
     elif atoms.pbc.any():
         out = wave_sum(atoms, weights, model.l_max, 9 / model.smearing, transform)
         out[..., 0] -= own
@@ -126,14 +95,19 @@ def multipoles(model, p, atoms, weights):
     def near(d):
         return (1 - inside(model, d) - periodic * gammainc(p / 2 + l, d**2 / 2)) / d ** (p + l)
 
+    def taylor(k):
+        return k ** l[:, :, None] / scale[:, :, None]
+
     def far(k):
         at_zero = 4 * np.pi * np.log(model.cutoff) * (k == 0)  # of p = 3
-        transforms = np.array([fourier(q, 1, k) + (q == 3) * at_zero for q in p])
-        return k ** l[:, :, None] * transforms / scale[:, :, None]
+        return np.array([fourier(q, 1, k) + (q == 3) * at_zero for q in p]) * taylor(k)
 
     out = pair_sum(atoms, weights, model.l_max, 9.5 if periodic else 99.0, near)
-    if periodic:
+    if atoms.pbc.all():
         out += wave_sum(atoms, weights, model.l_max, 9.5, far)
+    elif periodic:
+        out += reference_layers.wave_sum(atoms, weights, 9.5, p, 1.0, taylor, model.cutoff)
+    if periodic:
         out[..., 0] -= np.multiply.outer(weights.T, own)
     return out
 

@@ -189,15 +189,6 @@ class TestStructures:
         rows = clone(estimator).fit_transform(X)
         assert np.array_equal(rows, clone(estimator).fit_transform([water(), water(), water()]))
 
-    @pytest.mark.parametrize("pbc", [[1, 1, 0], [0, 0, 1]], ids=["slab", "wire"])
-    @pytest.mark.parametrize("estimator", ESTIMATORS[1:3] + ESTIMATORS[4:], ids=name)
-    def test_far_field_of_slabs_and_wires(self, estimator, pbc):
-        X = [water(), water()]
-        X[1].set_cell([6.0, 6.0, 6.0])
-        X[1].pbc = pbc
-        with pytest.raises(ValueError, match=r"X\[1\] \(H2O\).*some directions only.*vacuum"):
-            clone(estimator).fit_transform(X)
-
     def test_local_density_of_slabs(self):
         slab = fcc111("Cu", (2, 2, 3), vacuum=8.0)
         double = slab.repeat((2, 1, 1))

@@ -15,6 +15,7 @@ SMALLEST = 10  # of numbers in functions; below are indices and bytes of a numbe
 ALLOWED = {  # integers by which no work is divided, and at which no other way of computing begins
     "_MAX_DEGREE": "a table that has not converged by then is an error",
     "_TERMS_PER_INTERVAL": "sizes of intervals of a table, which is as accurate with any",
+    "_T_DENSITY": "of nodes of an integral, by its accuracy",
     "_NODES": "of tables, more than their accuracy needs",
     "_POINTS": "of tables, more than their accuracy needs",
     "_SHELLS": "of a table of what a sphere of k-vectors omits",

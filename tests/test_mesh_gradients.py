@@ -65,7 +65,7 @@ def test_all_as_of_the_direct_sum(basis):
     cell, positions = crystal()
     weights, sums = some_weights(5, 2), MeshSum(basis, LAWS)
     cotangents = random_like(sums(cell, FINE, positions, weights))
-    (kernels,) = wave_kernels(basis, LAWS, [half_sphere(cell, FINE.k_cutoff)], [cell])
+    (kernels,) = wave_kernels(basis, LAWS, [half_sphere(cell, FINE.k_cutoff)], [cell], [None])
     expected = plane_wave_backward(kernels, positions, weights, cotangents)
     ours = mesh_backward(sums, cell, FINE, positions, weights, cotangents)
     for mine, theirs in zip(ours, expected, strict=True):
@@ -78,7 +78,7 @@ def test_left_handed_cells_and_channels_without_atoms():
     basis, weights = BASES["gto"], np.insert(some_weights(5, 2), 1, 0.0, axis=1)
     sums = MeshSum(basis, LAWS)
     cotangents = random_like(sums(cell, FINE, positions, weights))
-    (kernels,) = wave_kernels(basis, LAWS, [half_sphere(cell, FINE.k_cutoff)], [cell])
+    (kernels,) = wave_kernels(basis, LAWS, [half_sphere(cell, FINE.k_cutoff)], [cell], [None])
     expected = plane_wave_backward(kernels, positions, weights, cotangents)
     ours = mesh_backward(sums, cell, FINE, positions, weights, cotangents)
     for mine, theirs in zip(ours, expected, strict=True):

@@ -456,8 +456,8 @@ def test_nobody_looks_at_a_file_or_a_worker():
 def test_every_pool_of_threads_is_limited():
     """Whenever its library is loaded; one that has run does not work in a fork."""
     program = """
-from sklode.execution.workers import blas_threads
-with blas_threads().limit(limits=1):
+from sklode.execution.workers import one_blas_thread, pools
+with one_blas_thread, pools("openmp").limit(limits=1):
     from ase.build import molecule
     from sklode import DensityProjector
     from threadpoolctl import threadpool_info

@@ -124,7 +124,7 @@ class WaveSum:
         self.sphere = half_sphere(self.cell, k_cutoff)
 
     def kernels(self):
-        return wave_kernels(self.basis, self.laws, [self.sphere], [self.cell])[0]
+        return wave_kernels(self.basis, self.laws, [self.sphere], [self.cell], [None])[0]
 
     def at(self, positions=None, strain=None):
         strain = np.eye(3) if strain is None else strain
@@ -482,7 +482,7 @@ class TestKernelsOfManyCells:
         kernels = self.made(structures)
         for number in (3, 0, 4, 2, 1):
             cell = structures[number].cell
-            (alone,) = wave_kernels(GTO, self.LAWS, [half_sphere(cell, 3.0)], [cell])
+            (alone,) = wave_kernels(GTO, self.LAWS, [half_sphere(cell, 3.0)], [cell], [None])
             mine, points = kernels(number), slice(0, len(alone))
             assert np.array_equal(mine.sphere.integers, alone.sphere.integers)
             for parity in (0, 1):

@@ -69,7 +69,9 @@ class SharedRows:
 
     def __enter__(self):
         """The whole, in this process; complete after the block."""
-        self._memory = mmap.mmap(self._file, self.n_bytes)
+        # private, so that forked children get copies of what they or this process change
+        private = {"flags": mmap.MAP_PRIVATE, "prot": mmap.PROT_READ | mmap.PROT_WRITE}
+        self._memory = mmap.mmap(self._file, self.n_bytes, **private)
         return np.frombuffer(self._memory, self._dtype).reshape(self._shape)
 
     def __exit__(self, failed, *_):

@@ -1,11 +1,12 @@
 """Chunks of structures, and who works on them: this process, or joblib's workers."""
 
+import os
 import pickle
 import sys
 from functools import lru_cache
 from itertools import islice, pairwise
 from multiprocessing import current_process
-from threading import current_thread, main_thread
+from threading import Lock, current_thread, main_thread
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -59,7 +60,8 @@ def each_chunk(function, transformer, jobs, n_jobs):
     """
     keep_freed_memory()
     with (
-        blas_threads().limit(limits=1),
+        one_blas_thread,
+        pools("openmp").limit(limits=1),
         tqdm(
             desc=type(transformer).__name__,
             total=sum(len(job[0]) for job in jobs),
@@ -113,13 +115,43 @@ def _in_rounds(parallel, tasks, n_tasks):
 
 def _single_threaded(function, transformer, packed):
     keep_freed_memory()
-    with blas_threads().limit(limits=1):
+    with one_blas_thread, pools("openmp").limit(limits=1):
         arrays, *others = pickle.loads(packed)
         return function(transformer, unpack(*arrays), *others)
 
 
-@lru_cache(maxsize=1)
-def blas_threads():
-    """The thread pools of this process, sphericart's included: a forked worker must not use it."""
+@lru_cache
+def pools(kind):
+    """Thread pools of BLAS or OpenMP in this process.
+
+    That of sphericart is one of them, which a forked worker must not use.
+    """
     SphericalHarmonics(0)  # loads the library, which may bring a pool of its own
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api=kind)
+
+
+class _OneBlasThread:
+    """Limit of BLAS that holds as long as any thread of this process works.
+
+    The limit is one for all threads: each of them restoring what it found would leave it behind.
+    """
+
+    def __init__(self):
+        self._lock, self._n_working = Lock(), 0
+
+    def __enter__(self):
+        with self._lock:
+            if not self._n_working:
+                self._limit = pools("blas").limit(limits=1)
+            self._n_working += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._n_working -= 1
+            if not self._n_working:
+                self._limit.restore_original_limits()
+
+
+one_blas_thread = _OneBlasThread()  # the limit of OpenMP is that of the calling thread
+if hasattr(os, "register_at_fork"):  # whoever holds the lock is not in the child
+    os.register_at_fork(after_in_child=one_blas_thread.__init__)

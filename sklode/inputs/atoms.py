@@ -8,9 +8,11 @@ import numpy as np
 from ase.data import chemical_symbols
 from ase.geometry import minkowski_reduce
 
+from ..physics.system.boxes import unit_axes
 from ..physics.system.structures import Structure
 
 _SMALLEST_VOLUME = 1e-9  # of a cell, against the product of its lengths
+_EXTENTS = "", "length", "area", "volume"  # of so many lattice vectors
 _SKEW = 0.1  # of the shortest vector, squared: how far from reduced a cell may be
 # sums of two or three lattice vectors, one of each pair of opposite ones
 _SUMS = np.array(
@@ -269,9 +271,10 @@ def _read_cell(index, atoms, periodic):
     if not spanned > _SMALLEST_VOLUME * np.prod(lengths) or not lengths.all():
         raise ValueError(
             f"{describe(index, atoms)}: is periodic (pbc = {periodic.tolist()}) but its cell "
-            f"{cell.tolist()} has no volume. Set a cell with atoms.set_cell, or pbc = False."
+            f"{cell.tolist()} has no {_EXTENTS[periodic.sum()]} along these directions. Set a cell "
+            "with atoms.set_cell, or pbc = False."
         )
-    return cell if periodic.all() else np.array(atoms.cell.complete().array)
+    return cell if periodic.all() else unit_axes(cell, periodic)
 
 
 def reduced(cells, periodic):

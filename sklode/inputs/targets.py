@@ -147,10 +147,11 @@ def _check_state(index, atoms):
 
 def _computed(atoms, name):
     try:
+        # constraints are not physics
         if name == "energy":
-            return atoms.get_potential_energy()
+            return atoms.get_potential_energy(apply_constraint=False)
         if name == "forces":
-            return atoms.get_forces(apply_constraint=False)  # constraints are not physics
+            return atoms.get_forces(apply_constraint=False)
         return atoms.get_stress(apply_constraint=False)
     except (PropertyNotImplementedError, NotImplementedError):
         return None

@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 
-from ..inputs.atoms import describe
 from ..potentials import LARGEST_EXPONENT, SMALLEST_EXPONENT, InversePowerLaw, as_float
 from .projector import Projector
 
@@ -71,14 +70,3 @@ class FarFieldProjector(Projector):
     def channel_charges(self):
         """Name of the per-atom array of the charge channel; None for one channel per element."""
         return self.charges
-
-    def check_structures(self, atoms_list):
-        """Refuse structures that this transformer cannot describe."""
-        super().check_structures(atoms_list)
-        for index, atoms in enumerate(atoms_list):
-            if atoms.pbc.any() and not atoms.pbc.all():
-                raise ValueError(
-                    f"{describe(index, atoms)}: is periodic along some directions only (pbc = "
-                    f"{atoms.pbc.tolist()}); the far field of slabs and wires is not supported. "
-                    "Set pbc to all True with enough vacuum, or to all False."
-                )

@@ -275,10 +275,24 @@ class DualRidge:
         if not self._baseline.determined_without(index):
             return None
         alphas = self.solution.effective(alphas)[:, None]
-        kept = alphas / (self._values + alphas)
-        along = self._vectors[index]
-        residuals = (kept * self._moments) @ along.T
-        return _left_out(residuals, lambda part: _gram(along, kept[part]))
+        roots = np.sqrt(alphas / (self._values + alphas))
+        along = self._vectors[index].T
+        n_rows, n_left_out = along.shape
+        if n_rows < n_left_out:
+            return None
+        step = max(1, blocks.LEFT_OUT_NUMBERS // max(along.size, 1))
+        residuals, variances = np.empty((2, len(alphas), n_left_out))
+        for start in range(0, len(alphas), step):
+            part = slice(start, start + step)
+            # of 1 - H = R^T R, since its small eigenvalues are lost to rounding long before R's
+            orthogonal, triangle = np.linalg.qr(roots[part, :, None] * along)
+            if not np.diagonal(triangle, axis1=1, axis2=2).all():
+                return None
+            inverse = np.linalg.inv(triangle)
+            moments = (roots[part] * self._moments)[:, None] @ orthogonal
+            residuals[part] = np.einsum("aij,aj->ai", inverse, moments[:, 0])
+            variances[part] = np.einsum("aij,aij->ai", inverse, inverse)
+        return residuals, variances
 
 
 def _gram(along, factors):

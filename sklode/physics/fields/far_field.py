@@ -16,7 +16,7 @@ def background_curvature(batch, exponents):
     ndarray of shape (n_atoms, n_exponents, n_channels)
     """
     totals = np.add.reduceat(batch.channels.dense(), batch.offsets[:-1], axis=0)
-    periodic = np.array([s.periodic.any() for s in batch.structures])
+    periodic = np.array([s.periodic.all() for s in batch.structures])
     density = totals / np.where(periodic, batch.volumes, np.inf)[:, None]
     return 2.0 * np.pi / 3.0 * (np.array(exponents) == 1)[:, None] * density[batch.owners][:, None]
 

@@ -6,7 +6,7 @@ V = sum_lm T_lm r^l Y_lm, T_lm = a_l M_lm with a_l = 4 pi A_l0 / (2l + 1), eq. (
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from scipy.special import gammaincc
@@ -26,11 +26,13 @@ from ..radial.bases import SolidHarmonicBasis
 from ..radial.functions import RadialFunction, bare_powers
 from ..radial.laws import SmearedPowerLaw, multipole_coefficient, scaled_lower_gamma
 from ..radial.switches import Exterior
-from ..system.structures import ISOLATED, periodicities
+from ..system.structures import ISOLATED, PARTLY_PERIODIC, PERIODIC, periodicities
 from .orders import OrdersLast
+from .partly_periodic import PartlyPeriodicSum, in_boxes
 from .periodic import PeriodicSum
 
 _TABLE_ACCURACY = 1e-12
+_TAYLOR_REACH = 1.5  # of a series, in units of its coefficients
 
 
 @lru_cache(maxsize=8)
@@ -57,11 +59,18 @@ def multipoles(exponents, n_max, l_max, cutoff, width, summation):
     field = _Multipoles(powers, l_max, cutoff, Exterior(cutoff, width), summation)
     sizes = l_max, len(exponents)
     bare = bare_powers(powers, l_max).switched(field.switch)
-    isolated = PairSum(bare, *sizes, None, summation.n_threads)
-    taylor = Grouped(field.splits, lru_cache(maxsize=None)(field.periodic_sum), l_max, len(powers))
-    kinds = {ISOLATED: isolated}
-    periodic = OrdersLast(taylor, 1.0 / taylor_scales(powers, l_max, cutoff), n_max)
-    return Grouped(periodicities, lambda kind: kinds.get(kind, periodic), *sizes)
+    scales = 1.0 / taylor_scales(powers, l_max, cutoff)
+
+    def from_taylor(splits, sum_of):
+        grouped = Grouped(splits, lru_cache(maxsize=None)(sum_of), l_max, len(powers))
+        return OrdersLast(grouped, scales, n_max)
+
+    kinds = {
+        ISOLATED: PairSum(bare, *sizes, None, summation.n_threads),
+        PARTLY_PERIODIC: from_taylor(field.splits_in_boxes, field.partly_periodic_sum),
+        PERIODIC: from_taylor(field.splits, field.periodic_sum),
+    }
+    return Grouped(periodicities, kinds.get, *sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +98,31 @@ class _Multipoles:
         )
         return smearing, nearest_sources(sources, self.cutoff)
 
-    def periodic_sum(self, split):
+    def splits_in_boxes(self, batch):
+        """The same for structures that repeat along two axes or one."""
+        smallest = self._smeared(SMALLEST_SPLIT * self.cutoff)
+        return self.splits(in_boxes(batch, smallest, self._taylor_reach, self.summation.tol))
+
+    def partly_periodic_sum(self, split):
+        """The same as ``periodic_sum`` of structures in boxes (section 5.5)."""
+        lengths = {"reach": self._taylor_reach, "unit": self.cutoff}
+        return self.periodic_sum(split, partial(PartlyPeriodicSum, **lengths))
+
+    @property
+    def _taylor_reach(self):
+        return _TAYLOR_REACH * self.cutoff
+
+    def _smeared(self, smearing):
+        return [SmearedPowerLaw(p, smearing) for p in self.powers]
+
+    def periodic_sum(self, split, kind=PeriodicSum):
         """Taylor coefficients in units of ``taylor_scales``, one law a power."""
         smearing, nearest = split
-        laws = [SmearedPowerLaw(p, smearing) for p in self.powers]
+        laws = self._smeared(smearing)
         reach = self._reach(smearing, nearest)
         smeared = _smeared_function(self.powers, self.l_max, self.cutoff, smearing, reach)
         correction = self._bare.switched(self.switch) - smeared
-        return PeriodicSum(
+        return kind(
             SolidHarmonicBasis(self.l_max, self.cutoff),
             laws,
             uniform=[_background(law, self.cutoff) for law in laws],

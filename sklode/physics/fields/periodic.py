@@ -45,8 +45,8 @@ class PeriodicSum:
         self._basis, self._laws = basis, tuple(laws)
         self.l_max, self.n_laws = basis.l_max, len(self._laws)
         # the k = 0 term of a density of 1 atom per cubic angstrom
-        radial = np.sqrt(4.0 * np.pi) * basis.plane_waves(np.zeros(1))[0, : basis.n_max]
-        self._uniform = np.multiply.outer(uniform, radial)
+        self._radial = np.sqrt(4.0 * np.pi) * basis.plane_waves(np.zeros(1))[0, : basis.n_max]
+        self._uniform = np.multiply.outer(uniform, self._radial)
         self._own, self._pairs = own, pairs
         self._tol, self._dtype = summation.tol, summation.dtype
         self._direct = PlaneWaveSum(basis, self._laws)
@@ -82,9 +82,8 @@ class PeriodicSum:
             strain = np.zeros((len(batch.structures), 3, 3))
         else:
             positions, strain = self._pairs.vjp(batch, cotangents)
-        structures = batch.structures
-        atoms, weights, uniform = self._inputs(batch)
-        plans = self._settled_plans(batch, weights)
+        structures, atoms, weights, uniform = self._inputs(batch)
+        plans = self._settled_plans(batch, structures, weights)
         kernels = self._kernels(structures, {i: p for i, p in plans.items() if p.mesh is None})
         for i, plan in plans.items():
             parts, at = [c[atoms[i]] for c in cotangents], structures[i].positions
@@ -101,9 +100,8 @@ class PeriodicSum:
 
     def jacobian(self, batch, atoms):
         """Terms of the derivatives; ``atoms`` says what the atoms are in a larger batch."""
-        structures = batch.structures
-        _, weights, uniform = self._inputs(batch)
-        plans = self._settled_plans(batch, weights)
+        structures, _, weights, uniform = self._inputs(batch)
+        plans = self._settled_plans(batch, structures, weights)
         many = {i for i in plans if many_atoms(structures[i])}
         kernels, terms = self._kernels(structures, plans), []
         for kind, numbers in ((WavePairs, plans.keys() - many), (WaveFactors, many)):
@@ -114,8 +112,7 @@ class PeriodicSum:
 
     def _summed(self, batch):
         """Coefficients, and the accuracies at last of those structures of which any atom acts."""
-        structures = batch.structures
-        atoms, weights, uniform = self._inputs(batch)
+        structures, atoms, weights, uniform = self._inputs(batch)
         others = self._other_parts(batch, uniform)
         accuracies = {i: self._tol for i, w in enumerate(weights) if w.any()}
         plans = self._plans(structures, weights, accuracies)
@@ -130,12 +127,12 @@ class PeriodicSum:
                     total[atoms[i]] = other[atoms[i]]
         return sums, accuracies
 
-    def _settled_plans(self, batch, weights):
+    def _settled_plans(self, batch, structures, weights):
         """Plans that the coefficients of structures end with, by the numbers of those that act."""
         for known, accuracies in reversed(tuple(self._settled)):
             if batch.is_same(known):
-                return self._plans(batch.structures, weights, accuracies)
-        return self._plans(batch.structures, weights, self._summed(batch)[1])
+                return self._plans(structures, weights, accuracies)
+        return self._plans(structures, weights, self._summed(batch)[1])
 
     def _plans(self, structures, weights, accuracies):
         """Plans of some structures by their numbers, to the accuracy that is asked of each."""
@@ -155,15 +152,24 @@ class PeriodicSum:
         return kernels
 
     def _inputs(self, batch):
-        """Slices of the atoms, weights of each structure, and the k = 0 terms.
+        """Structures, slices of their atoms, weights of each, and the k = 0 terms.
 
         The last have the shape (n_structures, n_laws, n_channels, n_max).
         """
+        batch = self._in_cells(batch)
         atoms = [slice(a, b) for a, b in pairwise(batch.offsets.tolist())]
         weights = batch.channels.dense()
         densities = np.add.reduceat(weights, batch.offsets[:-1], axis=0) / batch.volumes[:, None]
-        uniform = self._uniform[:, None] * densities[:, None, :, None]
-        return atoms, [weights[of] for of in atoms], uniform
+        uniform = self._of_uniform_density(batch) * densities[:, None, :, None]
+        return batch.structures, atoms, [weights[of] for of in atoms], uniform
+
+    def _in_cells(self, batch):
+        """The batch with cells that hold whole structures."""
+        return batch
+
+    def _of_uniform_density(self, _):
+        """The k = 0 terms of 1 atom per cubic angstrom, (n_laws, 1, n_max) or one a structure."""
+        return self._uniform[:, None]
 
     def _other_parts(self, batch, uniform):
         """All that does not depend on the k-vectors; as the coefficients, but where zero."""

@@ -1,7 +1,7 @@
 """The long-range potential V_i around every atom, isolated and periodic structures alike."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from ..planning.splitting import (
 from ..radial.functions import pair_function
 from ..radial.integrals import TABLE_ACCURACY, center_integrals, pair_table
 from ..radial.switches import Exterior
-from ..system.structures import ISOLATED, periodicities
+from ..system.structures import ISOLATED, PARTLY_PERIODIC, PERIODIC, periodicities
+from .partly_periodic import PartlyPeriodicSum, in_boxes
 from .periodic import PeriodicSum
 
 _ROUNDING = 1e-15
@@ -45,9 +46,14 @@ def potential(basis, laws, include_center, exterior_width, summation):
         One for all batches, since the frames of a trajectory share what it keeps.
     """
     field = _Potential(basis, laws, include_center, exterior_width, summation)
-    periodic = Grouped(field.splits, lru_cache(maxsize=None)(field.periodic_sum), *field.sizes)
-    kinds = {ISOLATED: field.isolated_sum()}
-    return Grouped(periodicities, lambda kind: kinds.get(kind, periodic), *field.sizes)
+    periodic = lru_cache(maxsize=None)(field.periodic_sum)
+    partly = lru_cache(maxsize=None)(field.partly_periodic_sum)
+    kinds = {
+        ISOLATED: field.isolated_sum(),
+        PARTLY_PERIODIC: Grouped(field.splits_in_boxes, partly, *field.sizes),
+        PERIODIC: Grouped(field.splits, periodic, *field.sizes),
+    }
+    return Grouped(periodicities, kinds.get, *field.sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +76,15 @@ class _Potential:
         pairs = PairSum(self._near, *self.sizes, None, self.summation.n_threads)
         return Centered(pairs, self._own(self.laws)) if self.include_center else pairs
 
-    def periodic_sum(self, split):
+    def partly_periodic_sum(self, split):
+        """The same as ``periodic_sum`` of structures in boxes (section 5.5)."""
+        lengths = {"reach": self.basis.reach, "unit": self.basis.cutoff}
+        return self.periodic_sum(split, partial(PartlyPeriodicSum, **lengths))
+
+    def periodic_sum(self, split, kind=PeriodicSum):
         """k-vectors, of the potential itself (section 4.1) or of a wider one with pairs (4.4)."""
         if split is None:
-            return PeriodicSum(
+            return kind(
                 self.basis,
                 self.laws,
                 uniform=[law.fourier_at_zero for law in self.laws],
@@ -84,7 +95,7 @@ class _Potential:
         wide = [law.widened(smearing) for law in self.laws]
         correction, own = self._near - pair_function(self.basis, wide), self._own(wide)
         reach = self._reach(correction, max(law.smearing for law in wide), nearest)
-        return PeriodicSum(
+        return kind(
             self.basis,
             wide,
             uniform=[law.split_weight(w) for law, w in zip(self.laws, wide, strict=True)],
@@ -101,6 +112,10 @@ class _Potential:
         if self.summation.k_cutoff is not None and self.exterior_width is None:
             return [None] * len(batch.structures)
         return splits_of(batch, self._split)
+
+    def splits_in_boxes(self, batch):
+        """The same for structures that repeat along two axes or one."""
+        return self.splits(in_boxes(batch, self.laws, self.basis.reach, self.summation.tol))
 
     @cached_property
     def _near(self):

@@ -12,10 +12,15 @@ import scipy.fft
 from sphericart import SolidHarmonics
 
 from ..numerics.threads import in_threads
-from ..radial.modes import field_modes, reduced_slopes
-from ..system.kvectors import reciprocal
+from ..radial.modes import field_modes, reduced_functions, reduced_slopes
 from .splines import SplineMesh, derivative_triples
-from .values import fit_monomials, scales_of, solid_harmonic_polynomials
+from .values import (
+    fit_monomials,
+    of_single_laws,
+    scales_of,
+    solid_harmonic_polynomials,
+    wave_vectors,
+)
 
 
 def mesh_backward(sums, cell, plan, positions, weights, cotangents):
@@ -42,6 +47,13 @@ def mesh_backward(sums, cell, plan, positions, weights, cotangents):
     strain : ndarray of shape (3, 3)
         Derivatives with respect to eps_ab of r_b -> r_b + sum_a r_a eps_ab.
     """
+    if plan.window is not None and len(sums.laws) > 1:
+        forces, strain = np.zeros(positions.shape), np.zeros((3, 3))
+        for i, of_law in enumerate(of_single_laws(plan, len(sums.laws))):
+            parts = [c[:, :, i : i + 1] for c in cotangents]
+            of_this = mesh_backward(sums.single[i], cell, of_law, positions, weights, parts)
+            forces, strain = forces + of_this[0], strain + of_this[1]
+        return forces, strain
     acting = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, acting]
     l_max = sums.basis.l_max
@@ -55,11 +67,11 @@ def mesh_backward(sums, cell, plan, positions, weights, cotangents):
         """Cotangents of the derivatives of all fields at some atoms."""
         return polynomials.T @ factors[atoms]
 
-    fields = sums.fields(cell, plan.k_cutoff, mesh, modes, weights)
+    fields = sums.fields(cell, plan, mesh, modes, weights)
     forces, products = _at_centers(mesh, fields, factors, of_derivatives, sums.n_threads)
     strain = -np.tensordot(strained_polynomials(matrix, l_max), products)
     spread = mesh.spread_derivatives(factors.shape[2], l_max, of_derivatives)
-    waves = _Waves(sums, cell, plan.k_cutoff, mesh, modes)
+    waves = _Waves(sums, cell, plan, mesh, modes)
     potential, from_waves = waves.pull_back(spread, mesh.spread(weights))
     forces += _at_sources(mesh, weights.astype(sums.dtype), potential, sums.n_threads)
     return forces, strain + from_waves
@@ -126,13 +138,12 @@ def _at_sources(mesh, weights, potential, n_threads):
 class _Waves:
     """The k-vectors of a mesh, with what multiplies the waves and its slope in k."""
 
-    def __init__(self, sums, cell, k_cutoff, mesh, modes):
+    def __init__(self, sums, cell, plan, mesh, modes):
         self._shape, self._n_threads = mesh.shape, sums.n_threads
         self._half = (*mesh.shape[:2], mesh.shape[2] // 2 + 1)
-        self._chosen, self._kernels = sums.kernels(cell, k_cutoff, mesh, modes)
+        self._chosen, self._kernels = sums.kernels(cell, plan, mesh, modes)
         points = np.unravel_index(self._chosen, self._half)
-        integers = [np.fft.fftfreq(n, 1.0 / n)[p] for n, p in zip(mesh.shape, points, strict=True)]
-        self._vectors = np.stack(integers, axis=1) @ reciprocal(cell)
+        self._vectors = wave_vectors(cell, mesh.shape, self._chosen)
         self._multiplicity = np.where(points[2] == 0, 1.0, 2.0)
         k = np.linalg.norm(self._vectors, axis=1)
         sx, sy, sz = (s[p] for s, p in zip(mesh.attenuation(), points, strict=True))
@@ -140,6 +151,23 @@ class _Waves:
         degrees = range(sums.basis.l_max + 1)
         slopes = reduced_slopes(sums.basis, sums.laws, degrees, k, modes.length) @ modes.compress
         self._slopes_over_k = (slopes * scale[:, None]).T
+        self._turned = None
+        if plan.window is not None:
+            functions = reduced_functions(sums.basis, sums.laws, degrees, k, modes.length)
+            functions = (functions @ modes.compress * (scale * k)[:, None]).T
+            self._end_potential(sums.laws[0], plan.window, cell, k, functions)
+
+    def _end_potential(self, law, window, cell, k, kernels):
+        """From the slopes of v(k) u(k) to those with the windowed potential, see Spectra.
+
+        ``kernels`` are those without a window.
+        """
+        values, by_along, by_across = window.spectrum(law, self._vectors, cell)
+        whole, slope = law.fourier(k), law.fourier_slope(k) / k
+        self._slopes_over_k *= values / whole
+        self._slopes_over_k += kernels * (by_across - values * slope / whole) / whole
+        anisotropy = kernels * (by_along - by_across) / whole
+        self._turned = anisotropy, window.along(self._vectors, cell)
 
     def pull_back(self, spread, density):
         """From derivatives by the fields to those by the density on the mesh and by the strain.
@@ -156,7 +184,7 @@ class _Waves:
         """
         n_modes = len(self._kernels)
         spectra = np.zeros((len(density), int(np.prod(self._half))), complex)
-        value, along = 0.0, np.zeros(len(self._chosen))
+        value, along, turned = 0.0, np.zeros(len(self._chosen)), np.zeros(len(self._chosen))
         for channel, field in enumerate(density):
             source = self._transform(field) * self._multiplicity
             for mode in range(n_modes):
@@ -164,6 +192,8 @@ class _Waves:
                 cross = (wave.conj() * source).real
                 value += cross @ self._kernels[mode]
                 along += cross * self._slopes_over_k[mode]
+                if self._turned is not None:
+                    turned += cross * self._turned[0][mode]
                 spectra[channel, self._chosen] += wave * self._kernels[mode]
         potential = scipy.fft.irfftn(
             spectra.reshape(-1, *self._half),
@@ -173,6 +203,8 @@ class _Waves:
             workers=self._n_threads,
         )
         strain = -(along[:, None] * self._vectors).T @ self._vectors
+        if self._turned is not None:
+            strain -= (turned[:, None] * self._turned[1]).T @ self._turned[1]
         return potential, strain - value * np.eye(3)
 
     def _transform(self, field):

@@ -5,7 +5,8 @@ c_nlm = R_lm(grad) h_nl. The fields h_nl differ in functions of |k| alone, of wh
 independent, so that few Fourier transforms serve all coefficients.
 """
 
-from functools import lru_cache
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.fft
@@ -35,7 +36,12 @@ class MeshSum:
     def __init__(self, basis, laws, dtype="float64", n_threads=1):
         self.basis, self.laws, self.n_threads = basis, tuple(laws), n_threads
         self.dtype = np.dtype(dtype)
-        self._kept = (None, None)
+        self._kept = None, None, None
+
+    @cached_property
+    def single(self):
+        """Sums of one law each; modes of several laws are functions of |k| alone."""
+        return [MeshSum(self.basis, (law,), self.dtype, self.n_threads) for law in self.laws]
 
     def __call__(self, cell, plan, positions, weights):
         """Coefficients of a structure.
@@ -53,6 +59,10 @@ class MeshSum:
         list of ndarray
             For each l, shape (n_atoms, 2 l + 1, n_laws, n_channels, n_max).
         """
+        if plan.window is not None and len(self.laws) > 1:
+            each = zip(self.single, of_single_laws(plan, len(self.laws)), strict=True)
+            parts = [sums(cell, of_law, positions, weights) for sums, of_law in each]
+            return [np.concatenate(of_degree, axis=2) for of_degree in zip(*parts, strict=True)]
         acting = weights.any(axis=0)
         if not acting.all():  # channels without atoms need no fields
             parts = self(cell, plan, positions, weights[:, acting])
@@ -65,7 +75,7 @@ class MeshSum:
         mesh = SplineMesh(cell, shape, order, positions, l_max, self.dtype)
         modes = field_modes(self.basis, self.laws, cell, plan.k_cutoff, plan.mode_accuracies)
         n_fields = weights.shape[1] * modes.count
-        fields = self.fields(cell, plan.k_cutoff, mesh, modes, weights)
+        fields = self.fields(cell, plan, mesh, modes, weights)
         matrix = tuple(map(tuple, modes.length * mesh.gradient))
         harmonics = solid_harmonic_polynomials(l_max, matrix).astype(self.dtype)
         n_laws, n_channels, n_max = len(self.laws), weights.shape[1], self.basis.n_max
@@ -88,13 +98,13 @@ class MeshSum:
         in_threads(fill, mesh.in_blocks(n_fields), self.n_threads)
         return out
 
-    def fields(self, cell, k_cutoff, mesh, modes, weights):
+    def fields(self, cell, plan, mesh, modes, weights):
         """Fields of all channels and modes, few of them at once, (n, *mesh.shape)."""
-        key = (cell.tobytes(), k_cutoff, mesh.shape, mesh.order, id(modes))
+        key = cell.tobytes(), plan.k_cutoff, plan.window, mesh.shape, mesh.order
         kept = self._kept
-        if kept[0] != key:
-            kept = self._kept = (key, self.kernels(cell, k_cutoff, mesh, modes))
-        chosen, kernels = kept[1]
+        if kept[0] != key or kept[1] is not modes:
+            kept = self._kept = key, modes, self.kernels(cell, plan, mesh, modes)
+        chosen, kernels = kept[2]
         half = (*mesh.shape[:2], mesh.shape[2] // 2 + 1)
         spread = mesh.spread(weights, self.n_threads)
         sources = scipy.fft.rfftn(spread, axes=(1, 2, 3), workers=self.n_threads)
@@ -114,7 +124,7 @@ class MeshSum:
                 workers=self.n_threads,
             )
 
-    def kernels(self, cell, k_cutoff, mesh, modes):
+    def kernels(self, cell, plan, mesh, modes):
         """Which points of the half mesh are inside the sphere, and the modes there.
 
         Both spreading and interpolation attenuate a wave; the modes make up for it.
@@ -126,7 +136,7 @@ class MeshSum:
         squared = sum(
             (1 + (d != e)) * dots[d, e] * axes[d] * axes[e] for d in range(3) for e in range(d, 3)
         )
-        chosen = np.flatnonzero((squared.ravel() < k_cutoff**2) & (squared.ravel() > 0))
+        chosen = np.flatnonzero((squared.ravel() < plan.k_cutoff**2) & (squared.ravel() > 0))
         sx, sy, sz = np.ix_(*mesh.attenuation())
         attenuation = (sx * sy * sz).ravel()[chosen]
         k = np.sqrt(squared.ravel()[chosen])
@@ -134,7 +144,23 @@ class MeshSum:
         functions = reduced_functions(self.basis, self.laws, degrees, k, modes.length)
         kernels = functions @ modes.compress
         kernels *= scales_of(cell, attenuation)[:, None]
+        if plan.window is not None:
+            (law,), vectors = self.laws, wave_vectors(cell, mesh.shape, chosen)
+            kernels *= (plan.window.spectrum(law, vectors, cell)[0] / law.fourier(k))[:, None]
         return chosen, np.ascontiguousarray(kernels.T, self.dtype)
+
+
+def of_single_laws(plan, n_laws):
+    """Plans like one of several laws, for each of these."""
+    accuracies = [plan.mode_accuracies[i : i + 1] for i in range(n_laws)]
+    return [replace(plan, mode_accuracies=of_law) for of_law in accuracies]
+
+
+def wave_vectors(cell, shape, chosen):
+    """The k-vectors of some points of the half mesh, (n, 3)."""
+    points = np.unravel_index(chosen, (*shape[:2], shape[2] // 2 + 1))
+    integers = [np.fft.fftfreq(n, 1.0 / n)[p] for n, p in zip(shape, points, strict=True)]
+    return np.stack(integers, axis=1) @ reciprocal(cell)
 
 
 def scales_of(cell, attenuation):

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import blocks
 from ..radial.modes import FINEST, field_modes, span_from, typical_sizes
+from ..radial.windowed import Window
 from ..system.kvectors import HalfSphere, too_many_waves
 from .costs import COSTS, direct_seconds, mesh_seconds
 from .mesh_choice import MeshPlan, amplification, choose_mesh
@@ -22,6 +23,7 @@ _COLUMN_BYTES = 20  # and of each of its kernels
 _COARSE = 1e-5  # tol from which on single precision may be enough,
 _CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
 _SINGLE = 3.0 * 2.0**-24  # and accuracy of waves from which on it is: 1/10 of tol
+_SINGLE_IF_ASKED = 0.3 * 2.0**-24  # the same where errors may be all that is promised
 _NOISE = 5.0 * 2.0**-24  # of a field in single precision: what was found is 1 to 10 times 2^-24
 _NOISE_SHARE = 0.1  # of the accuracy may be noise,
 _ASKED = 2e-5  # and so much if single precision is asked for
@@ -70,6 +72,8 @@ class Plan:
         Estimated error of a coefficient.
     dtype : {"float64", "float32"}
         Precision that is enough for waves and kernels.
+    window : Window or None
+        What ends the potential across the periodic directions; None where all are periodic.
     """
 
     k_cutoff: float
@@ -78,6 +82,7 @@ class Plan:
     sphere: HalfSphere | None = None
     mode_accuracies: tuple = ()
     dtype: str = "float64"
+    window: Window | None = None
 
 
 class Planner:
@@ -222,6 +227,10 @@ class Planner:
     def _direct_plan(self, accuracy, contents, k_cutoff, omitted, sphere, expected):
         """Plan matrix products of one cell, see ``_direct``."""
         dtype, modes = self._how.dtype, ()
+        if dtype == "float32":  # an atom's own potential may be too large to be subtracted
+            smaller = min(1.0, accuracy / self._how.tol)  # what was found beside what is expected
+            of_waves = self._accuracy_of_waves(contents, k_cutoff, _ASKED * smaller * expected)
+            dtype = "float32" if of_waves.min() > _SINGLE_IF_ASKED else "float64"
         if contents.n_waves(k_cutoff) >= blocks.FEW_WAVES:
             of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)
             modes = _rounded(np.clip(_MODE_SHARE * _CANCELLATION * of_waves, FINEST, _COARSEST))

@@ -89,6 +89,7 @@ class SmearedPowerLaw:
 
     exponent: float
     smearing: float
+    screening = 0.0
 
     def real(self, r):
         """Potential at distances ``r`` in angstrom; same shape."""
@@ -155,6 +156,11 @@ class SmearedPowerLaw:
     def blur(self):
         """Distance in angstrom from which on the potential is 1/r^p to 1e-9."""
         return (7.0 + 0.2 * self.exponent) * self.smearing
+
+    @property
+    def range(self):
+        """Distance in angstrom beyond which the potential is nothing."""
+        return np.inf if self.exponent else self.blur
 
     def far_field(self, r, measure, limit):
         """Coefficients of a distant atom, eq. (6.2), for a basis of quadrature ``r, measure``.

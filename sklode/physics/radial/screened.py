@@ -34,6 +34,11 @@ class FiniteRangeLaw:
         """Weight of k = 0 for ``wide``."""
         return wide.fourier_at_zero
 
+    @property
+    def range(self):
+        """Distance in angstrom beyond which the potential is nothing."""
+        return self.blur
+
     def far_field(self, r, measure, limit):
         """Coefficients of a distant atom: none."""
         n_columns = measure.shape[0] * measure.shape[1]
@@ -58,6 +63,13 @@ class SmearedYukawa:
 
     kappa: float
     smearing: float
+    exponent = 1.0
+    range = np.inf
+
+    @property
+    def screening(self):
+        """Length in 1/angstrom that adds to k, as k^2 + kappa^2, in the Fourier transform."""
+        return self.kappa
 
     def real(self, r):
         """Potential at distances ``r`` in angstrom; same shape."""

@@ -197,12 +197,14 @@ class Batch:
             yield key, Batch(structures, self.channels.of(atoms)), chosen, atoms
 
 
-ISOLATED, PERIODIC = "isolated", "periodic"
+ISOLATED, PARTLY_PERIODIC, PERIODIC = "isolated", "partly periodic", "periodic"
 
 
 def periodicities(batch: Batch) -> list[str]:
-    """For each structure, ISOLATED or PERIODIC; those of a batch are periodic along three axes."""
-    return [PERIODIC if subset else ISOLATED for subset in repeat(batch.structures).tolist()]
+    """For each structure, along how many axes it repeats: ISOLATED, PARTLY_PERIODIC or PERIODIC."""
+    kinds = ISOLATED, PARTLY_PERIODIC, PARTLY_PERIODIC, PERIODIC
+    n_axes = np.sum([s.periodic for s in batch.structures], axis=1)
+    return [kinds[number] for number in n_axes.tolist()]
 
 
 def repeat(structures: Sequence[Structure]) -> NDArray:

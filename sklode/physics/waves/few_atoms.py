@@ -115,7 +115,8 @@ class WavePairs(WaveSource):
         """Lists of those structures that share their kernels."""
         groups = {}
         for number in numbers:
-            key = self._structures[number].cell.tobytes(), self._plans[number].k_cutoff
+            plan = self._plans[number]
+            key = self._structures[number].cell.tobytes(), plan.k_cutoff, plan.window
             groups.setdefault(key, []).append(number)
         return list(groups.values())
 

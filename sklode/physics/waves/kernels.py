@@ -6,12 +6,14 @@ accurate than they are.
 
 import math
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from .. import blocks
 from ..numerics.harmonics import degree_slice, harmonics_with_gradients
 from ..system.kvectors import half_spheres
+from .spectra import spectra_of
 from .standing_waves import sums_of_waves
 
 
@@ -36,7 +38,9 @@ class CellKernels:
     def __init__(self, basis, laws, structures, plans, before=None):
         self._basis, self._laws = basis, laws
         cells = {i: structures[i].cell for i in plans}
-        self._keys = {i: (cells[i].tobytes(), plan.k_cutoff) for i, plan in plans.items()}
+        self._keys = {
+            i: (cells[i].tobytes(), plan.k_cutoff, plan.window) for i, plan in plans.items()
+        }
         self._each = {key: (cells[i], plans[i]) for i, key in self._keys.items()}
         self._made = {} if before is None else before._made
         self._last_moved = (None, None) if before is None else before._last_moved
@@ -62,8 +66,9 @@ class CellKernels:
         ends = np.cumsum([len(sphere) for sphere in spheres[start:]])
         fitting = int(np.searchsorted(ends, blocks.KERNEL_WAVES, side="right"))
         chosen = slice(start, start + max(1, fitting))
-        cells = [self._each[key][0] for key in keys[chosen]]
-        made = wave_kernels(self._basis, self._laws, spheres[chosen], cells)
+        cells, plans = zip(*[self._each[key] for key in keys[chosen]], strict=True)
+        windows = [plan.window for plan in plans]
+        made = wave_kernels(self._basis, self._laws, spheres[chosen], cells, windows)
         return dict(zip(keys[chosen], made, strict=True))
 
     @cached_property
@@ -74,7 +79,7 @@ class CellKernels:
         return [next(found) if plan.sphere is None else plan.sphere for plan in plans]
 
 
-def wave_kernels(basis, laws, spheres, cells):
+def wave_kernels(basis, laws, spheres, cells, windows):
     """WaveKernels of several cells, whose k-vectors are treated as one list.
 
     Parameters
@@ -83,6 +88,7 @@ def wave_kernels(basis, laws, spheres, cells):
         As of CellKernels.
     spheres : list of HalfSphere
     cells : list of ndarray of shape (3, 3)
+    windows : list of Window or None
 
     Returns
     -------
@@ -91,13 +97,12 @@ def wave_kernels(basis, laws, spheres, cells):
     vectors = np.concatenate([sphere.vectors for sphere in spheres])
     k = np.concatenate([sphere.norms for sphere in spheres])
     sizes = [len(sphere) for sphere in spheres]
-    fourier = np.stack([law.fourier(k) for law in laws], axis=1)
-    slopes = np.stack([law.fourier_slope(k) for law in laws], axis=1)
+    spectra = spectra_of(laws, spheres, cells, windows)
     shape = (len(k), basis.l_max + 1, basis.n_max)
     integrals = basis.plane_waves(k).reshape(shape)
-    radial = _products(fourier, integrals)
-    radial_slopes = _products(slopes, integrals)
-    radial_slopes += _products(fourier, basis.plane_wave_slopes(k).reshape(shape))
+    radial = _products(spectra.values, integrals)
+    radial_slopes = _products(spectra.slopes, integrals)
+    radial_slopes += _products(spectra.values, basis.plane_wave_slopes(k).reshape(shape))
     harmonics, gradients = harmonics_with_gradients(vectors, basis.l_max)
     signs = np.concatenate([[sign_of(l)] * (2 * l + 1) for l in range(basis.l_max + 1)])
     densities = densities_of(cells, sizes)
@@ -106,7 +111,13 @@ def wave_kernels(basis, laws, spheres, cells):
     of_all = radial, radial_slopes, harmonics, gradients
     parts = zip(*[np.split(array, np.cumsum(sizes)[:-1]) for array in of_all], strict=True)
     shape = len(laws), basis.n_max
-    return [WaveKernels(sphere, shape, *part) for sphere, part in zip(spheres, parts, strict=True)]
+    made = [WaveKernels(sphere, shape, *part) for sphere, part in zip(spheres, parts, strict=True)]
+    ends = np.cumsum([0, *sizes])
+    for kernels, window, (start, end) in zip(made, windows, pairwise(ends), strict=True):
+        if window is not None:
+            anisotropy = _products(spectra.anisotropy[start:end], integrals[start:end])
+            kernels.turn_with_strain(anisotropy, spectra.along[start:end])
+    return made
 
 
 def sign_of(l):
@@ -142,6 +153,19 @@ class WaveKernels:
         self.widths = [sum(map(self.width, self.degrees(parity))) for parity in (0, 1)]
         self._radial, self._radial_slopes = radial, radial_slopes
         self._harmonics, self._gradients = harmonics, gradients
+        self._anisotropy = None
+
+    def turn_with_strain(self, radial, along):
+        """Add what the potential depends on beside the length of k, see Spectra.
+
+        Parameters
+        ----------
+        radial : ndarray of shape (n_k, l_max + 1, n_laws * n_max)
+            The anisotropy times I_nl(k).
+        along : ndarray of shape (n_k, 3)
+            The vectors kappa.
+        """
+        self._anisotropy = radial, along[:, :, None] * along[:, None]
 
     def __len__(self):
         return len(self.sphere)
@@ -204,10 +228,13 @@ class WaveKernels:
             across = gradients[..., None] * vectors[:, None, None]
             across += harmonics[:, :, None, None] * np.eye(3)
             shape = (*harmonics.shape, 9)
-            columns.append(
-                self._by_law(along.reshape(shape), self._radial_slopes[points, l])
-                + self._by_law(across.reshape(shape), self._radial[points, l])
-            )
+            column = self._by_law(along.reshape(shape), self._radial_slopes[points, l])
+            column += self._by_law(across.reshape(shape), self._radial[points, l])
+            if self._anisotropy is not None:
+                radial, turned = (part[points] for part in self._anisotropy)
+                turned = harmonics[:, :, None, None] * turned[:, None]
+                column += self._by_law(turned.reshape(shape), radial[:, l])
+            columns.append(column)
         return _joined(columns, points.stop - points.start)
 
     def _by_law(self, angular, radial):
@@ -216,17 +243,21 @@ class WaveKernels:
         products = angular[:, None, :, :, None] * radial
         return products.reshape(len(products), math.prod(products.shape[1:]))
 
-    def contract_gradients(self, points, moments):
-        """Sums over all columns of these derivatives times ``moments``, shape (n_points, 3).
+    def contract_strained(self, points, moments):
+        """Sums over all columns of these derivatives times ``moments``, but for a = b alone.
 
         Parameters
         ----------
         points : slice
         moments : list of two ndarray of shape (n_points, n_columns)
             Of even and odd degrees.
+
+        Returns
+        -------
+        ndarray of shape (3, 3)
         """
         n_points = points.stop - points.start
-        along, total = np.zeros(n_points), np.zeros((n_points, 3))
+        along, turned, total = np.zeros(n_points), np.zeros(n_points), np.zeros((n_points, 3))
         for parity, columns in enumerate(moments):
             filled = 0
             for l in self.degrees(parity):
@@ -238,7 +269,14 @@ class WaveKernels:
                 along += np.einsum("km,km->k", slopes, self._harmonics[points, part])
                 factors = np.einsum("kmr,kr->km", subset, radial)
                 total += np.einsum("km,kxm->kx", factors, self._gradients[points, :, part])
-        return total + along[:, None] * self._directions(points)
+                if self._anisotropy is not None:
+                    factors = np.einsum("kmr,kr->km", subset, self._anisotropy[0][points, l])
+                    turned += np.einsum("km,km->k", factors, self._harmonics[points, part])
+        total += along[:, None] * self._directions(points)
+        strain = total.T @ self.sphere.vectors[points]
+        if self._anisotropy is not None:
+            strain += np.tensordot(turned, self._anisotropy[1][points], axes=1)
+        return strain
 
     def _directions(self, points):
         return self.sphere.vectors[points] / self.sphere.norms[points, None]

@@ -76,7 +76,7 @@ def plane_wave_backward(kernels, positions, weights, cotangents, dtype="float64"
         vectors = kernels.sphere.vectors[points]
         forces -= slopes[0].T @ vectors.astype(dtype)
         moments = (structure * of_even).real.sum(axis=1), (structure * of_odd).imag.sum(axis=1)
-        strain -= kernels.contract_gradients(points, moments).T @ vectors
+        strain -= kernels.contract_strained(points, moments)
     return forces, strain - value * np.eye(3)
 
 

@@ -15,6 +15,7 @@ from ..radial.modes import radial_modes, wave_span
 from ..system.kvectors import PhaseTables, half_spheres, slices
 from .kernels import densities_of, sign_of
 from .small_cells import add_waves_of_small_cells
+from .spectra import fourier_transforms
 
 
 class PlaneWaveSum:
@@ -97,14 +98,16 @@ class PlaneWaveSum:
         spheres = _spheres(*zip(*cells.values(), strict=True)) if cells else []
         for (key, (cell, plan)), sphere in zip(cells.items(), spheres, strict=True):
             shared = None, (), plan.dtype  # without modes kernels are alike, whatever the cell
-            if len(self._laws) > 1 and plan.mode_accuracies:
+            # modes are made of functions of |k| alone
+            if len(self._laws) > 1 and plan.mode_accuracies and plan.window is None:
                 shared = wave_span(cell, plan.k_cutoff), plan.mode_accuracies, plan.dtype
             alike.setdefault(shared, {})[key] = cell, sphere
         prepared = []
         for (span, accuracies, dtype), group in alike.items():
             cells_of_group, spheres = zip(*group.values(), strict=True)
+            windows = [cells[key][1].window for key in group]
             radial = self._radial_functions(span, accuracies)
-            kernels = self._kernels(spheres, cells_of_group, radial, np.dtype(dtype))
+            kernels = self._kernels(spheres, cells_of_group, windows, radial, np.dtype(dtype))
             prepared.append(
                 (radial, dict(zip(group, zip(spheres, kernels, strict=True), strict=True)))
             )
@@ -132,7 +135,7 @@ class PlaneWaveSum:
             return [_Functions(len(self._laws) * self._basis.n_max) for _ in degrees]
         return [_Modes(self._basis, self._laws, l, span, accuracies) for l in degrees]
 
-    def _kernels(self, spheres, cells, radial, dtype):
+    def _kernels(self, spheres, cells, windows, radial, dtype):
         """Radial functions times Y_lm(k) 8 pi / V of cells, even and odd l, (n_columns, n_k)."""
         sizes = [len(sphere) for sphere in spheres]
         norms = np.concatenate([sphere.norms for sphere in spheres])
@@ -140,7 +143,7 @@ class PlaneWaveSum:
         # k runs fastest, so that products of functions are those of long rows
         integrals = np.ascontiguousarray(self._basis.plane_waves(norms).T)
         integrals = integrals.reshape(self._basis.l_max + 1, self._basis.n_max, len(norms))
-        fourier = np.stack([law.fourier(norms) for law in self._laws])
+        fourier = fourier_transforms(self._laws, spheres, cells, windows)
         fourier *= densities_of(cells, sizes)
         harmonics = spherical_harmonics(vectors, self._basis.l_max).T.astype(dtype, order="C")
         parities = []
@@ -189,7 +192,7 @@ def _together(equal, kernels):
 
 
 def _key(cell, plan):
-    return cell.tobytes(), plan.k_cutoff, plan.mode_accuracies, plan.dtype
+    return cell.tobytes(), plan.k_cutoff, plan.mode_accuracies, plan.dtype, plan.window
 
 
 def _spheres(cells, plans):

@@ -1,0 +1,57 @@
+"""The sum over k-vectors for slabs and wires, in boxes (theory, section 5.5)."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..radial.windowed import Window, box_length
+from ..system.boxes import boxed
+from ..system.structures import Batch
+from .periodic import PeriodicSum
+
+
+class PartlyPeriodicSum(PeriodicSum):
+    """Coefficients of structures that repeat along two axes or one; eqs. (4.1) and (5.1).
+
+    Parameters
+    ----------
+    basis, laws
+        As of PeriodicSum.
+    reach : float
+        How far from an atom its potential is needed, in angstrom.
+    unit : float
+        Length at which the logarithmic potential of a layer or a line vanishes.
+    summation : Summation
+    **others
+        As of PeriodicSum.
+    """
+
+    def __init__(self, basis, laws, *, reach, unit, summation, **others):
+        super().__init__(basis, laws, summation=summation, **others)
+        self._reach, self._unit = reach, unit
+
+    def _in_cells(self, batch):
+        return in_boxes(batch, self._laws, self._reach, self._tol)
+
+    def _of_uniform_density(self, batch):
+        windows = map(self._window, batch.structures)
+        weights = [[window.at_zero(law) for law in self._laws] for window in windows]
+        return np.multiply.outer(weights, self._radial[None])
+
+    def _plans(self, structures, weights, accuracies):
+        plans = super()._plans(structures, weights, accuracies)
+        return {i: replace(p, window=self._window(structures[i])) for i, p in plans.items()}
+
+    def _window(self, structure):
+        """Window of a structure in a box."""
+        (length, *_) = np.linalg.norm(structure.cell[~structure.periodic], axis=1)
+        return Window(0.5 * float(length), tuple(structure.periodic.tolist()), self._unit)
+
+
+def in_boxes(batch, laws, reach, tol):
+    """Put structures in boxes, in which no window makes a difference of ``tol``."""
+
+    def length(extent, repeat):
+        return box_length(extent, reach, repeat, laws, tol)
+
+    return Batch(boxed(batch.structures, length), batch.channels)

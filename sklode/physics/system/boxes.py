@@ -1,0 +1,57 @@
+"""Boxes for structures that repeat along two axes or one, as if they did along all three."""
+
+from dataclasses import replace
+
+import numpy as np
+
+_STEPS = 16  # lengths are powers of 2^(1/16), so that the frames of a trajectory share boxes
+
+
+def unit_axes(cell, periodic):
+    """Unit vectors across the periodic directions, in the place of the other lattice vectors.
+
+    Parameters
+    ----------
+    cell : ndarray of shape (3, 3)
+    periodic : ndarray of shape (3,), bool
+        One or two of them.
+
+    Returns
+    -------
+    ndarray of shape (3, 3)
+    """
+    cell = np.array(cell, float)
+    across = np.linalg.svd(cell[periodic])[2][periodic.sum() :]
+    # of the two signs one, so that equal lattices have equal boxes
+    largest = across[np.arange(len(across)), np.abs(across).argmax(axis=1)]
+    cell[~periodic] = across * np.sign(largest)[:, None]
+    return cell
+
+
+def boxed(structures, length_of):
+    """Structures whose directions that do not repeat are those of a box around the atoms.
+
+    Parameters
+    ----------
+    structures : list of Structure
+        Vectors along which they do not repeat are orthogonal to all others.
+    length_of : callable
+        Largest distance of atoms across the periodic directions, and of an atom to its nearest
+        image, to the length of a box.
+
+    Returns
+    -------
+    list of Structure
+    """
+    return [_boxed(structure, length_of) for structure in structures]
+
+
+def _boxed(structure, length_of):
+    across = structure.cell[~structure.periodic]
+    across = across / np.linalg.norm(across, axis=1)[:, None]
+    extent = np.linalg.norm(np.ptp(structure.positions @ across.T, axis=0))
+    repeat = np.linalg.norm(structure.cell[structure.periodic], axis=1).min()
+    length = 2.0 ** (np.ceil(_STEPS * np.log2(length_of(extent, repeat))) / _STEPS)
+    cell = structure.cell.copy()
+    cell[~structure.periodic] = length * across
+    return replace(structure, cell=cell)
