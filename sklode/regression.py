@@ -78,7 +78,8 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         None leaves out each structure once, or each group if ``fit`` is given ``groups``, with all
         its energies, forces and stresses, in closed form. Otherwise a splitter of structures, as in
         scikit-learn; an int with ``groups`` means GroupKFold. Features and scales are those of all
-        structures in every fold.
+        structures in every fold. Inside of a search, ``groups`` of the search come here only with
+        ``set_fit_request(groups=True)`` and scikit-learn's metadata routing.
 
     Attributes
     ----------
