@@ -99,9 +99,10 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
     cv_results_ : dict of str to ndarray of shape (n_alphas,)
         ``alpha``; ``objective``, the root mean square of all left-out weighted residuals (eV); and
         ``rmse_energy_per_atom`` (eV), ``rmse_forces`` (eV/angstrom), ``rmse_stress``
-        (eV/angstrom^3), of those that were learnt. Energies do not count where the other
-        structures do not determine those of the elements. Without a second structure or group only
-        ``alpha``.
+        (eV/angstrom^3), of those that were learnt; NaN if none of them counts. Energies do not
+        count where the other structures do not determine those of the elements, and if this leaves
+        forces or stresses alone to choose by, a warning says so. Without a second structure or
+        group only ``alpha``.
     n_rows_ : dict of str to int
         How many energies, force components and stress components were learnt.
 
@@ -257,10 +258,12 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
     def _fit_rows(self, rows, stream, alphas, groups):
         has_rows = stream.sizes > 0
         has_rows[rows.owners] = True
-        folds = make_folds(self.cv, groups, has_rows)
+        folds = make_folds(self.cv, groups, has_rows, len(alphas))
         n_rows = len(rows) + stream.sizes.sum()
         ridge = (InMemory if n_rows < len(self.scale_) else Streamed)(rows, stream)
-        self.alpha_, self.noise_, self.cv_results_ = choose_alpha(ridge, stream, folds, alphas)
+        self.alpha_, self.noise_, self.cv_results_ = choose_alpha(
+            ridge, stream, folds, alphas, list(self.n_rows_.values())
+        )
         self._keep(ridge.solution)
 
     def _keep(self, solution):
