@@ -184,3 +184,15 @@ def test_laws_that_leave_the_range_of_floats_are_refused(exponent, smearing, mes
 def test_laws_of_one_name_are_refused(molecules):
     with pytest.raises(ValueError, match="different ones"):
         LongRangePotential(exponent=[1, InversePowerLaw(1.0)]).fit(molecules)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "message"),
+    [
+        ("coulomb", "exponent must be a number, a law of sklode.potentials, .*; got 'coulomb'"),
+        (Yukawa, r"got the class Yukawa\. Pass an instance: Yukawa\(\.\.\.\)"),
+    ],
+)
+def test_what_is_no_law_is_told_what_is_one(exponent, message, molecules):
+    with pytest.raises(ValueError, match=message):
+        LongRangePotential(exponent).fit(molecules)
