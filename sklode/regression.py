@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from .base import CheckedWhenLoaded, HasMethods, Number, fit_context
+from .fitting.choose_alpha import choose_alpha, make_folds, read_alphas
 from .fitting.column_scales import column_scales
 from .fitting.equations import GradientRows, Weights, energy_rows, finite, stresses_of
-from .fitting.penalty import choose_alpha, make_folds, read_alphas
 from .inputs.atoms import read_container, read_structures
 from .inputs.targets import (
     check_periodic,
