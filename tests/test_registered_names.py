@@ -14,7 +14,7 @@ WITH_BASIS = [DensityProjector(3.0, 2, 1), LongRangePotential(1, 2.0, 2, 1)]
 
 
 class Powers(bases.Monomials):
-    largest_n_max = most = 20
+    largest_n_max = 20
     formula = "powers"
 
 

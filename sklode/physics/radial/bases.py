@@ -32,16 +32,16 @@ class RadialBasis:
     cutoff: float
 
     # beyond, primitives are linearly dependent to working precision
-    most = 8
-    formula = "primitives"
+    largest_n_max = 8
+    formula = "primitives"  # what they are, for the error
 
     def __post_init__(self):
-        if self.n_max > self.most:
-            better = [name for name, basis in BASES.items() if basis.most >= self.n_max]
+        if self.n_max > self.largest_n_max:
+            better = [name for name, basis in BASES.items() if basis.largest_n_max >= self.n_max]
             way_out = f", or radial_basis={better[0]!r}" if better else ""
             raise ValueError(
                 f"n_max={self.n_max} {self.formula} are linearly dependent to working precision; "
-                f"use n_max <= {self.most}{way_out}."
+                f"use n_max <= {self.largest_n_max}{way_out}."
             )
 
     @property
@@ -98,7 +98,7 @@ class RadialBasis:
 class Gaussians(RadialBasis):
     """Gaussian type orbitals r^n exp(-r^2/2 s_n^2), s_n = cutoff max(sqrt(n), 1) / n_max."""
 
-    most = 16  # the functions of 14 are orthonormal to 3e-8, of 16 to 2e-6
+    largest_n_max = 16  # the functions of 14 are orthonormal to 3e-8, of 16 to 2e-6
     formula = "Gaussians r^n exp(-r^2/2 s_n^2)"
 
     @property
@@ -132,7 +132,7 @@ class Gaussians(RadialBasis):
 class Monomials(RadialBasis):
     """r^(l+2n) on [0, cutoff]; one is enough for 1/r."""
 
-    most = 6  # the functions of 6 are orthonormal to 5e-8, of 7 to 2e-5 (l = 8)
+    largest_n_max = 6  # the functions of 6 are orthonormal to 5e-8, of 7 to 2e-5 (l = 8)
     formula = "monomials r^(l+2n)"
 
     def primitives(self, l, r):
