@@ -12,7 +12,6 @@ from .equations import ENERGY, FORCES, KINDS, STRESS
 
 _ERRORS = {ENERGY: "rmse_energy_per_atom", FORCES: "rmse_forces", STRESS: "rmse_stress"}
 _NAMES = {FORCES: "forces", STRESS: "stresses"}
-_CALLER_OF_FIT = 5  # frames from here: choose_alpha, _fit_rows, fit, its wrapper, the caller
 
 
 def read_alphas(alphas):
@@ -63,7 +62,7 @@ def choose_alpha(ridge, stream, folds, alphas, n_rows):
             "No left-out energy can be judged: without the structure or group that is left out, "
             f"the energies of the elements are undetermined. alpha is chosen by {judges} only. "
             "Pass other groups, or baseline=False if the energies are those of interactions.",
-            stacklevel=_CALLER_OF_FIT,
+            stacklevel=5,  # choose_alpha, _fit_rows, fit, its wrapper, the caller
         )
     best = max(np.flatnonzero(objective == objective.min()), key=lambda k: alphas[k])
     return float(alphas[best]), float(tally.noise()[best]), results
