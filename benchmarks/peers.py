@@ -10,7 +10,7 @@ def installed(package):
     """Whether a peer can be timed; says so if not."""
     found = find_spec(package) is not None
     if not found:
-        print(f'{package} is not installed: left out (pip install ".[bench]")')
+        print(f'{package} is not installed: left out (pip install -e ".[bench]")')
     return found
 
 

@@ -1,6 +1,6 @@
 """The skeleton of all transformers of structures; the only importer of scikit-learn's internals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Self
 
@@ -29,6 +29,7 @@ __all__ = [
     "CheckedWhenLoaded",
     "HasMethods",
     "Number",
+    "RegisteredName",
     "StrOptions",
     "StructureTransformer",
     "fit_context",
@@ -48,6 +49,27 @@ class Number(Interval):
             return (val if self.type is Integral else float(val)) in self
         except OverflowError:
             return False
+
+
+class RegisteredName(StrOptions):
+    """The names in a registry, those included that come later."""
+
+    def __init__(self, registry: Mapping):
+        self._registry = registry
+        super().__init__(self.options)
+
+    @property
+    def options(self) -> set[str]:
+        """The names that there are now."""
+        return set(self._registry) - {None}
+
+    @options.setter
+    def options(self, names: set[str]) -> None:
+        """Not kept, since names may come."""
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Whether ``val`` is one of them."""
+        return isinstance(val, str) and val in self._registry
 
 
 N_JOBS = [

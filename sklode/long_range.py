@@ -132,7 +132,13 @@ class LongRangePotential(FarFieldProjector):
 
     _parameter_constraints = {
         **FarFieldProjector.shared_constraints,
-        "exponent": [Number(Real, 0, None, closed="left"), HasMethods("smeared"), "array-like"],
+        # texts are refused by read_laws, which says what is meant
+        "exponent": [
+            Number(Real, 0, None, closed="left"),
+            HasMethods("smeared"),
+            "array-like",
+            str,
+        ],
         "charges": [str, None],
         "tol": [Number(Real, 0, 1, closed="neither")],
         "k_cutoff": [Number(Real, 0, 1e6, closed="right"), None],
@@ -187,6 +193,11 @@ class LongRangePotential(FarFieldProjector):
         self.n_jobs = n_jobs
 
     def _check_parameters(self):
+        if isinstance(self.exponent, type):
+            name = self.exponent.__name__
+            raise ValueError(
+                f"exponent must be a law; got the class {name}. Pass an instance: {name}(...)."
+            )
         for law in self._laws():
             law.smeared(float(self.smearing))  # refuses what leaves the range of floats
         if self.exterior:

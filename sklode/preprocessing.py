@@ -4,6 +4,7 @@ from numbers import Real
 from typing import Self
 
 import numpy as np
+from ase import Atom, Atoms
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -66,7 +67,13 @@ class BlockScaler(CheckedWhenLoaded, OneToOneFeatureMixin, TransformerMixin, Bas
         Returns
         -------
         self
+
+        Raises
+        ------
+        TypeError
+            If X holds structures.
         """
+        _refuse_structures(X)
         rows = validate_data(self, X, dtype=(np.float64, np.float32))
         values = rows.astype(np.float64)
         mean = values.mean(axis=0) if self.with_mean else np.zeros(values.shape[1])
@@ -91,6 +98,7 @@ class BlockScaler(CheckedWhenLoaded, OneToOneFeatureMixin, TransformerMixin, Bas
         ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
+        _refuse_structures(X)
         rows = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
         return (rows - self.mean_) / self.scale_
 
@@ -113,3 +121,12 @@ class BlockScaler(CheckedWhenLoaded, OneToOneFeatureMixin, TransformerMixin, Bas
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _refuse_structures(X):
+    """Of which numpy would say something about shapes."""
+    head = X.iloc[:1].to_numpy() if hasattr(X, "iloc") else X
+    head = head.flat if isinstance(head, np.ndarray) else head
+    first = next(iter(head), None) if isinstance(head, (list, tuple, np.flatiter)) else head
+    if isinstance(first, (Atom, Atoms)):
+        raise TypeError("X holds structures; put a transformer of structures before BlockScaler.")

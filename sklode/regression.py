@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from .base import CheckedWhenLoaded, HasMethods, Number, fit_context
+from .fitting.choose_alpha import choose_alpha, make_folds, read_alphas
 from .fitting.column_scales import column_scales
 from .fitting.equations import GradientRows, Weights, energy_rows, finite, stresses_of
-from .fitting.penalty import choose_alpha, make_folds, read_alphas
 from .inputs.atoms import read_container, read_structures
 from .inputs.targets import (
     check_periodic,
@@ -78,7 +78,8 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         None leaves out each structure once, or each group if ``fit`` is given ``groups``, with all
         its energies, forces and stresses, in closed form. Otherwise a splitter of structures, as in
         scikit-learn; an int with ``groups`` means GroupKFold. Features and scales are those of all
-        structures in every fold.
+        structures in every fold. Inside of a search, ``groups`` of the search come here only with
+        ``set_fit_request(groups=True)`` and scikit-learn's metadata routing.
 
     Attributes
     ----------
@@ -98,9 +99,10 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
     cv_results_ : dict of str to ndarray of shape (n_alphas,)
         ``alpha``; ``objective``, the root mean square of all left-out weighted residuals (eV); and
         ``rmse_energy_per_atom`` (eV), ``rmse_forces`` (eV/angstrom), ``rmse_stress``
-        (eV/angstrom^3), of those that were learnt. Energies do not count where the other
-        structures do not determine those of the elements. Without a second structure or group only
-        ``alpha``.
+        (eV/angstrom^3), of those that were learnt; NaN if none of them counts. Energies do not
+        count where the other structures do not determine those of the elements, and if this leaves
+        forces or stresses alone to choose by, a warning says so. Without a second structure or
+        group only ``alpha``.
     n_rows_ : dict of str to int
         How many energies, force components and stress components were learnt.
 
@@ -256,10 +258,12 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
     def _fit_rows(self, rows, stream, alphas, groups):
         has_rows = stream.sizes > 0
         has_rows[rows.owners] = True
-        folds = make_folds(self.cv, groups, has_rows)
+        folds = make_folds(self.cv, groups, has_rows, len(alphas))
         n_rows = len(rows) + stream.sizes.sum()
         ridge = (InMemory if n_rows < len(self.scale_) else Streamed)(rows, stream)
-        self.alpha_, self.noise_, self.cv_results_ = choose_alpha(ridge, stream, folds, alphas)
+        self.alpha_, self.noise_, self.cv_results_ = choose_alpha(
+            ridge, stream, folds, alphas, list(self.n_rows_.values())
+        )
         self._keep(ridge.solution)
 
     def _keep(self, solution):

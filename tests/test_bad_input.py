@@ -123,7 +123,7 @@ class TestContainers:
     @ALL
     def test_a_list_mangled_into_single_atoms(self, estimator):
         X = np.asarray([water(), water()], dtype=object)
-        assert_refused(estimator, X, ValueError, "(n,) or (n, 1)", "(2, 3)")
+        assert_refused(estimator, X, ValueError, "(n,) or (n, 1)", "(2, 3)", "pass the list itself")
 
     @ALL
     def test_numbers(self, estimator):
@@ -284,8 +284,16 @@ class TestArrays:
     )
     def test_no_charges(self, estimator):
         X = with_fourth(lambda atoms: atoms.arrays.pop("charge"))
-        message = ("X[3] (H2O)", "'charge'", "'positions'", "set_array", "charges=None")
-        assert_refused(estimator, X, ValueError, *message)
+        message = ("X[3] (H2O)", "'charge'", "'positions'", "atoms.set_array('charge', values)")
+        assert_refused(estimator, X, ValueError, *message, "charges=None")
+
+    def test_no_initial_charges(self):
+        """ASE has a method of its own for them."""
+        estimator = clone(CHARGES).set_params(charges="initial_charges")
+        with pytest.raises(
+            ValueError, match=r"atoms\.set_initial_charges\(values\), or charges=None"
+        ):
+            estimator.fit([water()])
 
     @pytest.mark.parametrize(
         "values",

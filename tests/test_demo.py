@@ -192,10 +192,13 @@ def test_without_distance_only_groups_are_left_out(tmp_path, capsys, small_searc
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--energy", "nothing"], "X[0] (H2): has no key 'nothing'; it has ['pair'"),
+        (
+            ["--energy", "nothing"],
+            "X[0] (H2): has no key 'nothing' (--energy nothing); it has ['pair'",
+        ),
         (["--distance", "pair"], "X[0] (H2): pair must be a finite number"),
         (["--fragments", "r"], "'r' must be the number of atoms of the first molecule"),
-        (["--group", "nothing"], "X[0] (H2): has no key 'nothing'"),
+        (["--group", "nothing"], "X[0] (H2): has no key 'nothing' (--group nothing)"),
         ([], "Nothing to predict"),
     ],
 )

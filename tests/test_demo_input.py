@@ -140,15 +140,18 @@ def test_files_that_are_none(name, content, message, tmp_path, capsys, no_work):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (["--distance", "none"], "X[0] (H2): has no key 'none'; it has ['flag', 'nan', "),
+        (
+            ["--distance", "none"],
+            "X[0] (H2): has no key 'none' (--distance none); it has ['flag', 'nan', ",
+        ),
         (["--distance", "pair"], "pair must be a finite number in every structure; it is 'a'"),
         (["--distance", "flag"], "flag must be a finite number in every structure; it is True"),
         (["--distance", "nan"], "nan must be a finite number"),
         (["--distance", "two"], "two must be a finite number"),
         (["--energy", "pair"], "X[0] (H2): pair must be a finite number"),
         (["--energy", "nan"], "X[0] (H2): nan must be a finite number"),
-        (["--group", "none"], "X[0] (H2): has no key 'none'"),
-        (["--fragments", "none"], "X[0] (H2): has no key 'none'"),
+        (["--group", "none"], "X[0] (H2): has no key 'none' (--group none)"),
+        (["--fragments", "none"], "X[0] (H2): has no key 'none' (--fragments none)"),
         (["--fragments", "flag"], "'flag' must be the number of atoms of the first molecule"),
         (["--fragments", "positions"], "the array 'positions' must be one integer an atom"),
         (["--fragments", "whole"], "the array 'whole' must be one integer an atom, with two"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import sklode
 from sklode import calculator, datasets, gradients, plotting, potentials
@@ -87,6 +88,14 @@ def test_what_users_call_comes_first(estimator_table):
         assert not [member for member in for_parts if member.startswith(("transform", "predict"))]
 
 
+def assert_the_penalty_is_that_of_groups(names):
+    """The model inside the second search was given the groups."""
+    found, near = names["grouped"].best_estimator_, names["near"]
+    X, y, groups = names["X"][near], names["y"][near], names["dimers"].groups[near]
+    assert found.alpha_ == clone(found).fit(X, y, groups=groups).alpha_
+    assert found.alpha_ > clone(found).fit(X, y).alpha_
+
+
 @pytest.mark.slow
 def test_pieces_of_the_first_tour_are_one_program_that_runs(capsys):
     text = (DOCS / "get_started.rst").read_text()
@@ -95,9 +104,10 @@ def test_pieces_of_the_first_tour_are_one_program_that_runs(capsys):
     code = "\n".join(map(textwrap.dedent, pieces))
     names = {}
     exec(compile(code, "get_started.rst", "exec"), names)
-    shown = re.search(r"It prints ``(.*)``", text).group(1)
-    assert capsys.readouterr().out == f"{shown}\n"
+    shown = re.findall(r"It prints ``(.*)``", text)
+    assert capsys.readouterr().out.splitlines() == shown
     assert np.isfinite(names["forces"]).all()
+    assert_the_penalty_is_that_of_groups(names)
     assert set(names["dipolar"]) < set(names["frame"])
     assert len(names["groups"]) == sum(map(len, names["dimers"].data))
 

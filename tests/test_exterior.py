@@ -1,9 +1,11 @@
 """The far field alone in LODE coefficients: direct sums, no lost digits, and multipoles."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import reference
 from ase import Atoms
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -34,8 +36,7 @@ def exterior(atoms, exponent, **parameters):
 
 
 def inside(distances, cutoff=CUTOFF, width=WIDTH):
-    progress = np.clip((distances - cutoff + width) / width, 0.0, 1.0)
-    return 0.5 * (1.0 + np.cos(np.pi * progress))
+    return reference.inside(SimpleNamespace(cutoff=cutoff, cutoff_width=width), distances)
 
 
 def smeared(p, r, sigma):

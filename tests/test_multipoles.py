@@ -1,7 +1,10 @@
 """Exterior multipoles: lattice sums, conventions, symmetries, and the potential they rebuild."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import reference
 import systems
 from ase import Atoms
 from hypothesis import assume, given, settings
@@ -29,8 +32,7 @@ def multipoles(atoms, exponent, weights="initial_charges", **parameters):
 
 
 def inside(distances, cutoff=CUTOFF, width=WIDTH):
-    progress = np.clip((distances - cutoff + width) / width, 0.0, 1.0)
-    return 0.5 * (1.0 + np.cos(np.pi * progress))
+    return reference.inside(SimpleNamespace(cutoff=cutoff, cutoff_width=width), distances)
 
 
 def surroundings(atoms, center, reach):

@@ -1,6 +1,7 @@
 """The matrix: every operator, on every kind of structure, by every method, in both precisions.
 
-New operators are lines of ``operators.OPERATORS``.
+A new operator is a line of ``operators.OPERATORS``, and a formula, written out a second time: of a
+basis or a law in ``reference``, of an invariant in ``operators.reference_rows``.
 """
 
 from itertools import product

@@ -5,6 +5,7 @@ from functools import partial
 import mpmath as mp
 import numpy as np
 import pytest
+import reference
 import skops.io
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
@@ -86,19 +87,18 @@ def test_periodic_sum_is_the_sum_over_images(law, exterior):
     channels = Channels((atoms.numbers == 8).astype(int), np.ones(len(atoms)), 2)
     smeared, basis = law.smeared(0.8), radial_basis("monomial", 2, 2, 2.5)
     table = pair_table(basis, smeared)
+    lode = LongRangePotential(
+        law, cutoff=2.5, n_max=2, l_max=2, smearing=0.8, tol=1e-8, invariants=None,
+        include_center=not exterior, exterior=exterior,
+    ).fit([atoms])  # fmt: skip
 
     def radial(distances):
-        inside = 0.5 * (1 + np.cos(np.pi * np.clip((distances - 2.0) / 0.5, 0, 1)))
-        return table(distances) * (1.0 - exterior * inside)[:, None]
+        return table(distances) * (1.0 - exterior * reference.inside(lode, distances))[:, None]
 
     direct = expand_pairs(pairs_within([structure], 34.0), channels, len(atoms), radial, 2)
     if not exterior:
         own = center_integrals(basis, smeared)
         direct[0][np.arange(len(atoms)), 0, channels.index] += own
-    lode = LongRangePotential(
-        law, cutoff=2.5, n_max=2, l_max=2, smearing=0.8, tol=1e-8, invariants=None,
-        include_center=not exterior, exterior=exterior,
-    ).fit([atoms])  # fmt: skip
     found = lode.transform_atoms([atoms]).reshape(len(atoms), 2, 2, 9)
     expected = np.concatenate(direct, axis=1).transpose(0, 2, 3, 1)
     np.testing.assert_allclose(found, expected, atol=1e-7 * np.abs(expected).max())
@@ -184,3 +184,15 @@ def test_laws_that_leave_the_range_of_floats_are_refused(exponent, smearing, mes
 def test_laws_of_one_name_are_refused(molecules):
     with pytest.raises(ValueError, match="different ones"):
         LongRangePotential(exponent=[1, InversePowerLaw(1.0)]).fit(molecules)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "message"),
+    [
+        ("coulomb", "exponent must be a number, a law of sklode.potentials, .*; got 'coulomb'"),
+        (Yukawa, r"got the class Yukawa\. Pass an instance: Yukawa\(\.\.\.\)"),
+    ],
+)
+def test_what_is_no_law_is_told_what_is_one(exponent, message, molecules):
+    with pytest.raises(ValueError, match=message):
+        LongRangePotential(exponent).fit(molecules)

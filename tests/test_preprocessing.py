@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ase.build import molecule
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklode import BlockScaler
+from sklode import BlockScaler, DensityProjector
 
 
 @pytest.fixture
@@ -128,3 +130,15 @@ def test_units_do_not_matter(X, factor, floor):
     scaled = BlockScaler(floor).fit_transform(X)
     np.testing.assert_allclose(BlockScaler(floor).fit_transform(factor * X), scaled, rtol=1e-9)
     assert rms(scaled).max() <= 1 + 1e-9
+
+
+def test_structures_are_refused():
+    """They come to a scaler that is in front of what describes them."""
+    waters = [molecule("H2O"), molecule("H2O")]
+    column = pd.DataFrame({"atoms": pd.Series(waters)})
+    message = "X holds structures; put a transformer of structures before BlockScaler"
+    for X in (waters, tuple(waters), column, column["atoms"], waters[0], np.array(waters)):
+        with pytest.raises(TypeError, match=message):
+            make_pipeline(BlockScaler(), DensityProjector()).fit(X)
+        with pytest.raises(TypeError, match=message):
+            BlockScaler().fit([[1.0]]).transform(X)

@@ -7,10 +7,12 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase.build import bulk
 
 import sklode
+from sklode.datasets import make_point_charges
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -32,6 +34,17 @@ def test_the_example_ends_in_the_number_that_it_shows():
     local = code.replace(", LongRangePotential(exponent=6)", "")
     number = re.search(r"in its place gives ([\d.]+) eV", README).group(1)
     assert run(local) == f"RMSE {number} eV\n"
+
+
+def test_every_program_runs_by_itself_and_prints_what_it_says():
+    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(programs) == README.count("```python") == 2
+    for code in programs[1:]:  # the first one is above
+        (shown,) = re.findall(r"print\(.*\)  # (.*)\n", code)
+        assert run(code) == f"{shown}\n"
+    zero = re.search(r"Predicting zero gives ([\d.]+)", README).group(1)
+    forces = make_point_charges(n_samples=20, random_state=0).forces[15:]
+    assert f"{np.sqrt(np.mean(np.square(forces))):.3f}" == zero
 
 
 def test_the_two_commands_are_there():

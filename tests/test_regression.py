@@ -377,8 +377,6 @@ def test_a_single_structure():
     assert np.isnan(fitted.noise_)
     with pytest.raises(ValueError, match="at least two structures"):
         model(alphas=[1e-6, 1.0]).fit(X[:1])
-    with pytest.raises(ValueError, match="at least two structures"):
-        model(alphas=[1e-6, 1.0]).fit(X, groups=np.zeros(len(X)))
 
 
 def test_larger_alpha_of_equals():

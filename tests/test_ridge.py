@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import BayesianRidge, Ridge
 
+from sklode.fitting.column_scales import column_scale
 from sklode.ridge.left_out import Fold, InMemory, Streamed, cross_validate
 from sklode.ridge.normal_equations import NormalEquations, Rows, stack
-from sklode.ridge.solvers import Baseline, DualRidge, PrimalRidge, column_scale
+from sklode.ridge.solvers import Baseline, DualRidge, PrimalRidge
 
 ALPHAS = np.array([1e-3, 0.1, 10.0])
 

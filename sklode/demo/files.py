@@ -97,11 +97,14 @@ def read_dimers(
     if group is None:
         groups = [atoms.get_chemical_formula() for atoms in structures]
     else:
-        groups = [str(_info(i, atoms, group)) for i, atoms in enumerate(structures)]
+        groups = [str(_info(i, atoms, group, "--group")) for i, atoms in enumerate(structures)]
     separations = None
     if distance is not None:
         separations = np.array(
-            [_number(i, a, _info(i, a, distance), distance) for i, a in enumerate(structures)]
+            [
+                _number(i, atoms, _info(i, atoms, distance, "--distance"), distance)
+                for i, atoms in enumerate(structures)
+            ]
         )
     if fragments is not None:
         for i, atoms in enumerate(structures):
@@ -126,10 +129,11 @@ def naming(path: str | Path | None) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _info(index, atoms, key):
+def _info(index, atoms, key, option):
     if key not in atoms.info:
         raise ValueError(
-            f"{describe(index, atoms)}: has no key '{key}'; it has {sorted(atoms.info)}."
+            f"{describe(index, atoms)}: has no key '{key}' ({option} {key}); it has "
+            f"{sorted(atoms.info)}."
         )
     return atoms.info[key]
 
@@ -153,7 +157,7 @@ def _energy(index, atoms, key):
                 f"keys {sorted(atoms.info)}."
             )
         return _number(index, atoms, results["energy"], "the energy")
-    value = results[key] if key in results else _info(index, atoms, key)
+    value = results[key] if key in results else _info(index, atoms, key, "--energy")
     unit = str(atoms.info.get("energy_unit", "eV"))
     units = {
         "eV": 1.0,
@@ -177,7 +181,7 @@ def _fragment_labels(index, atoms, key):
                 f"two different ones or more; it is {labels.ravel()[:6].tolist()}..."
             )
         return labels
-    count = _info(index, atoms, key)
+    count = _info(index, atoms, key, "--fragments")
     number = isinstance(count, Integral) and not isinstance(count, bool)
     if not number or not 0 < count < len(atoms):
         raise ValueError(

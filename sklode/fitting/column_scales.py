@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from ..projection.chain_rule import SCALERS, branches
-from ..ridge.solvers import column_scale
 
 
 def column_scales(features, atoms_list, matrix, weights, floor):
@@ -41,6 +40,28 @@ def column_scales(features, atoms_list, matrix, weights, floor):
         else:
             scales.append(column_scale(matrix[:, start:end] / factor, weights, floor))
     return np.concatenate(scales)
+
+
+def column_scale(matrix, weights, floor):
+    """Divisors max(rms_j, floor * max_j rms_j) of columns; 1 where all are zero.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, n_features)
+    weights : ndarray of shape (n_rows,)
+        How often a row counts.
+    floor : float
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+    """
+    largest = np.abs(matrix).max(initial=0.0)
+    if not largest > 0.0 or not weights.sum() > 0.0:
+        return np.ones(matrix.shape[1])
+    sizes = largest * np.sqrt(weights @ (matrix / largest) ** 2 / weights.sum())
+    floored = np.maximum(sizes, floor * sizes.max())
+    return np.where(floored > 0.0, floored, 1.0)
 
 
 def _blocks(features, atoms_list, size=None):

@@ -128,7 +128,11 @@ def _one_column(X):
     if len(shape) == 2 and shape[1] == 1:
         return X[:, 0]
     if len(shape) != 1:
-        raise ValueError(f"{_ALLOWED}, of shape (n,) or (n, 1); got an array of shape {shape}.")
+        apart = isinstance(next(iter(getattr(X, "flat", [])), None), ase.Atom)
+        hint = " numpy took the structures apart into atoms; pass the list itself." if apart else ""
+        raise ValueError(
+            f"{_ALLOWED}, of shape (n,) or (n, 1); got an array of shape {shape}.{hint}"
+        )
     return X
 
 
@@ -307,9 +311,12 @@ def reduced(cells, periodic):
 
 def _read_charges(index, atoms, name):
     if name not in atoms.arrays:
+        setter = f"set_array('{name}', values)"
+        if name == "initial_charges":
+            setter = "set_initial_charges(values)"
         raise ValueError(
             f"{describe(index, atoms)}: has no per-atom array '{name}', which charges='{name}' "
-            f"asks for; it has {sorted(atoms.arrays)}. Set it with set_array, or charges=None."
+            f"asks for; it has {sorted(atoms.arrays)}. Set it with atoms.{setter}, or charges=None."
         )
     values = np.array(atoms.arrays[name])
     if values.shape != (len(atoms),) or values.dtype.kind not in "fiub":

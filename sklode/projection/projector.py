@@ -7,15 +7,13 @@ import pandas as pd
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..base import N_JOBS, Number, StrOptions
+from ..base import N_JOBS, Number, RegisteredName, StrOptions
 from ..physics.invariants.spectra import LinearColumns, PairColumns, Part
-from ..physics.radial.bases import BASES, radial_basis
+from ..physics.radial.bases import BASES, made_once
 from .field_features import FieldFeatures
 from .invariants import INVARIANTS
 from .labels import split_by_center
 from .species import check_species, learn_species, symbols
-
-_MOST_FUNCTIONS = max(basis.most for basis in BASES.values())
 
 
 class Projector(FieldFeatures):
@@ -27,12 +25,12 @@ class Projector(FieldFeatures):
 
     shared_constraints = {
         "cutoff": [Number(Real, 1e-3, 1e6, closed="both")],
-        "n_max": [Number(Integral, 1, _MOST_FUNCTIONS, closed="both")],
+        "n_max": [Number(Integral, 1, 10**6, closed="both")],  # a basis knows its own limit
         "l_max": [Number(Integral, 0, 50, closed="both")],  # harmonics overflow beyond 100
         "smearing": [Number(Real, 1e-9, 1e6, closed="both")],
-        "radial_basis": [StrOptions(set(BASES))],
+        "radial_basis": [RegisteredName(BASES)],
         "include_center": ["boolean"],
-        "invariants": [StrOptions(set(INVARIANTS) - {None}), None],
+        "invariants": [RegisteredName(INVARIANTS), None],
         "center_species": [StrOptions({"shared", "split"})],
         "species": [StrOptions({"auto"}), "array-like"],
         "handle_unknown": [StrOptions({"error", "ignore"})],
@@ -52,7 +50,8 @@ class Projector(FieldFeatures):
 
     @property
     def _basis(self):
-        return radial_basis(self.radial_basis, int(self.n_max), int(self.l_max), float(self.cutoff))
+        basis = BASES[self.radial_basis]
+        return made_once(basis, int(self.n_max), int(self.l_max), float(self.cutoff))
 
     def check_structures(self, atoms_list: Sequence[Atoms]) -> None:
         """Refuse structures that this transformer cannot describe."""

@@ -120,9 +120,17 @@ class Tally:
     Parameters
     ----------
     n_alphas, n_kinds : int
+
+    Attributes
+    ----------
+    counts : ndarray of shape (n_kinds,)
+        How many rows count.
+    n_undetermined : int
+        How many do not count beside those, since the rest does not determine their baseline.
     """
 
     def __init__(self, n_alphas, n_kinds):
+        self.n_undetermined = 0
         self.counts = np.zeros(n_kinds, dtype=int)
         self._weighted = np.zeros((n_alphas, n_kinds))
         self._plain = np.zeros((n_alphas, n_kinds))
@@ -185,7 +193,10 @@ def cross_validate(ridge, stream, folds, alphas, n_kinds):
             tally.add(rows.take(own), residuals[:, own], variances[:, own])
             own = tested & ~known
             undetermined.add(rows.take(own), residuals[:, own], np.nan * residuals[:, own])
-    return tally if tally.counts.any() else undetermined
+    if not tally.counts.any():
+        return undetermined
+    tally.n_undetermined = undetermined.counts.sum()
+    return tally
 
 
 def _packs(folds, stream):

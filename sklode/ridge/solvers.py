@@ -314,25 +314,3 @@ def _left_out(residuals, complement):
         left_out[part] = np.einsum("aij,aj->ai", inverse, residuals[part])
         variances[part] = np.diagonal(inverse, axis1=1, axis2=2)
     return (left_out, variances) if (variances > 0).all() else None
-
-
-def column_scale(matrix, weights, floor):
-    """Divisors max(rms_j, floor * max_j rms_j) of columns; 1 where all are zero.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n_rows, n_features)
-    weights : ndarray of shape (n_rows,)
-        How often a row counts.
-    floor : float
-
-    Returns
-    -------
-    ndarray of shape (n_features,)
-    """
-    largest = np.abs(matrix).max(initial=0.0)
-    if not largest > 0.0 or not weights.sum() > 0.0:
-        return np.ones(matrix.shape[1])
-    sizes = largest * np.sqrt(weights @ (matrix / largest) ** 2 / weights.sum())
-    floored = np.maximum(sizes, floor * sizes.max())
-    return np.where(floored > 0.0, floored, 1.0)

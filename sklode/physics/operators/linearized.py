@@ -36,7 +36,7 @@ class Linearized:
         self.l_max, self.n_laws, self.n_max = l_max, n_laws, n_max
 
     def numbers(self):
-        """How many numbers the pairs of each atom of the batch are, beside its own products."""
+        """Count the numbers held for the pairs of each atom, to choose sizes of blocks."""
         counts = np.zeros(len(self.channels.index))
         for source in self._terms:
             counts[source.atoms] += source.sizes
@@ -120,8 +120,8 @@ class MovedAtoms:
     def operands(self, law, factors):
         """Pairs of matrices, whose products are the derivatives of products with factors.
 
-        The coefficients of an atom change as its neighbours tell. Those of the neighbours change
-        in the channel of the atom, whatever its coefficients are.
+        Moving an atom changes its own coefficients by all its pairs, and a neighbour's
+        coefficients in the atom's channel by one pair.
 
         Parameters
         ----------

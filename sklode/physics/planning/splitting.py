@@ -107,7 +107,7 @@ def split_smearing(sources, *, lowest, start, tol, l_max, n_radial, may_stay=Fal
 
 
 def nearest_sources(sources, cutoff):
-    """Distance within which every channel has a source, beyond the cutoff, of some atom.
+    """Upper bound of the distance from some atom to sources of all channels beyond the cutoff.
 
     No arrangement of n points in a volume V keeps them farther apart than 2^(1/6) (V / n)^(1/3);
     the coefficients are at least as large as those of an atom there.

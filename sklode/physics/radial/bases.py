@@ -32,16 +32,16 @@ class RadialBasis:
     cutoff: float
 
     # beyond, primitives are linearly dependent to working precision
-    most = 8
-    formula = "primitives"
+    largest_n_max = 8
+    formula = "primitives"  # what they are, for the error
 
     def __post_init__(self):
-        if self.n_max > self.most:
-            better = [name for name, basis in BASES.items() if basis.most >= self.n_max]
+        if self.n_max > self.largest_n_max:
+            better = [name for name, basis in BASES.items() if basis.largest_n_max >= self.n_max]
             way_out = f", or radial_basis={better[0]!r}" if better else ""
             raise ValueError(
                 f"n_max={self.n_max} {self.formula} are linearly dependent to working precision; "
-                f"use n_max <= {self.most}{way_out}."
+                f"use n_max <= {self.largest_n_max}{way_out}."
             )
 
     @property
@@ -98,7 +98,7 @@ class RadialBasis:
 class Gaussians(RadialBasis):
     """Gaussian type orbitals r^n exp(-r^2/2 s_n^2), s_n = cutoff max(sqrt(n), 1) / n_max."""
 
-    most = 16  # the functions of 14 are orthonormal to 3e-8, of 16 to 2e-6
+    largest_n_max = 16  # the functions of 14 are orthonormal to 3e-8, of 16 to 2e-6
     formula = "Gaussians r^n exp(-r^2/2 s_n^2)"
 
     @property
@@ -132,7 +132,7 @@ class Gaussians(RadialBasis):
 class Monomials(RadialBasis):
     """r^(l+2n) on [0, cutoff]; one is enough for 1/r."""
 
-    most = 6  # the functions of 6 are orthonormal to 5e-8, of 7 to 2e-5 (l = 8)
+    largest_n_max = 6  # the functions of 6 are orthonormal to 5e-8, of 7 to 2e-5 (l = 8)
     formula = "monomials r^(l+2n)"
 
     def primitives(self, l, r):
@@ -151,10 +151,15 @@ class Monomials(RadialBasis):
 BASES = {"gto": Gaussians, "monomial": Monomials}  # by the names that users give
 
 
-@lru_cache(maxsize=64)
 def radial_basis(name, n_max, l_max, cutoff):
-    """The basis of a name, the same object for the same parameters."""
-    return BASES[name](n_max, l_max, cutoff)
+    """The basis of a name."""
+    return made_once(BASES[name], n_max, l_max, cutoff)
+
+
+@lru_cache(maxsize=64)
+def made_once(basis, n_max, l_max, cutoff):
+    """A basis of a class, the same object for the same parameters."""
+    return basis(n_max, l_max, cutoff)
 
 
 @dataclass(frozen=True)

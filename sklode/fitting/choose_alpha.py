@@ -1,5 +1,6 @@
 """Choosing alpha by leaving structures out."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -10,6 +11,7 @@ from ..ridge.left_out import Fold, cross_validate
 from .equations import ENERGY, FORCES, KINDS, STRESS
 
 _ERRORS = {ENERGY: "rmse_energy_per_atom", FORCES: "rmse_forces", STRESS: "rmse_stress"}
+_NAMES = {FORCES: "forces", STRESS: "stresses"}
 
 
 def read_alphas(alphas):
@@ -20,7 +22,7 @@ def read_alphas(alphas):
     return values
 
 
-def choose_alpha(ridge, stream, folds, alphas):
+def choose_alpha(ridge, stream, folds, alphas, n_rows):
     """The alpha of the smallest left-out errors, the larger one of equals.
 
     Parameters
@@ -28,7 +30,10 @@ def choose_alpha(ridge, stream, folds, alphas):
     ridge : InMemory or Streamed
     stream : GradientRows
     folds : list of Fold
+        Empty for a single alpha that is taken as it is.
     alphas : ndarray of shape (n_alphas,)
+    n_rows : sequence of int
+        How many rows of each kind were learnt.
 
     Returns
     -------
@@ -36,29 +41,34 @@ def choose_alpha(ridge, stream, folds, alphas):
     noise : float
         Size of the noise of a row of weight 1; NaN without folds.
     results : dict of str to ndarray of shape (n_alphas,)
+        NaN for kinds that were learnt, of which no row counts.
 
-    Raises
-    ------
-    ValueError
-        If there is nothing to choose by.
+    Warns
+    -----
+    UserWarning
+        If there is a choice and energies were left out, none of which counts.
     """
     results = {"alpha": alphas}
     if not folds:
-        if len(alphas) > 1:
-            raise ValueError(
-                "Choosing among alphas needs at least two structures (two groups) with targets. "
-                "Pass a single alpha: alphas=1e-4."
-            )
         return float(alphas[0]), np.nan, results
     tally = cross_validate(ridge, stream, folds, alphas, len(KINDS))
     results["objective"] = objective = tally.objective()
-    for kind in np.flatnonzero(tally.counts):
-        results[_ERRORS[kind]] = tally.errors(kind)
+    for kind in np.flatnonzero(n_rows):
+        counted = tally.counts[kind] > 0
+        results[_ERRORS[kind]] = tally.errors(kind) if counted else np.full(len(alphas), np.nan)
+    if len(alphas) > 1 and tally.n_undetermined and not tally.counts[ENERGY]:
+        judges = " and ".join(_NAMES[kind] for kind in _NAMES if tally.counts[kind])
+        warnings.warn(
+            "No left-out energy can be judged: without the structure or group that is left out, "
+            f"the energies of the elements are undetermined. alpha is chosen by {judges} only. "
+            "Pass other groups, or baseline=False if the energies are those of interactions.",
+            stacklevel=5,  # choose_alpha, _fit_rows, fit, its wrapper, the caller
+        )
     best = max(np.flatnonzero(objective == objective.min()), key=lambda k: alphas[k])
     return float(alphas[best]), float(tally.noise()[best]), results
 
 
-def make_folds(cv, groups, has_rows):
+def make_folds(cv, groups, has_rows, n_alphas):
     """Folds of a cross-validation.
 
     Parameters
@@ -68,25 +78,43 @@ def make_folds(cv, groups, has_rows):
     groups : ndarray of shape (n_structures,) or None
     has_rows : ndarray of shape (n_structures,), bool
         Structures without targets are in no fold.
+    n_alphas : int
+        How many there are to choose from.
 
     Returns
     -------
     list of Fold
-        Empty for None and a single structure or group.
+        Empty for None and a single structure or group, which a single alpha may have.
 
     Raises
     ------
     ValueError
-        For splits that test what they fit, or leave nothing to fit or test.
+        If there are several alphas and nothing to leave out; for splits that test what they fit,
+        or leave nothing to fit or test.
     """
     if cv is None:
         labels = np.arange(len(has_rows)) if groups is None else groups
         labels, members = np.unique(labels[has_rows], return_inverse=True)
         order = np.argsort(members, kind="stable")
         parts = np.split(np.flatnonzero(has_rows)[order], np.cumsum(np.bincount(members))[:-1])
+        if len(parts) == 1 and n_alphas > 1:
+            raise ValueError(_nothing_to_leave_out(len(parts[0]), labels.tolist()[0]))
         return [Fold(part, part) for part in parts] if len(parts) > 1 else []
     splits = _splits(cv, groups, len(has_rows))
     return [_fold(train, test, has_rows) for train, test in splits]
+
+
+def _nothing_to_leave_out(n, label):
+    """What is wrong with one structure, or with n in one group."""
+    if n == 1:
+        return (
+            "Choosing among alphas needs at least two structures with targets. Pass a single "
+            "alpha: alphas=1e-4."
+        )
+    return (
+        f"All {n} structures with targets are in one group ({label!r}). Pass other groups, or a "
+        "single alpha: alphas=1e-4."
+    )
 
 
 def _splits(cv, groups, n):
