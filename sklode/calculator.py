@@ -14,7 +14,7 @@ from ase.calculators.calculator import (
 from ase.outputs import Properties
 from sklearn.utils.validation import check_is_fitted
 
-from .inputs.targets import check_periodic
+from .inputs.targets import check_stress, stress_volume
 from .projection.chain_rule import check_differentiable
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class SklodeCalculator(Calculator):
     -----
     ``results`` holds ``energy`` and ``free_energy``, the same number (eV), and ``energy_std``, the
     expected error of the energy (eV); with forces (eV/angstrom) also the stress (eV/angstrom^3) of
-    structures that are periodic in three directions, since one backward pass gives both. A saved
+    periodic structures, since one backward pass gives both: the derivative by the strain, in all
+    directions, by the volume of the cell as it is given, vacuum of a slab included. A saved
     model makes the calculator anew: save the model, not the calculator.
 
     Examples
@@ -80,7 +81,7 @@ class SklodeCalculator(Calculator):
         ------
         PropertyNotImplementedError
             If forces are asked for and the features of the model have no gradients, or the stress
-            without three periodic directions.
+            without a periodic direction and a cell that has a volume.
         TypeError, ValueError
             For a structure that the model cannot describe.
         """
@@ -96,7 +97,7 @@ class SklodeCalculator(Calculator):
             predict = self.model.predict_derivatives if known else self.model.predict_all
             *both, forces, stresses = predict(X)
             self.results["forces"] = forces[0]
-            if self.atoms.pbc.all():
+            if stress_volume(self.atoms):
                 self.results["stress"] = np.array(stresses[0])
         elif not known:
             both = [*self.model.predict(X, return_std=True)]
@@ -130,7 +131,7 @@ class SklodeCalculator(Calculator):
         try:
             check_differentiable(self.model.features_)
             if with_stress:
-                check_periodic(0, self.atoms)
+                check_stress(0, self.atoms)
         except (TypeError, ValueError) as error:
             raise PropertyNotImplementedError(str(error)) from error
 

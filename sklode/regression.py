@@ -17,7 +17,7 @@ from .fitting.column_scales import column_scales
 from .fitting.equations import GradientRows, Weights, energy_rows, finite, stresses_of
 from .inputs.atoms import read_container, read_structures
 from .inputs.targets import (
-    check_periodic,
+    check_stress,
     element_counts,
     read_energies,
     read_groups,
@@ -355,7 +355,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of ase.Atoms
-            As in ``fit``, periodic in all three directions.
+            As in ``fit``, periodic in any direction, in a cell that has a volume.
 
         Returns
         -------
@@ -366,12 +366,12 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If the features have no gradients, for a structure that is not periodic in three
-            directions, or for bad input; the message names the structure.
+            If the features have no gradients, for a structure that has no stress, or for bad input;
+            the message names the structure.
         """
         atoms_list = read_container(X)
         for index, atoms in enumerate(atoms_list):
-            check_periodic(index, atoms)
+            check_stress(index, atoms)
         return self.predict_derivatives(atoms_list)[1]
 
     def predict_derivatives(self, X: Sequence[Atoms]) -> tuple[list[NDArray], NDArray]:
@@ -387,7 +387,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         forces : list of ndarray of shape (n_atoms, 3)
             As of ``predict_forces``.
         stresses : ndarray of shape (n_structures, 6)
-            As of ``predict_stress``; NaN for what is not periodic in three directions.
+            As of ``predict_stress``; NaN for what has no stress.
 
         Raises
         ------
@@ -411,7 +411,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         forces : list of ndarray of shape (n_atoms, 3)
             As of ``predict_forces``.
         stresses : ndarray of shape (n_structures, 6)
-            As of ``predict_stress``; NaN for what is not periodic in three directions.
+            As of ``predict_stress``; NaN for what has no stress.
 
         Raises
         ------

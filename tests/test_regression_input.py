@@ -34,7 +34,7 @@ def broken(values, index, value):
         ({"y": Y, "stresses": broken(S, 1, S[1][:5])}, r"X\[1\] .*: its stress must have shape"),
         (
             {"y": Y, "stresses": broken(S, 0, np.zeros(6))},
-            r"X\[0\] .*: a stress needs three periodic directions",
+            r"X\[0\] .*: a stress needs a periodic direction",
         ),
         ({"y": Y, "groups": GROUPS[:4]}, "groups must have one label a structure"),
         ({"y": Y, "sample_weight": -np.ones(len(X))}, "sample_weight must be 16 numbers"),
@@ -114,7 +114,7 @@ def test_energies_of_another_potential_than_the_forces():
 
 
 def test_stress_of_a_molecule():
-    with pytest.raises(ValueError, match=r"X\[1\] .*: a stress needs three periodic directions"):
+    with pytest.raises(ValueError, match=r"X\[1\] .*: a stress needs a periodic direction"):
         model().fit(X).predict_stress(NEW)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..gradients import differentiate
+from ..inputs.targets import stress_volume
 from ..physics import blocks
 from ..projection.chain_rule import n_columns
 from ..ridge.normal_equations import Rows, stack
@@ -33,8 +34,8 @@ def to_voigt(tensors):
 
 def stresses_of(atoms_list, strains):
     """Stresses (n_structures, 6) from derivatives by strain; NaN where there is no volume."""
-    volumes = [atoms.cell.volume if atoms.pbc.all() else np.nan for atoms in atoms_list]
-    return to_voigt(np.asarray(strains, dtype=float)) / np.array(volumes)[:, None]
+    volumes = np.array([stress_volume(atoms) or np.nan for atoms in atoms_list])
+    return to_voigt(np.asarray(strains, dtype=float)) / volumes[:, None]
 
 
 def finite(features):
@@ -72,7 +73,7 @@ class Weights:
     def of(cls, atoms_list, sample_weight, force_weight, stress_weight, per_atom):
         """From the parameters of a fit."""
         sizes = np.array([len(atoms) for atoms in atoms_list])
-        volumes = [atoms.cell.volume if atoms.pbc.all() else 0.0 for atoms in atoms_list]
+        volumes = [stress_volume(atoms) for atoms in atoms_list]
         energies = np.sqrt(sample_weight) / (sizes if per_atom else 1.0)
         forces = force_weight * np.sqrt(sample_weight)
         return cls(sizes, energies, forces, stress_weight * energies * np.array(volumes))
@@ -219,7 +220,7 @@ class GradientRows:
             kinds.append(np.full(n_rows, FORCES))
             weights.append(np.full(n_rows, self._weights.forces[index]))
         if strains is not None:
-            matrices.append(strains / self._atoms[index].cell.volume)
+            matrices.append(strains / stress_volume(self._atoms[index]))
             targets.append(self._stresses[index])
             kinds.append(np.full(6, STRESS))
             weights.append(self._weights.stresses[index] * _VOIGT_WEIGHTS)

@@ -124,7 +124,7 @@ def _calculated(index, atoms, names):
         _check_state(index, atoms)
     shapes = {"energy": (), "forces": (len(atoms), 3), "stress": (6,)}
     for name in names:
-        if name == "stress" and not atoms.pbc.all():
+        if name == "stress" and not stress_volume(atoms):
             continue
         value = atoms.calc.results.get(name) if stored else _computed(atoms, name)
         if name == "stress" and np.shape(value) == (3, 3):
@@ -183,17 +183,26 @@ def _read_stresses(atoms_list, stresses):
 
 
 def _read_stress(index, atoms, value):
-    check_periodic(index, atoms)
+    check_stress(index, atoms)
     if np.shape(value) == (3, 3):
         value = full_3x3_to_voigt_6_stress(np.asarray(value))
     return _checked(index, atoms, value, (6,), "its stress")
 
 
-def check_periodic(index, atoms):
-    """Refuse a stress without three periodic directions."""
-    if not atoms.pbc.all():
+def stress_volume(atoms):
+    """Volume by which the derivative by the strain is divided, as in ASE; 0 without a stress.
+
+    That of the whole cell, so that a slab needs a third vector, whose length counts.
+    """
+    return atoms.cell.volume if atoms.pbc.any() else 0.0
+
+
+def check_stress(index, atoms):
+    """Refuse a stress of what does not repeat, or of a slab in a cell without volume."""
+    if not stress_volume(atoms):
         raise ValueError(
-            f"{describe(index, atoms)}: a stress needs three periodic directions; it has pbc = "
+            f"{describe(index, atoms)}: a stress needs a periodic direction and a cell with a "
+            f"volume, by which it is divided; the cell is {atoms.cell.tolist()}, pbc = "
             f"{atoms.pbc.tolist()}. Leave it out (None), or set pbc and a cell."
         )
 

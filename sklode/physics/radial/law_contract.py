@@ -23,7 +23,10 @@ class SmearedLaw(Protocol):
 
     @property
     def range(self) -> float:
-        """Distance in angstrom beyond which the potential is nothing; infinite with a tail."""
+        """Distance in angstrom beyond which the potential is nothing; infinite with a tail.
+
+        In slabs and wires a tail is that of ``exponent`` and ``screening``, see ``Window``.
+        """
 
     @property
     def fourier_at_zero(self) -> float:
