@@ -209,3 +209,20 @@ def test_forces_of_a_long_range_model():
     atoms = with_calculator(X[1], fitted)
     expected = -finite_gradients(lambda a: fitted.predict([a])[0], atoms)
     np.testing.assert_allclose(atoms.get_forces(), expected, atol=1e-4 * abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["mine", "initial_charges"])
+def test_other_charges_are_another_state(name):
+    """ASE compares initial charges alone."""
+    rng = np.random.default_rng(0)
+    X = [cluster(rng, symbols="H") for _ in range(4)]
+    for atoms in X:
+        atoms.set_array(name, np.linspace(-1, 1, len(atoms)))
+    features = LongRangePotential(1, cutoff=2.0, l_max=1, charges=name)
+    model = AtomisticRidgeCV(features).fit(X, np.arange(4.0))
+    atoms = X[0].copy()
+    atoms.calc = model.calculator()
+    before = atoms.get_potential_energy()
+    assert atoms.get_potential_energy() == before
+    atoms.arrays[name] *= 2.0
+    assert atoms.get_potential_energy() == model.predict([atoms])[0] != before

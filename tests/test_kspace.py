@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from ase import Atoms
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from systems import FCC, cells, is_solid, triclinic
@@ -268,3 +269,15 @@ def test_threads_share_a_planner():
             assert all(pool.map(plan, range(8)))
     finally:
         sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("length", [12.0, 16.0])
+def test_single_precision_beside_a_large_potential_of_its_own(length):
+    """In sparse crystals of steep potentials it is subtracted, and more digits are needed."""
+    atoms = Atoms("H", cell=[length, length + 1, length + 3], pbc=True)
+    rows = [
+        LongRangePotential(6, tol=tol, dtype=dtype, invariants=None).fit([atoms])
+        for tol, dtype in [(1e-10, "float64"), (1e-6, "float32")]
+    ]
+    exact, single = (model.transform_atoms([atoms]) for model in rows)
+    assert np.abs(single - exact).max() < 2e-5 * np.abs(exact).max()

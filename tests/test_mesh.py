@@ -1,5 +1,7 @@
 """The sum over k-vectors on a mesh, piece by piece, beside the plain sum."""
 
+import gc
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -262,3 +264,19 @@ def test_no_wave_at_all(exponent, invariants):
     assert made[0][0].any()
     for direct, meshed in zip(*made, strict=True):
         np.testing.assert_allclose(meshed, direct, rtol=1e-12, atol=1e-12)
+
+
+def test_kernels_are_kept_with_the_modes_that_they_are_of():
+    """Not with where these were in memory, as others may be there later."""
+    atoms = Atoms("H20", np.random.default_rng(0).uniform(0, 12, (20, 3)), cell=[12] * 3, pbc=True)
+    options = {"method": "nufft", "k_cutoff": 4.0, "invariants": None}
+    model = LongRangePotential((1, 6), 3.0, 3, 2, **options).fit([atoms])
+    expected = model.transform([atoms])
+    model.operator()  # of which the sums are kept
+    radial_modes.cache_clear()
+    kept = [sums for sums in gc.get_objects() if isinstance(sums, MeshSum) and sums._kept[0]]
+    assert kept
+    for sums in kept:
+        key, _, (chosen, kernels) = sums._kept
+        sums._kept = key, object(), (chosen, np.full_like(kernels, np.nan))
+    np.testing.assert_allclose(model.transform([atoms]), expected, rtol=1e-12)

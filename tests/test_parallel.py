@@ -368,6 +368,19 @@ class TestSharedRows:
         os.close(read)
         os.close(write)
 
+    @FORKS
+    def test_what_a_child_writes_is_its_own(self, cells, made):
+        estimator = clone(DENSITY).set_params(n_jobs=2).fit(cells)
+        rows = estimator.transform_atoms(cells)
+        assert len(made) == 1
+        kept = rows.copy()
+        child = os.fork()
+        if child == 0:
+            rows *= 0.0
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert np.array_equal(rows, kept)
+
     @pytest.mark.parametrize("backend", ["threading", "loky"])
     def test_without_them_rows_are_sent(self, cells, made, backend, monkeypatch):
         if backend == "loky":
@@ -468,6 +481,25 @@ with one_blas_thread, pools("openmp").limit(limits=1):
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "{1}\n"
+
+
+def test_limits_of_threads_that_overlap_end():
+    """Whoever ends last gives back what the first has found."""
+    program = """
+from sklode.execution.workers import one_blas_thread, pools
+def found():
+    return {pool["num_threads"] for pool in pools("blas").info()}
+assert found() == {2}
+one_blas_thread.__enter__()
+one_blas_thread.__enter__()
+assert found() == {1}
+one_blas_thread.__exit__()  # of the first
+assert found() == {1}
+one_blas_thread.__exit__()
+assert found() == {2}
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5])

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import molecule
+from sklearn.base import clone
 from toy import with_results
 from toy_world import S, X, Y, bare, model
+
+from sklode import AtomisticRidgeCV, DensityProjector
+from sklode.ridge.solvers import DualRidge
 
 
 def test_a_single_group():
@@ -40,3 +45,21 @@ def test_kinds_that_no_split_tests():
     fitted = model(cv=[(rest, clusters[:2])]).fit(bare(X), Y, stresses=S)
     assert np.isnan(fitted.cv_results_["rmse_stress"]).all()
     assert np.isfinite(fitted.cv_results_["rmse_energy_per_atom"]).all()
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1e-6, 1e-8])
+def test_left_out_molecules_that_the_others_do_not_determine(alpha, monkeypatch):
+    """Their rows of forces have few features in common: closed form against refits."""
+    names, rng = ["H2O", "CH4", "CH3OH", "CO2", "NH3", "C2H6", "HCOOH"], np.random.default_rng(0)
+    X = [molecule(name) for name in names]
+    for atoms in X:
+        atoms.positions += rng.normal(0, 0.05, atoms.positions.shape)
+    y, forces = rng.normal(size=7), [rng.normal(size=(len(atoms), 3)) for atoms in X]
+    features = DensityProjector(3.0, 4, 3)
+    model = AtomisticRidgeCV(features, alpha, baseline=False, force_weight=3.0)
+    closed = clone(model).fit(X, y, forces=forces)
+    monkeypatch.setattr(DualRidge, "left_out", lambda *_: None)
+    refitted = clone(model).fit(X, y, forces=forces)
+    for name in ("objective", "rmse_forces"):
+        np.testing.assert_allclose(closed.cv_results_[name], refitted.cv_results_[name], rtol=1e-3)
+    assert closed.noise_ == pytest.approx(refitted.noise_, rel=1e-3)

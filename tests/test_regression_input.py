@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.constraints import Hookean
+from sklearn.base import clone
 from toy import (
     with_results,
 )
 from toy_world import GROUPS, NEW, F, S, X, Y, bare, model
+
+from sklode import AtomisticRidgeCV, DensityProjector
 
 
 def broken(values, index, value):
@@ -123,3 +129,18 @@ def test_bad_structures():
         model().fit([X[0], Atoms()], [1.0, 2.0])
     with pytest.raises(TypeError, match="got a single Atoms"):
         model().fit(X[0])
+
+
+def test_energies_of_calculators_are_without_constraints():
+    """As their forces, and as those that are stored."""
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.1, seed=0)
+    atoms.calc = EMT()
+    atoms.set_constraint(Hookean(0, 1, rt=1.0, k=5.0))
+    free = atoms.copy()
+    free.set_constraint()
+    free.calc = EMT()
+    model = AtomisticRidgeCV(DensityProjector(4.0, 2, 1), alphas=1.0)
+    with_constraint, without = (clone(model).fit([a, a]).predict([a])[0] for a in (atoms, free))
+    assert with_constraint == pytest.approx(without, abs=1e-9)
+    assert atoms.get_potential_energy() > free.get_potential_energy() + 0.1
