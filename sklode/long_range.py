@@ -19,7 +19,8 @@ class LongRangePotential(FarFieldProjector):
     Every atom is the source of a smeared potential :math:`v_p(r) \to 1/r^p`, eq. (2.1). The
     potential of all atoms of one element, however far, is expanded around every atom inside
     ``cutoff``, :math:`\langle a n l m|V_i\rangle` (theory, sections 4 and 5). Isolated structures
-    are summed over pairs, periodic ones over k-vectors; both kinds may be mixed in one X.
+    are summed over pairs, periodic ones over k-vectors, slabs and wires too, without vacuum; all
+    kinds may be mixed in one X.
 
     Parameters
     ----------
@@ -103,9 +104,16 @@ class LongRangePotential(FarFieldProjector):
     the number of atoms N of a structure as N^2 with matrix products and as N log N on a mesh.
     Memory, beside the result: one kernel, the number of k-vectors times (l_max + 1)^2 n_max numbers
     for each exponent, or on a mesh some ten numbers a channel and mesh point; both grow with the
-    volume. Structures are handled in chunks of about a thousand atoms. Partly periodic structures
-    are refused. Without ``include_center`` the own potential of an atom is subtracted, which leaves
-    its rounding error: 1e-16 times (2 sigma^2)^(-p/2), felt for steep potentials in sparse cells.
+    volume. Structures are handled in chunks of about a thousand atoms. Without ``include_center``
+    the own potential of an atom is subtracted, which leaves its rounding error: 1e-16 times
+    (2 sigma^2)^(-p/2), felt for steep potentials in sparse cells.
+
+    Slabs and wires, periodic along two or one of the lattice vectors, are summed in a box that is
+    made for the atoms (section 5.2); lattice vectors along which nothing repeats are ignored. For p
+    up to the number of periodic directions a channel with a net charge, which every element is, has
+    no finite potential: what remains is that of charged layers or lines without its constant,
+    -2 pi |z| per area for p = 1. Differences between structures of one composition and one
+    periodic cell do not depend on that.
 
     References
     ----------

@@ -91,8 +91,9 @@ class MultipoleFeatures(FarFieldProjector):
     a uniform background neutralises the channel; for p = 3, where its constant is undefined, the
     l = 0 multipole of a charged channel is relative to the cutoff. Work and memory of a
     periodic structure grow linearly with its size (a mesh and pairs), those of an isolated one with
-    its square. Partly
-    periodic structures are refused.
+    its square. Slabs and wires are summed in a box that is made for the atoms (section 5.2), and
+    charged channels of them have no background: ``potential`` and ``field`` are those of charged
+    layers or lines, whose potential has no constant.
 
     References
     ----------
