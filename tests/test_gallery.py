@@ -259,3 +259,14 @@ def test_side_chains():
     assert small[best] == pytest.approx(0.96, abs=5e-3)
     assert small["p = 1, 6, split, weighted"] < small["predict zero"]
     assert errors["local, by class"]["neutral"] == pytest.approx(1.3, abs=0.05)
+
+
+def test_a_slab_beats_boxes(example):
+    numbers = example("molecule_above_slab").numbers
+    errors = numbers["errors"]
+    assert all(errors[vacuum] > 10 * errors["slab"] for vacuum in ("10", "20", "40"))
+    slab = np.array(numbers["curves"]["slab"])
+    off = [np.abs(np.array(numbers["curves"][v]) - slab)[0] for v in ("10", "20", "40")]
+    np.testing.assert_allclose(np.round(1e3 * np.array(off)), [26, 16, 9])
+    heights = np.array(numbers["curves"]["heights"])
+    assert np.ptp(slab[heights >= 5]) < off[-1] < np.ptp(slab)

@@ -56,6 +56,10 @@ def test_binding_curves(check):
     check("binding_curves", atol=1e-4)
 
 
+def test_molecule_above_slab(check):
+    check("molecule_above_slab", atol=1e-4)
+
+
 def test_charge_dimers(check):
     check("charge_dimers", "charge_charge_dimers.xyz", atol=2e-3)
 
