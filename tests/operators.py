@@ -123,7 +123,7 @@ STRUCTURES = {
 LISTS = {
     "isolated": ["cluster", "lone atom", "pair far apart"],
     "periodic": ["triclinic", "orthorhombic", "left-handed", "one atom, flat"],
-    "layers": ["slab", "wire", "left-handed slab", "one atom, layer", "wire along x"],
+    "layers": ["slab", "wire along x", "left-handed slab", "one atom, layer"],
     "mixed": ["triclinic", "cluster", "slab", "second frame", "lone atom", "wire", "third frame"],
 }
 SPECIES = sorted({int(z) for atoms in STRUCTURES.values() for z in atoms.numbers})

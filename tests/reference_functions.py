@@ -38,8 +38,9 @@ def fourier(law, sigma, k):
     if law == 0:
         return (4 * np.pi * sigma**2) ** 0.75 * np.exp(-s)
     integral = np.full(len(k), 0.0 if law == 3 else 2 / (law - 3))
-    x, w = quadrature(80, 0, 1)
-    for i in np.flatnonzero(k):  # of exp(-s t) t^((1 - p) / 2) from t = 1 on, with t = exp(end x)
-        end = np.log(1 + 45 / s[i])
-        integral[i] = end * w @ np.exp(-s[i] * np.exp(end * x) + (3 - law) / 2 * end * x)
+    (x, w), s_k = quadrature(80, 0, 1), s[k > 0]
+    # of exp(-s t) t^((1 - p) / 2) from t = 1 on, with t = exp(end x)
+    end = np.log(1 + 45 / s_k)
+    y = np.multiply.outer(end, x)
+    integral[k > 0] = end * (np.exp(-s_k[:, None] * np.exp(y) + (3 - law) / 2 * y) @ w)
     return np.pi**1.5 * (2 * sigma**2) ** ((3 - law) / 2) / gamma(law / 2) * integral

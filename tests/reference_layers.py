@@ -19,7 +19,7 @@ def wave_sum(atoms, weights, k_cutoff, laws, sigma, integrals, unit):
     out = np.zeros((len(atoms), len(weights), len(laws), (l_max + 1) ** 2))
 
     def add(along, lengths, kernel):
-        """Waves of k = along + q for q of some lengths; ``kernel`` (l, n, q) has its measure."""
+        """Waves of k = along + q, q of these lengths; ``kernel`` (l, n, q) has its measure."""
         for turn, part in directions(axes):
             k = along + lengths[:, None] * turn
             y = harmonics(l_max, k)
@@ -34,12 +34,14 @@ def wave_sum(atoms, weights, k_cutoff, laws, sigma, integrals, unit):
 
     bounds = np.linalg.norm(cell, axis=1) * k_cutoff / (2 * np.pi)
     integers = [n for n in product(*[range(-int(b), int(b) + 1) for b in bounds]) if n > (0,) * d]
-    q, w = quadrature(80, 0, k_cutoff / 4, k_cutoff)
-    for along in np.array(integers).reshape(-1, d) @ (2 * np.pi * np.linalg.pinv(cell).T):
-        k = np.sqrt(along @ along + q**2)
-        of_laws = np.array([fourier(law, sigma, k) for law in laws])
-        # the waves of -k are as many
-        add(along, q, 2 * 4 * np.pi / size * w * q ** (2 - d) * of_laws * integrals(k))
+    q, w = quadrature(48, 0, k_cutoff / 4, k_cutoff)
+    along = np.array(integers).reshape(-1, d) @ (2 * np.pi * np.linalg.pinv(cell).T)
+    along, lengths = np.repeat(along, len(q), axis=0), np.tile(q, len(along))
+    k = np.sqrt(np.sum(along**2, axis=1) + lengths**2)
+    of_laws = np.array([fourier(law, sigma, k) for law in laws])
+    measure = np.tile(w * q ** (2 - d), len(integers))
+    # the waves of -k are as many
+    add(along, lengths, 2 * 4 * np.pi / size * measure * of_laws * integrals(k))
 
     for n, law in enumerate(laws):
         if not isinstance(law, (int, float, np.number)) or law == 0:
@@ -47,10 +49,10 @@ def wave_sum(atoms, weights, k_cutoff, laws, sigma, integrals, unit):
             add(np.zeros(3), q, 4 * np.pi / size * only(n, kernel))
             continue
         top, power = 1 / (2 * sigma**2), (law - d) / 2
-        u, wt = quadrature(24, *(np.log(top) - np.array([20, 12, 6, 2, 0])))
+        u, wt = quadrature(16, *(np.log(top) - np.array([20, 12, 6, 2, 0])))
         # what is left below grows with t to the power + 1
         u, wt = np.append(u, np.log(top) - 20), np.append(wt, 1 / (power + 1))
-        x, wx = quadrature(24, 0, 5, 13)
+        x, wx = quadrature(20, 0, 5, 12)
         constant = np.euler_gamma + np.log(top * unit**2) if power == 0 else top**power / power
         t, measure = np.exp(u)[:, None], (wt * np.exp(u * law / 2) / gamma(law / 2))[:, None]
         q_t = x * np.sqrt(t)
@@ -67,10 +69,8 @@ def directions(axes):
     """Unit vectors across, and the measure of each: both sides of a layer, a circle of a line."""
     if len(axes) == 1:
         return [(axes[0], 1 / (2 * np.pi)), (-axes[0], 1 / (2 * np.pi))]
-    angles = 2 * np.pi * np.arange(48) / 48
-    return [
-        (np.array([np.cos(a), np.sin(a)]) @ axes, 2 * np.pi / 48 / (4 * np.pi**2)) for a in angles
-    ]
+    turns = np.exp(2j * np.pi * np.arange(32) / 32)
+    return [(turn.real * axes[0] + turn.imag * axes[1], 1 / (32 * 2 * np.pi)) for turn in turns]
 
 
 def only(n, kernel):

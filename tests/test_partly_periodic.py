@@ -231,6 +231,18 @@ def test_tables_and_densities_are_sums_over_neighbours(bump):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7 * np.abs(expected).max())
 
 
+def test_a_wire_whose_waves_all_run_across():
+    """Turned, so that what they have along the wire is zero but for rounding."""
+    atoms = neutral(WIRE)
+    turned = atoms.copy()
+    matrix = Rotation.random(None, 3).as_matrix()
+    turned.set_cell(atoms.cell.array @ matrix)
+    turned.positions = atoms.positions @ matrix
+    model = LongRangePotential(1, cutoff=3.0, smearing=6.0, l_max=2, tol=1e-6).fit([atoms])
+    rows, expected = model.transform_atoms([turned]), model.transform_atoms([atoms])
+    np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
 def test_a_flat_layer_and_a_straight_wire():
     flat = Atoms("C2", [[0, 0, 0], [1.2, 0.7, 0]], cell=[2.4, 2.1, 0], pbc=SLAB)
     straight = Atoms("C2", [[0, 0, 0], [1.3, 0, 0]], cell=[2.6, 0, 0], pbc=WIRE)

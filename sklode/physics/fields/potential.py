@@ -134,9 +134,10 @@ class _Potential:
         basis, summation = self.basis, self.summation
         cutoff, smearing = basis.cutoff, min(law.smearing for law in self.laws)
         exterior = self.exterior_width is not None
+        lowest = max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing
         split = split_smearing(
             sources,
-            lowest=max(smearing, SMALLEST_SPLIT * cutoff) if exterior else smearing,
+            lowest=lowest,
             start=basis.reach,
             tol=summation.tol,
             l_max=basis.l_max,
@@ -144,8 +145,9 @@ class _Potential:
             may_stay=not exterior,
         )
         # a law that cannot be widened, such as a density, needs all its k-vectors anyway
-        gains = split > smearing and all(law.widened(split) is not law for law in self.laws)
-        if not (exterior or gains):
+        if any(law.widened(split) is law for law in self.laws):
+            split = lowest
+        if not (exterior or split > smearing):
             return None
         nearest = nearest_sources(sources, cutoff)
         return (split, nearest) if exterior or self._tables_resolve(nearest) else None

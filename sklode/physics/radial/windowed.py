@@ -25,6 +25,7 @@ from ..numerics.quadrature import gauss_legendre
 from .laws import scaled_lower_gamma
 
 _WIDTH = 1.25  # of the window's edge in smearings: its transform must end before the potential's
+_LAST = 9.0  # wave number in 1 / smearing beyond which exp(-k^2 smearing^2 / 2) is nothing
 _EDGE = 8.0  # widths of the edge after which the window is nothing
 _FORGOTTEN = 745.0  # exponent of what is no number any more
 _WINDOW_SHARE = 0.1  # of the tolerance that a window may differ from 1
@@ -77,8 +78,14 @@ class Window:
             slopes = law.fourier_slope(k) / k
             return np.stack([law.fourier(k), slopes, slopes])
         squares = np.sum(vectors**2, axis=1)
-        across = np.sum(self.across(vectors, cell) ** 2, axis=1)
-        return self.of_squares(law, np.maximum(squares - across, 0.0), across)
+        # other laws, which are smeared less, may need waves of which nothing is left here
+        felt = np.flatnonzero(squares < (_LAST / law.smearing) ** 2)
+        across = np.sum(self.across(vectors[felt], cell) ** 2, axis=1)
+        along = np.maximum(squares[felt] - across, 0.0)
+        spectrum = np.zeros((3, len(vectors)))
+        if len(felt):
+            spectrum[:, felt] = self.of_squares(law, along, across)
+        return spectrum
 
     def across(self, vectors, cell):
         """Components of vectors across the periodic directions, (n, 3 - n_periodic)."""
@@ -93,8 +100,10 @@ class Window:
 
     def of_squares(self, law, along, across):
         """``spectrum`` for kappa^2 and q^2, each of shape (n_k,), of laws with a tail."""
-        screened, which = _distinct(along, law.screening**2)
-        squares, place = _distinct(across)
+        rounding = _ROUNDING * np.max(along + across)  # as these are differences
+        screened, which = _distinct(along, rounding)
+        screened = screened + law.screening**2
+        squares, place = _distinct(across, rounding)
         table = np.zeros((3, len(screened), len(squares)))
         bare = int(screened[0] == 0)  # the only wave vectors of which the integral diverges
         if bare:
@@ -146,7 +155,7 @@ class Window:
         """Distances across the periodic directions, and their measure times the window."""
         width = _WIDTH * law.smearing
         end = self.radius + _EDGE * width
-        x, weights = gauss_legendre(int(48 + 5.0 * end / law.smearing), end)
+        x, weights = gauss_legendre(int(48 + _LAST * end / law.smearing), end)
         window = 0.5 * erfc((x - self.radius) / (np.sqrt(2.0) * width))
         measure = 2.0 if self.n_periodic == 2 else 2.0 * np.pi * x
         return x, weights * measure * window
@@ -205,12 +214,12 @@ def _logarithmic(lowest, highest):
     return t, weights * t
 
 
-def _distinct(squares, shift=0.0):
-    """Distinct values but for rounding, ascending and plus a shift, and which of them each is."""
-    order, rounding = np.argsort(squares), _ROUNDING * squares.max()
+def _distinct(squares, rounding):
+    """Distinct values but for rounding, ascending, and which of them each is."""
+    order = np.argsort(squares)
     ascending = squares[order]
     ascending[ascending < rounding] = 0.0
     steps = np.diff(ascending, prepend=-1.0) > rounding
     which = np.empty(len(squares), int)
     which[order] = np.cumsum(steps) - 1
-    return ascending[steps] + shift, which
+    return ascending[steps], which
