@@ -117,14 +117,13 @@ STRUCTURES = {
     "slab": drawn("NOH", 9, TRICLINIC, near=4, pbc=[True, True, False]),
     "left-handed slab": drawn("COH", 10, LEFT_HANDED, near=4, pbc=[False, True, True]),
     "one atom, layer": drawn("C", 11, np.diag([3.2, 3.6, 4.0]), pbc=[True, False, True]),
-    "wire": drawn("NOH", 12, TRICLINIC, near=4, pbc=[False, False, True]),
-    "wire along x": drawn("CO", 13, np.diag([4.2, 3.0, 3.0]), near=2, pbc=[True, False, False]),
+    "wire": drawn("CO", 13, np.diag([4.2, 3.0, 3.0]), near=2, pbc=[True, False, False]),
 }
 LISTS = {
     "isolated": ["cluster", "lone atom", "pair far apart"],
     "periodic": ["triclinic", "orthorhombic", "left-handed", "one atom, flat"],
-    "layers": ["slab", "wire along x", "left-handed slab", "one atom, layer"],
-    "mixed": ["triclinic", "cluster", "slab", "second frame", "lone atom", "wire", "third frame"],
+    "layers": ["left-handed slab", "wire", "one atom, layer"],
+    "mixed": ["triclinic", "cluster", "slab", "lone atom", "second frame", "third frame"],
 }
 SPECIES = sorted({int(z) for atoms in STRUCTURES.values() for z in atoms.numbers})
 

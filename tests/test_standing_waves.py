@@ -39,7 +39,7 @@ def test_even_and_odd_factors_need_a_quarter_of_the_products(cell):
 def test_every_harmonic_is_one_kind_of_waves(cell, l_max):
     """It is even or odd along each axis, but for rounding errors, which must not be summed."""
     basis, sphere = radial_basis("gto", 2, l_max, 2.5), half_sphere(cell, 4.0)
-    (kernels,) = wave_kernels(basis, [SmearedPowerLaw(1, 1.0)], [sphere], [cell])
+    (kernels,) = wave_kernels(basis, [SmearedPowerLaw(1, 1.0)], [sphere], [cell], [None])
     columns = [part.columns for part in kernels.moved()._waves.values()]
     n_columns = 3 * 2 * (l_max + 1) ** 2
     assert np.array_equal(np.sort(np.concatenate(columns)), np.arange(n_columns))

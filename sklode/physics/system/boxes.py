@@ -34,7 +34,7 @@ def boxed(structures, length_of):
     Parameters
     ----------
     structures : list of Structure
-        Vectors along which they do not repeat are orthogonal to all others.
+        Vectors along which they do not repeat mean nothing.
     length_of : callable
         Largest distance of atoms across the periodic directions, and of an atom to its nearest
         image, to the length of a box.
@@ -47,11 +47,9 @@ def boxed(structures, length_of):
 
 
 def _boxed(structure, length_of):
-    across = structure.cell[~structure.periodic]
-    across = across / np.linalg.norm(across, axis=1)[:, None]
-    extent = np.linalg.norm(np.ptp(structure.positions @ across.T, axis=0))
+    cell, across = unit_axes(structure.cell, structure.periodic), ~structure.periodic
+    extent = np.linalg.norm(np.ptp(structure.positions @ cell[across].T, axis=0))
     repeat = np.linalg.norm(structure.cell[structure.periodic], axis=1).min()
     length = 2.0 ** (np.ceil(_STEPS * np.log2(length_of(extent, repeat))) / _STEPS)
-    cell = structure.cell.copy()
-    cell[~structure.periodic] = length * across
+    cell[across] *= length
     return replace(structure, cell=cell)
