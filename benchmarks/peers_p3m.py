@@ -44,7 +44,8 @@ def neighbours(atoms, cutoff):
 def potentials(structures, parameters, list_inside=True):
     """Potential of all other charges at every atom, in charges per angstrom, ready to be timed.
 
-    With ``list_inside`` the call begins with positions, otherwise with a list of pairs.
+    With ``list_inside`` the call begins with positions, otherwise with a list of pairs. Slabs need
+    vacuum in their cell; the field of their images is corrected.
     """
     import torch
     from torchpme import CoulombPotential, P3MCalculator
@@ -59,18 +60,20 @@ def potentials(structures, parameters, list_inside=True):
         mesh_spacing=2.0 * float(cell.norm(dim=1).max()) / (parameters.mesh - 1),  # their spacing
         interpolation_nodes=parameters.nodes,
     ).to(dtype=torch.float64)
+    periodic = torch.tensor(atoms.pbc)
     find_pairs = partial(neighbours, atoms, parameters.cutoff)
     given = None if list_inside else find_pairs()
 
     def compute():
         pairs = find_pairs() if list_inside else given
         with torch.no_grad():
-            return 2.0 * calculator(charges, cell, positions, *pairs)[:, 0].numpy()  # not halved
+            halves = calculator(charges, cell, positions, *pairs, periodic=periodic)
+            return 2.0 * halves[:, 0].numpy()
 
     return compute
 
 
-def tuned(structures, reference, accuracy):
+def tuned(structures, reference, accuracy, agreement=records.rms_agreement):
     """The fastest parameters that keep the relative RMS error of the potentials, if there are any.
 
     Returns
@@ -82,7 +85,7 @@ def tuned(structures, reference, accuracy):
         for mesh in _meshes(structures[0]):  # from coarse to fine: the first good one will do
             parameters = Parameters(cutoff, cutoff / split, mesh, nodes)
             compute = potentials(structures, parameters)
-            error = records.rms_agreement(compute(), reference)
+            error = agreement(compute(), reference)
             if error <= accuracy:
                 good.append((_seconds(compute), error, parameters))
                 break

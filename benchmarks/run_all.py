@@ -13,7 +13,16 @@ from time import perf_counter
 
 HERE = Path(__file__).parent
 WITH_DATA = ("density", "gradients")
-NAMES = ("long_range", "methods", "density", "multipoles", "parallel", "gradients", "ridge")
+NAMES = (
+    "long_range",
+    "methods",
+    "density",
+    "multipoles",
+    "slabs",
+    "parallel",
+    "gradients",
+    "ridge",
+)
 
 
 def run(step, script, *arguments):

@@ -1,0 +1,115 @@
+"""Slabs of ions: their potential features beside those of padded cells, and torch-pme's potentials.
+
+LongRangePotential of 1/r and 1/r^6, one channel an element, cutoff 3 angstrom, n_max 2, l <= 3, tol
+1e-6, of slabs and of the same atoms with 20 angstrom of vacuum that repeat along three directions,
+which are other numbers. Electrostatic potentials as in ``bench_multipoles``, beside torch-pme with
+its correction for slabs, both at a relative root mean square error of at most 1e-4; torch-pme has
+the fastest parameters of a search and the smallest vacuum, in lateral lengths, that reaches it. The
+reference is sklode with a tol of 1e-9, whose potentials agree with sums over images (tests).
+"""
+
+import harness  # before numpy
+
+# isort: split
+
+from functools import partial
+
+import numpy as np
+import peers
+import peers_p3m
+import records
+from ase.build import bulk
+from bench_multipoles import INSIDE_NOTHING, TOLERANCES, Y_00
+
+from sklode import LongRangePotential, MultipoleFeatures
+
+VACUUM = 20.0  # angstrom
+VACUA = (1.0, 1.5, 2.0)  # lateral lengths, of torch-pme
+ACCURACY = 1e-4
+LATERAL = {8: 1024, 18: 5184, 42: 28224}  # cells along each side: atoms
+
+
+def slab(n):
+    """Four layers of rock salt."""
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat((n, n, 2))
+    atoms.rattle(0.1, seed=0)
+    atoms.set_initial_charges(np.where(atoms.numbers == 11, 1.0, -1.0))
+    atoms.pbc = [True, True, False]
+    return atoms
+
+
+def padded(atoms, vacuum, pbc):
+    """The same in a cell with vacuum."""
+    box = atoms.copy()
+    box.cell[2] = [0.0, 0.0, np.ptp(atoms.positions[:, 2]) + vacuum]
+    box.pbc = pbc
+    return box
+
+
+def features(_, structures, exponent):
+    """Features of given structures, ready to be timed."""
+    model = LongRangePotential(exponent, 3.0, 2, 3, invariants=None).fit(structures)
+    return partial(model.transform_atoms, structures)
+
+
+def potentials(structures, tol):
+    """Potentials of all other charges, ready to be timed."""
+    model = MultipoleFeatures(
+        1, charges="initial_charges", invariants=None, tol=tol, **INSIDE_NOTHING
+    )
+    return partial(model.fit(structures).transform_atoms, structures)
+
+
+def torch_pme(_, padded_slabs, parameters):
+    """The same by torch-pme."""
+    return peers_p3m.potentials(padded_slabs, parameters)
+
+
+def deviation(found, expected):
+    """Relative root mean square error; a constant means nothing for neutral slabs."""
+    return records.rms_agreement(found - np.mean(found), expected - np.mean(expected))
+
+
+def cases(atoms, with_torch_pme):
+    box = padded(atoms, VACUUM, True)
+    for p in (1, 6):
+        for name, structure in (("slab", atoms), ("padded", box)):
+            prepare = partial(features, structures=[structure], exponent=p)
+            yield harness.Case(f"sklode, p = {p}, {name}", prepare, parameters="tol=1e-06")
+    reference = potentials([atoms], 1e-9)()[:, 0] / Y_00
+
+    def error_of(tol):
+        return deviation(potentials([atoms], tol)()[:, 0] / Y_00, reference)
+
+    tol, error = records.coarsest_within(TOLERANCES, error_of, ACCURACY)
+    prepare = partial(potentials, tol=tol)
+    yield harness.Case("sklode, potentials", prepare, error=error, parameters=f"tol={tol:g}")
+    if with_torch_pme:
+        for lengths in VACUA:
+            vacuum = lengths * float(np.linalg.norm(atoms.cell[0]))
+            given = [padded(atoms, vacuum, atoms.pbc)]
+            best = peers_p3m.tuned(given, reference, ACCURACY, deviation)
+            if best is not None:
+                parameters, error = best
+                yield harness.Case(
+                    "torch-pme, potentials",
+                    partial(torch_pme, padded_slabs=given, parameters=parameters),
+                    error=error,
+                    parameters=f"{parameters} vacuum={vacuum:.0f}",
+                )
+                break
+
+
+def main():
+    benchmark = harness.Benchmark("slabs", __doc__)
+    with_torch_pme = peers.installed("torchpme")
+    for n in (3,) if benchmark.quick else LATERAL:
+        structures = [slab(n)]
+        benchmark.compare(
+            f"{len(structures[0])} atoms", structures, list(cases(structures[0], with_torch_pme))
+        )
+    benchmark.save()
+
+
+if __name__ == "__main__":
+    main()
