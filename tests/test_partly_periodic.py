@@ -243,6 +243,33 @@ def test_a_wire_whose_waves_all_run_across():
     np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
+def test_potentials_of_slabs_by_torch_pme():
+    """Which has vacuum and a correction for p = 1; of neutral slabs, but for a constant."""
+    torch = pytest.importorskip("torch", reason="needs the extra bench")
+    torchpme = pytest.importorskip("torchpme", reason="needs the extra bench")
+    vesin = pytest.importorskip("vesin")
+    atoms = neutral(SLAB, third=(0.0, 0.0, 40.0))
+    pairs = vesin.NeighborList(cutoff=9.0, full_list=False)
+    first, second, distances = pairs.compute(atoms.positions, atoms.cell.array, True, "ijd")
+    calculator = torchpme.EwaldCalculator(
+        torchpme.CoulombPotential(smearing=1.2), lr_wavelength=0.6
+    ).to(dtype=torch.float64)
+    halves = calculator(
+        torch.tensor(atoms.arrays["q"])[:, None],
+        torch.tensor(atoms.cell.array),
+        torch.tensor(atoms.positions),
+        torch.tensor(np.stack([first, second], axis=1).astype(np.int64)),
+        torch.tensor(distances),
+        periodic=torch.tensor(SLAB),
+    )
+    expected = 2.0 * halves[:, 0].numpy()
+    options = {"charges": "q", "cutoff": 0.5, "cutoff_width": 0.1, "invariants": None}
+    model = MultipoleFeatures(1, l_max=0, tol=1e-9, **options).fit([atoms])
+    found = model.transform_atoms([atoms])[:, 0] * np.sqrt(4.0 * np.pi)
+    differences = found - expected
+    assert np.ptp(differences) < 1e-6 * np.ptp(found)
+
+
 def test_a_flat_layer_and_a_straight_wire():
     flat = Atoms("C2", [[0, 0, 0], [1.2, 0.7, 0]], cell=[2.4, 2.1, 0], pbc=SLAB)
     straight = Atoms("C2", [[0, 0, 0], [1.3, 0, 0]], cell=[2.6, 0, 0], pbc=WIRE)
