@@ -20,6 +20,7 @@ ROWS_OF_WAVES = 64  # atoms of small structures that are summed at once
 SMALL_PRODUCT = 10**6  # multiplications of a product that BLAS does not rearrange before
 PHASES_OF_SMALL_CELL = 2**13  # of a structure that is summed together with those in other cells
 KERNEL_WAVES = 2**13  # k-vectors whose kernels are made at once, those of one cell at least
+DECAY_NUMBERS = 2**20  # of waves along slabs and wires, and of an integral for each
 SIMILAR_BOUNDS = 3  # cells whose boxes of integers differ by less are enumerated together
 LISTED_WAVES = 2**16  # k-vectors of the cells that are listed together to choose their spheres
 KEPT_PLANS = 1024  # plans of matrix products

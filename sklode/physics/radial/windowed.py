@@ -21,7 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erfc, erfcinv, exp1, gamma, j0, j1
 
+from .. import blocks
 from ..numerics.quadrature import gauss_legendre
+from ..system.kvectors import slices
 from .laws import scaled_lower_gamma
 
 _WIDTH = 1.25  # of the window's edge in smearings: its transform must end before the potential's
@@ -126,10 +128,14 @@ class Window:
         lowest = min(0.25 * squares.min() / _FORGOTTEN, 0.5 * highest)
         t, weights = _logarithmic(lowest, highest)
         weights *= _amplitudes(law, t) * (np.pi / t) ** (0.5 * self.n_periodic)
-        decay = weights * np.exp(-0.25 * squares[:, None] / t)  # (kappa, t)
         transforms = self._transforms(law, across) @ np.exp(-t * self._points(law)[0][:, None] ** 2)
         values, slopes = transforms  # (q, t)
-        return np.stack([decay @ values.T, (decay * (-0.5 / t)) @ values.T, decay @ slopes.T])
+        table = np.empty((3, len(squares), len(across)))
+        for part in slices(len(squares), max(1, blocks.DECAY_NUMBERS // len(t))):
+            decay = weights * np.exp(-0.25 * squares[part, None] / t)  # (kappa, t)
+            table[0, part], table[2, part] = decay @ values.T, decay @ slopes.T
+            table[1, part] = (decay * (-0.5 / t)) @ values.T
+        return table
 
     def _of_layer(self, law, across):
         """The same for kappa = 0, shape (3, n_across); the slope by kappa is not needed."""
