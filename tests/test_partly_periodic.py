@@ -217,6 +217,21 @@ def test_tolerance(pbc, method):
             assert (errors <= row_errors(model, atoms)).all(), (trial, tol, exponent, smearing)
 
 
+@pytest.mark.parametrize("exponent", [3, 12])
+@pytest.mark.parametrize("field", [LongRangePotential, MultipoleFeatures])
+@pytest.mark.parametrize("cell", [(300.0, 1.0, 1.0), (60.0, 70.0, 1.0)])
+def test_tolerance_of_sparse_structures(cell, field, exponent):
+    """Whose far field is that of images farther away than any box is long."""
+    atoms = Atoms("OH", [[0, 0, 0], [0.3, 0.2, 1.0]], cell=cell, pbc=SLAB if cell[1] > 1 else WIRE)
+    options = {"cutoff": 3.0, "n_max": 1, "l_max": 2, "invariants": None}
+    options |= {"exterior": True} if field is LongRangePotential else {}
+    coarse, fine = (
+        field(exponent, tol=tol, **options).fit([atoms]).transform_atoms([atoms])
+        for tol in (1e-5, 1e-9)
+    )
+    assert np.abs(coarse - fine).max() < 1e-5 * np.abs(fine).max()
+
+
 @pytest.mark.parametrize("bump", [0.0, 1.0])
 def test_tables_and_densities_are_sums_over_neighbours(bump):
     """Potentials that end need no window."""

@@ -9,6 +9,8 @@ from ..system.boxes import boxed
 from ..system.structures import Batch
 from .periodic import PeriodicSum
 
+_COMPACT = 1.7  # length of a box across, in those along: its densest packing is no denser then
+
 
 class PartlyPeriodicSum(PeriodicSum):
     """Coefficients of structures that repeat along two axes or one; eqs. (4.1) and (5.1).
@@ -48,10 +50,15 @@ class PartlyPeriodicSum(PeriodicSum):
         return Window(0.5 * float(length), tuple(structure.periodic.tolist()), self._unit)
 
 
-def in_boxes(batch, laws, reach, tol):
-    """Put structures in boxes, in which no window makes a difference of ``tol``."""
+def in_boxes(batch, laws, reach, tol, compact=False):
+    """Put structures in boxes, in which no window makes a difference of ``tol``.
 
-    def length(extent, repeat):
-        return box_length(extent, reach, repeat, laws, tol)
+    Those that are ``compact`` are no longer along the structure than across it, so that their
+    volume says how far apart atoms can be.
+    """
+
+    def length(extent, repeats):
+        least = _COMPACT * repeats.max() if compact else 0.0
+        return max(box_length(extent, reach, repeats.min(), laws, tol), least)
 
     return Batch(boxed(batch.structures, length), batch.channels)

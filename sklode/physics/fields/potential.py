@@ -115,7 +115,7 @@ class _Potential:
 
     def splits_in_boxes(self, batch):
         """The same for structures that repeat along two axes or one."""
-        return self.splits(in_boxes(batch, self.laws, self.basis.reach, self.summation.tol))
+        return self.splits(in_boxes(batch, self.laws, self.basis.reach, self.summation.tol, True))
 
     @cached_property
     def _near(self):

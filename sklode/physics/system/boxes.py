@@ -36,8 +36,8 @@ def boxed(structures, length_of):
     structures : list of Structure
         Vectors along which they do not repeat mean nothing.
     length_of : callable
-        Largest distance of atoms across the periodic directions, and of an atom to its nearest
-        image, to the length of a box.
+        Largest distance of atoms across the periodic directions, and lengths of the vectors along
+        these, to the length of a box.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def boxed(structures, length_of):
 def _boxed(structure, length_of):
     cell, across = unit_axes(structure.cell, structure.periodic), ~structure.periodic
     extent = np.linalg.norm(np.ptp(structure.positions @ cell[across].T, axis=0))
-    repeat = np.linalg.norm(structure.cell[structure.periodic], axis=1).min()
-    length = 2.0 ** (np.ceil(_STEPS * np.log2(length_of(extent, repeat))) / _STEPS)
+    repeats = np.linalg.norm(structure.cell[structure.periodic], axis=1)
+    length = 2.0 ** (np.ceil(_STEPS * np.log2(length_of(extent, repeats))) / _STEPS)
     cell[across] *= length
     return replace(structure, cell=cell)
