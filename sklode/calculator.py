@@ -122,8 +122,9 @@ class SklodeCalculator(Calculator):
         changes = super().check_state(atoms, tol=tol)
         if self.atoms is not None:
             new, old = atoms.arrays, self.atoms.arrays
-            names = sorted((new.keys() | old.keys()) - _COMPARED_BY_ASE)
-            changes += [n for n in names if not np.array_equal(new.get(n), old.get(n))]
+            for name in sorted((new.keys() | old.keys()) - _COMPARED_BY_ASE):
+                if not (name in new and name in old and np.array_equal(new[name], old[name])):
+                    changes.append(name)
         return changes
 
     def _check_derivatives(self, with_stress):
