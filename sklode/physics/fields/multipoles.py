@@ -101,7 +101,8 @@ class _Multipoles:
     def splits_in_boxes(self, batch):
         """The same for structures that repeat along two axes or one."""
         smallest = self._smeared(SMALLEST_SPLIT * self.cutoff)
-        return self.splits(in_boxes(batch, smallest, self._taylor_reach, self.summation.tol, True))
+        tol = self.summation.tol
+        return self.splits(in_boxes(batch, smallest, self._taylor_reach, tol, compact=True))
 
     def partly_periodic_sum(self, split):
         """The same as ``periodic_sum`` of structures in boxes (section 5.5)."""

@@ -1,6 +1,7 @@
 """The sum over k-vectors for slabs and wires, in boxes (theory, section 5.5)."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from ..system.boxes import boxed
 from ..system.structures import Batch
 from .periodic import PeriodicSum
 
+_OPPOSITE = 1e-5  # of the potential of one charge that may be left beside opposite ones
 _COMPACT = 1.7  # length of a box across, in those along: its densest packing is no denser then
 
 
@@ -57,8 +59,22 @@ def in_boxes(batch, laws, reach, tol, compact=False):
     volume says how far apart atoms can be.
     """
 
-    def length(extent, repeats):
+    def length(extent, repeats, share):
         least = _COMPACT * repeats.max() if compact else 0.0
-        return max(box_length(extent, reach, repeats.min(), laws, tol), least)
+        return max(box_length(extent, reach, repeats.min(), laws, tol * share), least)
 
-    return Batch(boxed(batch.structures, length), batch.channels)
+    each = zip(batch.structures, shares_of_one(batch), strict=True)
+    structures = [boxed(structure, partial(length, share=share)) for structure, share in each]
+    return Batch(structures, batch.channels)
+
+
+def shares_of_one(batch):
+    """How much is left of the potential of one atom, for each structure, as a list.
+
+    It is little where weights of both signs cancel.
+    """
+    lowest, highest = (
+        extreme.reduceat(batch.channels.weights, batch.offsets[:-1])
+        for extreme in (np.minimum, np.maximum)
+    )
+    return np.where((lowest < 0.0) & (highest > 0.0), _OPPOSITE, 1.0).tolist()

@@ -18,7 +18,7 @@ from ..radial.functions import pair_function
 from ..radial.integrals import TABLE_ACCURACY, center_integrals, pair_table
 from ..radial.switches import Exterior
 from ..system.structures import ISOLATED, PARTLY_PERIODIC, PERIODIC, periodicities
-from .partly_periodic import PartlyPeriodicSum, in_boxes
+from .partly_periodic import PartlyPeriodicSum, in_boxes, shares_of_one
 from .periodic import PeriodicSum
 
 _ROUNDING = 1e-15
@@ -91,10 +91,11 @@ class _Potential:
                 own=None if self.include_center else self._own(self.laws),
                 summation=self.summation,
             )
-        smearing, nearest = split
+        smearing, nearest, *share = split
         wide = [law.widened(smearing) for law in self.laws]
         correction, own = self._near - pair_function(self.basis, wide), self._own(wide)
-        reach = self._reach(correction, max(law.smearing for law in wide), nearest)
+        widest = max(law.smearing for law in wide)
+        reach = self._reach(correction, widest, nearest, *share)
         return kind(
             self.basis,
             wide,
@@ -115,7 +116,9 @@ class _Potential:
 
     def splits_in_boxes(self, batch):
         """The same for structures that repeat along two axes or one."""
-        return self.splits(in_boxes(batch, self.laws, self.basis.reach, self.summation.tol, True))
+        boxes = in_boxes(batch, self.laws, self.basis.reach, self.summation.tol, compact=True)
+        each = zip(self.splits(boxes), shares_of_one(batch), strict=True)
+        return [split and (*split, share) for split, share in each]
 
     @cached_property
     def _near(self):
@@ -166,12 +169,13 @@ class _Potential:
                 return False
         return True
 
-    def _reach(self, correction, smearing, nearest):
-        """Distance beyond which pairs add less than a hundredth of ``tol``."""
+    def _reach(self, correction, smearing, nearest, share=1.0):
+        """Distance beyond which pairs add less than a hundredth of ``tol`` of a share."""
         basis, n_laws = self.basis, len(self.laws)
         function = pair_function(basis, self.laws)
         inside, outside = np.abs(function(np.array([0.0, nearest])))
-        allowed = np.maximum(0.01 * self.summation.tol * outside, _ROUNDING * inside.max())
+        allowed = 0.01 * self.summation.tol * share * outside
+        allowed = np.maximum(allowed, _ROUNDING * inside.max())
         largest = allowed.reshape(basis.l_max + 1, n_laws, -1).max(axis=(0, 2))
         allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, n_laws, basis.n_max))
         return reach_of_pairs(correction, basis.reach, smearing, allowed.ravel())

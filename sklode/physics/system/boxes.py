@@ -28,25 +28,21 @@ def unit_axes(cell, periodic):
     return cell
 
 
-def boxed(structures, length_of):
-    """Structures whose directions that do not repeat are those of a box around the atoms.
+def boxed(structure, length_of):
+    """Put a structure into a box along the directions in which it does not repeat.
 
     Parameters
     ----------
-    structures : list of Structure
-        Vectors along which they do not repeat mean nothing.
+    structure : Structure
+        Vectors along which it does not repeat mean nothing.
     length_of : callable
         Largest distance of atoms across the periodic directions, and lengths of the vectors along
-        these, to the length of a box.
+        these, to the length of the box.
 
     Returns
     -------
-    list of Structure
+    Structure
     """
-    return [_boxed(structure, length_of) for structure in structures]
-
-
-def _boxed(structure, length_of):
     cell, across = unit_axes(structure.cell, structure.periodic), ~structure.periodic
     extent = np.linalg.norm(np.ptp(structure.positions @ cell[across].T, axis=0))
     repeats = np.linalg.norm(structure.cell[structure.periodic], axis=1)
