@@ -33,7 +33,6 @@ _FORGOTTEN = 745.0  # exponent of what is no number any more
 _WINDOW_SHARE = 0.1  # of the tolerance that a window may differ from 1
 _ROUNDING_OF_WINDOW = 1e-16
 _ROUNDING = 1e-12  # of squared wave vectors
-_NEARLY_LOGARITHMIC, _LOGARITHMIC = 0.05, 1e-9  # (p - d) / 2
 _T_DENSITY = 16  # nodes for each unit of log(t)
 
 
@@ -121,9 +120,7 @@ class Window:
             return law.fourier_at_zero
         if law.screening:
             return float(self._of_waves(law, np.array([law.screening**2]), np.zeros(1))[0, 0, 0])
-        # a constant is one of k = 0 alone, and no window makes it less
-        area = (2.0 * self.radius) ** (3 - self.n_periodic)
-        return float(self._of_layer(law, np.zeros(1))[0, 0]) + area * self._constant(law)
+        return float(self._of_layer(law, np.zeros(1))[0, 0])
 
     def _of_waves(self, law, squares, across):
         """Values and derivatives for all kappa^2 and q^2, shape (3, n_along, n_across)."""
@@ -141,10 +138,7 @@ class Window:
         return table
 
     def _of_layer(self, law, across):
-        """The same for kappa = 0, shape (3, n_across), without the constant of the layer.
-
-        The slope by kappa is not needed.
-        """
+        """The same for kappa = 0, shape (3, n_across); the slope by kappa is not needed."""
         potential = self._layer(law, self._points(law)[0])
         values, slopes = self._transforms(law, across) @ potential
         return np.stack([values, np.zeros_like(values), slopes])
@@ -152,31 +146,16 @@ class Window:
     def _layer(self, law, x):
         """Potential at distances from one charge per area, or per length, spread evenly.
 
-        The finite part of the integral, x^(d - p) far away and logarithmic for p = d, without
-        ``_constant``.
+        The finite part of the integral, -log(x^2 / unit^2) far away from p = d, else x^(d - p).
         """
-        highest, power, scale = self._of_master_integral(law)
-        y = highest * x**2
-        if abs(power) < _LOGARITHMIC:
-            return -scale * (exp1(y) + np.log(y) + np.euler_gamma)
-        # the lower incomplete gamma function of a negative order, by its recurrence
-        above = y * gamma(power + 1.0) * scaled_lower_gamma(power + 1.0, y)
-        near = abs(power) < _NEARLY_LOGARITHMIC
-        return scale * highest**power / power * (above + (np.expm1(-y) if near else np.exp(-y)))
-
-    def _constant(self, law):
-        """Potential of a layer at itself where p is near d, and it is large or logarithmic."""
-        highest, power, scale = self._of_master_integral(law)
-        if abs(power) >= _NEARLY_LOGARITHMIC:
-            return 0.0
-        if power == 0:
-            return scale * (np.log(highest * self.unit**2) + np.euler_gamma)
-        return scale * highest**power / power
-
-    def _of_master_integral(self, law):
-        """Largest t, power of it that the finite part grows with, and what it is multiplied by."""
+        highest, power = 0.5 / law.smearing**2, 0.5 * (law.exponent - self.n_periodic)
         scale = np.pi ** (0.5 * self.n_periodic) / gamma(0.5 * law.exponent)
-        return 0.5 / law.smearing**2, 0.5 * (law.exponent - self.n_periodic), scale
+        y = highest * x**2
+        if not power:
+            return scale * (np.log(highest * self.unit**2) - exp1(y) - np.log(y))
+        # the lower incomplete gamma function of a negative order, by its recurrence
+        above = gamma(power + 1.0) * scaled_lower_gamma(power + 1.0, y)
+        return scale * highest**power / power * (y * above + np.exp(-y))
 
     def _points(self, law):
         """Distances across the periodic directions, and their measure times the window."""
