@@ -112,7 +112,7 @@ class LongRangePotential(FarFieldProjector):
     made for the atoms (section 5.2); lattice vectors along which nothing repeats are ignored. For p
     up to the number of periodic directions a channel with a net charge, which every element is, has
     no finite potential: what remains is that of charged layers or lines without its constant,
-:math:`-2\pi|z|` per area for p = 1. Differences between structures of one composition and one
+    :math:`-2\pi|z|` per area for p = 1. Differences between structures of one composition and one
     periodic cell do not depend on that.
 
     References

@@ -62,8 +62,8 @@ def test_table_of_estimators(estimator_table):
     def row(name):
         return rows[f":class:`~sklode.{name}`"]
 
-    assert row("LongRangePotential")["periodicity"] == "isolated, 3-D"
-    assert row("DensityProjector")["periodicity"] == "isolated, 3-D, slabs, wires"
+    for name in ("LongRangePotential", "MultipoleFeatures", "DensityProjector"):
+        assert row(name)["periodicity"] == "isolated, 3-D, slabs, wires"
     assert row("PowerSpectrum")["periodicity"] == row("PowerSpectrum")["dtype"]  # as inside
     assert row("BlockScaler")["gradients"] == "none of its own"
     assert row("BlockScaler")["what goes in"] == "matrix"
