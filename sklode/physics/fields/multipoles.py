@@ -105,7 +105,7 @@ class _Multipoles:
         return self.splits(in_boxes(batch, smallest, self._taylor_reach, tol, compact=True))
 
     def partly_periodic_sum(self, split):
-        """The same as ``periodic_sum`` of structures in boxes (section 5.5)."""
+        """The same as ``periodic_sum`` of structures in boxes (section 5.2)."""
         lengths = {"reach": self._taylor_reach, "unit": self.cutoff}
         return self.periodic_sum(split, partial(PartlyPeriodicSum, **lengths))
 

@@ -1,4 +1,4 @@
-"""The sum over k-vectors for slabs and wires, in boxes (theory, section 5.5)."""
+"""The sum over k-vectors for slabs and wires, in boxes (theory, section 5.2)."""
 
 from dataclasses import replace
 from functools import partial

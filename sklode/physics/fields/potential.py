@@ -77,7 +77,7 @@ class _Potential:
         return Centered(pairs, self._own(self.laws)) if self.include_center else pairs
 
     def partly_periodic_sum(self, split):
-        """The same as ``periodic_sum`` of structures in boxes (section 5.5)."""
+        """The same as ``periodic_sum`` of structures in boxes (section 5.2)."""
         lengths = {"reach": self.basis.reach, "unit": self.basis.cutoff}
         return self.periodic_sum(split, partial(PartlyPeriodicSum, **lengths))
 

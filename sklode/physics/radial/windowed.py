@@ -1,4 +1,4 @@
-r"""Kernels of structures that repeat along two axes or one (theory, section 5.5).
+r"""Kernels of structures that repeat along two axes or one (theory, section 5.2).
 
 The sum over k-vectors stays, in a box that holds the structure, and only the Fourier transform of
 the potential changes: it is that of the potential of a plane wave of the periodic directions, cut
@@ -91,14 +91,16 @@ class Window:
 
     def across(self, vectors, cell):
         """Components of vectors across the periodic directions, (n, 3 - n_periodic)."""
-        axes = cell[~np.array(self.periodic)]
-        return vectors @ (axes / np.linalg.norm(axes, axis=1)[:, None]).T
+        return vectors @ self._axes(cell).T
 
     def along(self, vectors, cell):
         """The part of vectors along the periodic directions, (n, 3)."""
+        return vectors - self.across(vectors, cell) @ self._axes(cell)
+
+    def _axes(self, cell):
+        """Unit vectors across the periodic directions."""
         axes = cell[~np.array(self.periodic)]
-        axes = axes / np.linalg.norm(axes, axis=1)[:, None]
-        return vectors - vectors @ axes.T @ axes
+        return axes / np.linalg.norm(axes, axis=1)[:, None]
 
     def of_squares(self, law, along, across):
         """``spectrum`` for kappa^2 and q^2, each of shape (n_k,), of laws with a tail."""
