@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from .composition import Composition
 from .density import DensityProjector
+from .inputs.fragments import spread_charges
 from .interaction import InteractionFeatures
 from .long_range import LongRangePotential
 from .multipoles import MultipoleFeatures
@@ -30,4 +31,5 @@ __all__ = [
     "LongRangePotential",
     "MultipoleFeatures",
     "PowerSpectrum",
+    "spread_charges",
 ]

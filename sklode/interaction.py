@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from . import gradients
 from .base import HasMethods, StructureTransformer
 from .execution.derivatives import Derivatives
-from .inputs.atoms import describe, read_structures, real_array
+from .inputs.atoms import read_structures, real_array
+from .inputs.fragments import fragments_of
 from .projection import chain_rule
 
 
@@ -82,25 +83,7 @@ class InteractionFeatures(StructureTransformer):
 
     def _fragments(self, atoms_list):
         """For every structure, the atoms of each of its fragments."""
-        return [self._fragments_of(i, atoms) for i, atoms in enumerate(atoms_list)]
-
-    def _fragments_of(self, index, atoms):
-        if self.fragments not in atoms.arrays:
-            raise ValueError(
-                f"{describe(index, atoms)}: has no per-atom array '{self.fragments}'; it has "
-                f"{sorted(atoms.arrays)}. Set one integer an atom with "
-                f"atoms.set_array('{self.fragments}', ...), or name another array."
-            )
-        labels = atoms.arrays[self.fragments]
-        masked = np.ma.is_masked(labels)  # numpy drops masks silently
-        if labels.shape != (len(atoms),) or labels.dtype.kind not in "iub" or masked:
-            raise ValueError(
-                f"{describe(index, atoms)}: the array '{self.fragments}' must hold one integer an "
-                f"atom; it has shape {labels.shape} and type {labels.dtype}"
-                f"{', and some are masked' if masked else ''}. "
-                f"Repair it with atoms.set_array('{self.fragments}', ...)."
-            )
-        return [np.flatnonzero(labels == value) for value in np.unique(np.array(labels))]
+        return [fragments_of(i, a, self.fragments) for i, a in enumerate(atoms_list)]
 
     def _describe(self, atoms_list, per_atom):
         read_structures(atoms_list)

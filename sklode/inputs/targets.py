@@ -281,6 +281,37 @@ def read_groups(groups, n):
     return np.asarray(groups)
 
 
+def read_shared_groups(groups, n):
+    """Labels of n structures that keep some of them together, or None."""
+    groups = read_groups(groups, n)
+    if groups is None:
+        return None
+    n_groups = len(set(groups.tolist()))
+    if n_groups == 1:
+        raise ValueError(
+            "groups has one label for all structures, so that none can be left out. Give at least "
+            "two, or leave groups out."
+        )
+    if n_groups == n:
+        raise ValueError(
+            "groups has one member a group, so that nothing is kept together. Give labels that the "
+            "structures of a molecule share, or leave groups out."
+        )
+    return groups
+
+
+def read_values(y, n):
+    """Targets of n structures, one number or row each, as an array; None stays None."""
+    if y is None:
+        return None
+    targets = np.array(real_array(y, "y"))
+    if len(targets) != n:
+        raise ValueError(f"y must have one target a structure: {n}; got {len(targets)}.")
+    if not np.isfinite(targets).all():
+        raise ValueError(f"y[{np.argwhere(~np.isfinite(targets))[0][0]}] is not finite.")
+    return targets
+
+
 def read_sample_weight(sample_weight, n):
     """Weights of n structures as an array; ones for None."""
     if sample_weight is None:

@@ -1,0 +1,283 @@
+"""Scores of all candidates of a search: ridge models from products of rows, others one by one."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from ..ridge.row_products import Block, centered, ridge_path
+from .stored_rows import setting
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one split trains and tests on.
+
+    Attributes
+    ----------
+    train, test : ndarray of int
+    """
+
+    train: NDArray
+    test: NDArray
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learnt from.
+
+    Attributes
+    ----------
+    structures : list of ase.Atoms
+    targets : ndarray of shape (n_structures,) or None
+    weights : ndarray of shape (n_structures,) or None
+    """
+
+    structures: list[Atoms]
+    targets: NDArray | None
+    weights: NDArray | None
+
+    def part(self, index: NDArray) -> "Data":
+        """Some of the structures."""
+        return Data(
+            [self.structures[i] for i in index],
+            None if self.targets is None else self.targets[index],
+            None if self.weights is None else self.weights[index],
+        )
+
+    def fit(self, estimator: BaseEstimator) -> BaseEstimator:
+        """Fit an estimator, with the weights if there are any."""
+        return estimator.fit(self.structures, self.targets, **self._weights_for(estimator))
+
+    def _weights_for(self, estimator):
+        if self.weights is None:
+            return {}
+        if isinstance(estimator, Pipeline):
+            return {f"{estimator.steps[-1][0]}__sample_weight": self.weights}
+        return {"sample_weight": self.weights}
+
+    def score(self, scorer, estimator: BaseEstimator) -> dict[str, float]:
+        """Scores of a fitted estimator, by name."""
+        weights = {} if self.weights is None else {"sample_weight": self.weights}
+        return scorer(estimator, self.structures, self.targets, **weights)
+
+
+class Single:
+    """One scorer that gives a dict, as several do."""
+
+    def __init__(self, scorer):
+        self._scorer = scorer
+
+    def __call__(self, *args, **kwargs) -> dict[str, float]:
+        """The score under the name "score"."""
+        return {"score": self._scorer(*args, **kwargs)}
+
+
+class Predicted(RegressorMixin, BaseEstimator):
+    """An estimator for scorers, whose predictions are known.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_structures,)
+    """
+
+    def __init__(self, values: NDArray):
+        self.values = values
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X: object, y: object = None) -> "Predicted":
+        """Do nothing, for compatibility."""
+        return self
+
+    def predict(self, X: object) -> NDArray:
+        """The values."""
+        return self.values
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one candidate got in one split.
+
+    Attributes
+    ----------
+    values : dict of str to float
+        By scorer.
+    fit_time, score_time : float
+        In seconds; what candidates share is divided among them.
+    variances : ndarray of shape (n_test,) or None
+        Of a ridge model, see `ridge_path`.
+    errors : ndarray of shape (n_test,) or None
+        Of the predictions of a ridge model.
+    """
+
+    values: Mapping[str, float]
+    fit_time: float
+    score_time: float
+    variances: NDArray | None = None
+    errors: NDArray | None = None
+
+
+@dataclass(frozen=True)
+class RidgeModel:
+    """A pipeline that ends in a ridge regression, taken apart.
+
+    Attributes
+    ----------
+    branches : list of estimator
+        Whose columns stand side by side.
+    factors : tuple of float
+        Of the columns of each branch.
+    ridge : Ridge
+    """
+
+    branches: list[BaseEstimator]
+    factors: tuple[float, ...]
+    ridge: Ridge
+
+    @classmethod
+    def of(cls, estimator: BaseEstimator) -> "RidgeModel | None":
+        """The parts of an estimator; None if it is something else, or not solved in closed form."""
+        if not isinstance(estimator, Pipeline) or len(estimator.steps) < 2:
+            return None
+        ridge = estimator.steps[-1][1]
+        if type(ridge) is not Ridge or ridge.positive or np.ndim(ridge.alpha) or not ridge.alpha > 0:
+            return None
+        steps = estimator.steps[:-1]
+        if len(steps) > 1 or not isinstance(steps[0][1], FeatureUnion):
+            return cls([Pipeline(steps)], (1.0,), ridge)
+        union = steps[0][1]
+        weights = union.transformer_weights or {}
+        branches = [(n, b) for n, b in union.transformer_list if not isinstance(b, str)]
+        if len(branches) < len(union.transformer_list) or not set(weights) <= {
+            name for name, _ in branches
+        }:
+            return cls([Pipeline(steps)], (1.0,), ridge)
+        return cls(
+            [branch for _, branch in branches],
+            tuple(float(weights.get(name, 1.0)) for name, _ in branches),
+            ridge,
+        )
+
+
+def evaluate(
+    estimators: Sequence[BaseEstimator], data: Data, folds: Sequence[Fold], scorer, n_jobs
+) -> list[list[Score]]:
+    """Scores of each estimator in each fold.
+
+    Ridge regressions that differ in their alpha, or in the weights of the branches of one union,
+    share products of rows and eigenvectors.
+
+    Parameters
+    ----------
+    estimators : sequence of estimator
+        Not fitted.
+    data : Data
+    folds : sequence of Fold
+    scorer : callable
+        Gives a dict of scores.
+    n_jobs : int or None
+
+    Returns
+    -------
+    list of list of Score
+        For each estimator, for each fold.
+    """
+    models = [RidgeModel.of(e) if _is_vector(data.targets) else None for e in estimators]
+    others = [i for i, model in enumerate(models) if model is None]
+    jobs = [("ridge", fold) for fold in range(len(folds)) if len(others) < len(models)]
+    jobs += [(i, fold) for i in others for fold in range(len(folds))]
+
+    def work(what, number):
+        fold = folds[number]
+        if what == "ridge":
+            return _ridge_scores(models, data.part(fold.train), data.part(fold.test), scorer)
+        train, test = data.part(fold.train), data.part(fold.test)
+        return {what: _fit_and_score(estimators[what], train, test, scorer)}
+
+    scores: list[list[Score | None]] = [[None] * len(folds) for _ in estimators]
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    results = parallel(delayed(work)(*job) for job in jobs)
+    progress = tqdm(total=len(jobs), desc="splits", unit="fit", disable=None, leave=False)
+    with progress:
+        for (_, number), found in zip(jobs, results, strict=True):
+            for i, score in found.items():
+                scores[i][number] = score
+            progress.update()
+    return scores
+
+
+def _is_vector(targets):
+    return targets is not None and targets.ndim == 1
+
+
+def _fit_and_score(estimator, train, test, scorer):
+    start = time.perf_counter()
+    fitted = train.fit(clone(estimator))
+    fit_time = time.perf_counter() - start
+    start = time.perf_counter()
+    values = test.score(scorer, fitted)
+    return Score(values, fit_time, time.perf_counter() - start)
+
+
+def _ridge_scores(models, train, test, scorer):
+    """Scores of all ridge models in one fold, by number."""
+    start = time.perf_counter()
+    weights = np.ones(len(train.targets)) if train.weights is None else train.weights
+    blocks = _Blocks(train, test, weights)
+    together = {}
+    for i, model in enumerate(models):
+        if model is not None:
+            keys = tuple(blocks.key(branch) for branch in model.branches)
+            like = keys, model.factors, model.ridge.fit_intercept
+            together.setdefault(like, []).append(i)
+    predicted = {}
+    for (keys, factors, with_mean), numbers in together.items():
+        parts = [blocks.get(key, with_mean) for key in keys]
+        alphas = np.array([models[i].ridge.alpha for i in numbers], dtype=float)
+        mean = np.average(train.targets, weights=weights) if with_mean else 0.0
+        targets = np.sqrt(weights) * (train.targets - mean)
+        rows, variances = ridge_path(parts, factors, targets, alphas)
+        predicted.update(zip(numbers, zip(rows + mean, variances, strict=True), strict=True))
+    share = (time.perf_counter() - start) / len(predicted)
+    scores = {}
+    for i, (row, variances) in predicted.items():
+        start = time.perf_counter()
+        values = test.score(scorer, Predicted(row))
+        spent = time.perf_counter() - start
+        scores[i] = Score(values, share, spent, variances, row - test.targets)
+    return scores
+
+
+class _Blocks:
+    """Blocks of one fold, each made once."""
+
+    def __init__(self, train, test, weights):
+        self._train, self._test, self._weights = train, test, weights
+        self._branches, self._made, self._keys = {}, {}, {}
+
+    def key(self, branch):
+        """A name that equal branches share."""
+        if id(branch) not in self._keys:
+            key = setting(branch)
+            self._keys[id(branch)] = key
+            self._branches[key] = branch
+        return self._keys[id(branch)]
+
+    def get(self, key, with_mean):
+        if (key, with_mean) not in self._made:
+            branch = clone(self._branches[key])
+            train = np.asarray(branch.fit_transform(self._train.structures, self._train.targets))
+            test = np.asarray(branch.transform(self._test.structures))
+            rows = centered(np.asarray(train, float), test, self._weights, with_mean)
+            self._made[key, with_mean] = Block.of(*rows)
+        return self._made[key, with_mean]

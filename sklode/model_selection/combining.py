@@ -1,0 +1,101 @@
+"""Which candidates of a search predict together, and with what weights."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from .candidates import RidgeModel
+from .stored_rows import setting
+
+_NEAR = 3.0  # times the smallest error: what validation on few structures hardly tells apart
+
+
+def fold_errors(scores: NDArray) -> NDArray:
+    """Errors from scores that are minus an error; the geometric mean over the splits.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_candidates, n_splits)
+
+    Returns
+    -------
+    ndarray of shape (n_candidates,)
+        Folds of large and of small errors have the same say.
+
+    Raises
+    ------
+    ValueError
+        If a score is above zero or not finite, so that it is not minus an error.
+    """
+    if not (scores <= 0.0).all():
+        raise ValueError(
+            'combine="near_best" weighs candidates by their errors and needs a scoring that is '
+            'minus an error, such as "neg_root_mean_squared_error"; this one gave '
+            f"{scores[~(scores <= 0.0)][0]:.3g}. With several scorers, `refit` names the one."
+        )
+    tiny = np.finfo(float).tiny
+    return np.exp(np.log(np.maximum(-scores, tiny)).mean(axis=1))
+
+
+def near_best(errors: NDArray, settings: Sequence[Hashable]) -> tuple[NDArray, NDArray]:
+    """The candidates whose error is near the smallest, and their weights.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_candidates,)
+    settings : sequence of hashable
+        Of candidates with the same setting the best stands for all.
+
+    Returns
+    -------
+    index : ndarray of int
+        From the best on.
+    weights : ndarray of float
+        In proportion to 1/error^2; their sum is 1.
+    """
+    best_of: dict[Hashable, int] = {}
+    for i in np.argsort(errors, kind="stable"):
+        best_of.setdefault(settings[i], int(i))
+    index = np.array(list(best_of.values()))
+    index = index[errors[index] <= _NEAR * errors[index[0]]]
+    weights = (errors[index[0]] / errors[index]) ** 2 if errors[index[0]] > 0 else errors[index] == 0
+    return index, weights / weights.sum()
+
+
+def merged(estimators: Sequence[BaseEstimator], weights: Sequence[float]) -> Pipeline:
+    """The weighted mean of fitted ridge models as one.
+
+    Branches of equal parameters, fitted to the same structures, are taken once.
+
+    Raises
+    ------
+    AttributeError
+        If one of the estimators is no pipeline that ends in Ridge.
+    """
+    branches: dict[str, BaseEstimator] = {}
+    coefficients: dict[str, NDArray] = {}
+    intercept = 0.0
+    for estimator, weight in zip(estimators, weights, strict=True):
+        model = RidgeModel.of(estimator)
+        if model is None:
+            raise AttributeError(
+                f"Only pipelines that end in Ridge are linear models; this one is {estimator!r:.200}."
+            )
+        intercept += weight * model.ridge.intercept_
+        # FeatureUnion multiplies columns by its weights
+        sizes = [len(branch.get_feature_names_out()) for branch in model.branches]
+        parts = np.split(model.ridge.coef_, np.cumsum(sizes)[:-1])
+        for branch, factor, part in zip(model.branches, model.factors, parts, strict=True):
+            key = setting(branch)
+            branches.setdefault(key, branch)
+            coefficients[key] = coefficients.get(key, 0.0) + weight * factor * part
+    ridge = Ridge(**estimators[0][-1].get_params())
+    ridge.coef_ = np.concatenate(list(coefficients.values()))
+    ridge.intercept_ = intercept
+    ridge.n_features_in_ = len(ridge.coef_)
+    union = FeatureUnion([(f"block{i}", b) for i, b in enumerate(branches.values())])
+    return Pipeline([("features", union), ("ridge", ridge)])

@@ -1,0 +1,100 @@
+"""Ridge regression from products of rows: all alphas, and all weights of blocks, at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns of a model, for the rows that it is fitted to and for those that it predicts.
+
+    Attributes
+    ----------
+    train : ndarray of shape (n_train, n_columns)
+    test : ndarray of shape (n_test, n_columns)
+    products : ndarray of shape (n_train, n_train)
+        Scalar products of the rows.
+    cross : ndarray of shape (n_test, n_train)
+    squares : ndarray of shape (n_test,)
+        Squared lengths of the rows to predict.
+    """
+
+    train: NDArray
+    test: NDArray
+    products: NDArray
+    cross: NDArray
+    squares: NDArray
+
+    @classmethod
+    def of(cls, train: NDArray, test: NDArray) -> "Block":
+        """From the rows."""
+        squares = np.einsum("tf,tf->t", test, test)
+        return cls(train, test, train @ train.T, test @ train.T, squares)
+
+
+def centered(
+    train: NDArray, test: NDArray, weights: NDArray, with_mean: bool
+) -> tuple[NDArray, NDArray]:
+    """Rows without the mean of those of the fit, which are then weighted.
+
+    Parameters
+    ----------
+    train : ndarray of shape (n_train, ...)
+    test : ndarray of shape (n_test, ...)
+    weights : ndarray of shape (n_train,)
+        Of the squared errors.
+    with_mean : bool
+        Whether a constant is fitted too, which takes up the mean.
+    """
+    if with_mean:
+        mean = np.average(train, axis=0, weights=weights)
+        train, test = train - mean, test - mean
+    roots = np.sqrt(weights)
+    return train * roots.reshape(-1, *[1] * (train.ndim - 1)), test
+
+
+def ridge_path(
+    blocks: Sequence[Block], factors: Sequence[float], targets: NDArray, alphas: NDArray
+) -> tuple[NDArray, NDArray]:
+    r"""Predictions of the fits for all alphas, :math:`K_{st} (K_{tt} + \alpha)^{-1} y`.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+    factors : sequence of float
+        By which the columns of each block are multiplied.
+    targets : ndarray of shape (n_train,)
+    alphas : ndarray of shape (n_alphas,)
+        Positive.
+
+    Returns
+    -------
+    predictions : ndarray of shape (n_alphas, n_test)
+    variances : ndarray of shape (n_alphas, n_test)
+        :math:`K_{ss} - K_{st} (K_{tt} + \alpha)^{-1} K_{ts}`, the part of a row's squared length of
+        which the fit knows nothing: that of Bayesian regression, for a prior of unit width.
+    """
+    squares = np.square(factors)
+    lengths = sum(f * block.squares for f, block in zip(squares, blocks, strict=True))
+    if sum(block.train.shape[1] for block in blocks) < len(targets):
+        train = np.hstack([f * b.train for f, b in zip(factors, blocks, strict=True)])
+        test = np.hstack([f * b.test for f, b in zip(factors, blocks, strict=True)])
+        values, vectors = eigh(train.T @ train, driver="evd", check_finite=False)
+        along = test @ vectors  # test, direction
+        moments = vectors.T @ (train.T @ targets)
+        explained = np.maximum(values, 0.0)
+    else:
+        products = sum(f * block.products for f, block in zip(squares, blocks, strict=True))
+        cross = sum(f * block.cross for f, block in zip(squares, blocks, strict=True))
+        values, vectors = eigh(products, driver="evd", check_finite=False)
+        along = cross @ vectors
+        moments = vectors.T @ targets
+        explained = 1.0
+    shrunk = 1.0 / (np.maximum(values, 0.0) + alphas[:, None])  # alpha, direction
+    predictions = (shrunk * moments) @ along.T
+    variances = lengths - (shrunk * explained) @ np.square(along).T
+    return predictions, np.maximum(variances, 0.0)
