@@ -16,6 +16,7 @@ from .multipoles import MultipoleFeatures
 from .power_spectrum import PowerSpectrum
 from .preprocessing import BlockScaler
 from .regression import AtomisticRidgeCV
+from .saving import load_model, save_model
 
 try:
     __version__ = version("sklode")
@@ -31,5 +32,7 @@ __all__ = [
     "LongRangePotential",
     "MultipoleFeatures",
     "PowerSpectrum",
+    "load_model",
+    "save_model",
     "spread_charges",
 ]

@@ -63,6 +63,12 @@ def _add_demo(commands):
         "energies are interaction energies, otherwise total energies",
     )
     demo.add_argument(
+        "--charges",
+        metavar="KEY",
+        help="per-atom array of charges, or key of the total charge; by default charge_A and "
+        "charge_B of the fragments, initial_charges, or total_charge, if the file has them",
+    )
+    demo.add_argument(
         "--output", metavar="FOLDER", default="sklode_demo", help="default: %(default)s"
     )
     demo.set_defaults(run=_run_demo)
@@ -71,41 +77,29 @@ def _add_demo(commands):
 def _run_demo(options):
     from .demo.experiment import Demo
     from .demo.files import naming, output_folder, read_dimers, write_results
+    from .demo.verdict import table, verdict
 
-    keys = ("energy", "group", "distance", "fragments")
+    keys = ("energy", "group", "distance", "fragments", "charges")
     if options.data is None and any(getattr(options, key) is not None for key in keys):
-        raise ValueError("--energy, --group, --distance and --fragments belong to --data FILE.")
+        raise ValueError(
+            "--energy, --group, --distance, --fragments and --charges belong to --data FILE."
+        )
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError('the pictures need matplotlib: pip install "sklode[plot]"')
     with output_folder(options.output) as folder, naming(options.data):
         dimers = read_dimers(options.data, **{key: getattr(options, key) for key in keys})
-        predictions, errors, model, choice = Demo(dimers).run()
-    print(f"\n{len(predictions)} structures, RMSE in eV\n")
+        results = Demo(dimers).run()
+    unit, errors = table(results.errors)
+    print(f"\n{len(results.predictions)} structures, RMSE in {unit}\n")
     print(errors.to_string(float_format=lambda value: f"{value:.4f}"))
-    print("\n" + _verdict(errors, choice))
-    written, failures = write_results(folder, predictions, model)
+    print("\n" + verdict(results))
+    written, failures = write_results(folder, results.predictions, results.model)
     if written:
         print("\nWritten: " + ", ".join(str(path) for path in written), flush=True)
+        model = next((path for path in written if path.suffix == ".skops"), None)
+        if model:
+            print(f'Predict with: sklode.load_model("{model}").predict(list_of_atoms)', flush=True)
     return _fail(" ".join(failures)) if failures else 0
-
-
-def _verdict(errors, choice):
-    """One sentence that says what the numbers mean."""
-    experiment = errors.columns[0]
-    local, both = errors.loc[["local", "local + long-range"], experiment]
-    if both < local:
-        gain = f"brings the error down from {local:.3f} to {both:.3f} eV"
-    else:
-        gain = f"does not help: the error is {both:.3f} eV against {local:.3f} eV without it"
-    where = {
-        "far separations": "At separations beyond those trained on",
-        "unseen groups": "For molecules that were left out of the training",
-    }[experiment]
-    return (
-        f"{where}, adding the potential 1/r^{choice['exponent']:g} of all atoms (smearing "
-        f"{choice['smearing']:g} angstrom, chosen by cross-validation on the training part) to the "
-        f"local features {gain}."
-    )
 
 
 if __name__ == "__main__":

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from textwrap import fill
-from typing import TYPE_CHECKING
 
 import ase.units
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,13 +15,14 @@ from sklearn.base import BaseEstimator
 
 from ..datasets import load_s22x5
 from ..inputs.atoms import describe, read_structures
+from ..inputs.fragments import spread_charges
 from ..inputs.xyz import read_file
 from ..potentials import as_float
+from ..saving import save_model
+from .picture import draw
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_FILES = ("predictions.csv", "model.joblib", "binding_curves.png")
+_FILES = ("predictions.csv", "model.skops", "binding_curves.png")
+_OF_FRAGMENTS = "charge_A and charge_B"
 _PROBE = 2**20  # bytes that must fit into the output folder before the work begins
 
 
@@ -43,6 +41,8 @@ class DimerSet:
         Separation, in any unit.
     has_fragments : bool
         Whether the structures carry a "fragment" array.
+    charges : str or None
+        Per-atom array with charges, if they are known and not all zero.
     """
 
     structures: list[ase.Atoms]
@@ -50,6 +50,7 @@ class DimerSet:
     groups: NDArray
     distance: NDArray | None
     has_fragments: bool
+    charges: str | None = None
 
 
 def read_dimers(
@@ -59,6 +60,7 @@ def read_dimers(
     group: str | None = None,
     distance: str | None = None,
     fragments: str | None = None,
+    charges: str | None = None,
 ) -> DimerSet:
     """The S22x5 dimers, or those of an extended XYZ file.
 
@@ -75,6 +77,10 @@ def read_dimers(
         Key of the separation; None leaves out the extrapolation to far structures.
     fragments : str, default=None
         A per-atom array of integers, or a key that holds the number of atoms of the first molecule.
+    charges : str, default=None
+        A per-atom array of charges, or a key that holds the total charge. None takes what is there:
+        ``charge_A`` and ``charge_B`` of the fragments, else the array ``initial_charges``, else
+        ``total_charge`` of structures without fragments.
 
     Returns
     -------
@@ -109,13 +115,56 @@ def read_dimers(
     if fragments is not None:
         for i, atoms in enumerate(structures):
             atoms.set_array("fragment", _fragment_labels(i, atoms, fragments))
+    structures, named = read_charges(structures, charges, fragments is not None)
     return DimerSet(
         structures,
         np.array(energies),
         np.array(groups),
         separations,
         fragments is not None,
+        named,
     )
+
+
+def read_charges(
+    structures: list[ase.Atoms], key: str | None, has_fragments: bool
+) -> tuple[list[ase.Atoms], str | None]:
+    """The structures with a per-atom array of charges, and its name; None if all are zero."""
+    if key is None:
+        key = _charge_key(structures, has_fragments)
+        if key is None:
+            return structures, None
+    if key == _OF_FRAGMENTS:
+        pairs = [
+            [_number(i, a, a.info[name], name) for name in ("charge_A", "charge_B")]
+            for i, a in enumerate(structures)
+        ]
+        structures = [spread_charges(a, q) for a, q in zip(structures, pairs, strict=True)]
+        key = "fragment_charges"
+    elif key not in structures[0].arrays:
+        totals = [
+            _number(i, a, _info(i, a, key, "--charges"), key) for i, a in enumerate(structures)
+        ]
+        for atoms, total in zip(structures, totals, strict=True):
+            atoms.set_array("atom_charges", np.full(len(atoms), total / len(atoms)))
+        key = "atom_charges"
+    for i, atoms in enumerate(structures):
+        if key not in atoms.arrays:
+            raise ValueError(f"{describe(i, atoms)}: has no per-atom array '{key}' of charges.")
+    zero = all(not np.any(atoms.arrays[key]) for atoms in structures)
+    return structures, None if zero else key
+
+
+def _charge_key(structures, has_fragments):
+    """What all structures have that tells charges."""
+    in_info = [set(atoms.info) for atoms in structures]
+    if has_fragments and all({"charge_A", "charge_B"} <= keys for keys in in_info):
+        return _OF_FRAGMENTS
+    if all("initial_charges" in atoms.arrays for atoms in structures):
+        return "initial_charges"
+    if not has_fragments and all("total_charge" in keys for keys in in_info):
+        return "total_charge"
+    return None
 
 
 @contextmanager
@@ -242,7 +291,7 @@ def write_results(
         What could not be written, and why.
     """
     table, stored, picture = _FILES
-    writers = {table: predictions.to_csv, stored: lambda path: joblib.dump(model, path)}
+    writers = {table: predictions.to_csv, stored: lambda path: save_model(model, path)}
     if "distance" in predictions:
         writers[picture] = lambda path: draw(predictions).savefig(path, format="png")
     written, failures = [], []
@@ -259,50 +308,3 @@ def write_results(
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
     return written, failures
-
-
-def draw(predictions: pd.DataFrame, most: int = 12) -> "Figure":
-    """Binding curves of the reference and of all models, a panel a group."""
-    from matplotlib.figure import Figure
-
-    from ..plotting import BindingCurveDisplay
-
-    groups = list(dict.fromkeys(predictions["group"]))
-    shown = np.linspace(0, len(groups) - 1, min(most, len(groups))).astype(int)
-    groups = [groups[i] for i in shown]
-    n_rows = -(-len(groups) // 4)
-    figure = Figure(figsize=(13, 2.9 * n_rows + 0.6), layout="constrained")
-    axes = figure.subplots(n_rows, min(4, len(groups)), squeeze=False).ravel()
-    for ax in axes[len(groups) :]:
-        ax.remove()
-    styles = [{"color": "tab:orange", "ls": "--"}, {"color": "tab:blue"}]
-    models = [column for column in predictions if column.startswith("far: ")]
-    for ax, group in zip(axes, groups, strict=False):
-        rows = predictions[predictions["group"] == group]
-        for model, style in zip(models, styles, strict=True):
-            BindingCurveDisplay.from_predictions(
-                rows["reference"],
-                rows[model],
-                distance=rows["distance"],
-                ax=ax,
-                name=model.removeprefix("far: "),
-                line_kwargs=style,
-                scatter_kwargs={"color": "black", "s": 16 if model == models[0] else 0},
-            )
-        far = rows["part"] == "far"
-        if far.any():
-            ax.axvspan(rows["distance"][far].min(), rows["distance"].max(), color="0.92", zorder=0)
-        title = fill(str(group).replace("_", " "), 28)  # fits above a panel
-        ax.set_title(title, fontsize=8, parse_math=False)
-        ax.set_ylabel("energy / eV")
-        ax.get_legend().remove()
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside upper center",
-        ncols=2,
-        frameon=False,
-        title="points: reference; grey: separations not trained on",
-    )
-    return figure

@@ -135,12 +135,15 @@ class RidgeModel:
     ----------
     branches : list of estimator
         Whose columns stand side by side.
+    keys : tuple of str
+        Names of the branches, which equal ones share.
     factors : tuple of float
         Of the columns of each branch.
     ridge : Ridge
     """
 
     branches: list[BaseEstimator]
+    keys: tuple[str, ...]
     factors: tuple[float, ...]
     ridge: Ridge
 
@@ -153,20 +156,22 @@ class RidgeModel:
         if type(ridge) is not Ridge or ridge.positive or np.ndim(ridge.alpha) or not ridge.alpha > 0:
             return None
         steps = estimator.steps[:-1]
-        if len(steps) > 1 or not isinstance(steps[0][1], FeatureUnion):
-            return cls([Pipeline(steps)], (1.0,), ridge)
-        union = steps[0][1]
-        weights = union.transformer_weights or {}
-        branches = [(n, b) for n, b in union.transformer_list if not isinstance(b, str)]
-        if len(branches) < len(union.transformer_list) or not set(weights) <= {
-            name for name, _ in branches
-        }:
-            return cls([Pipeline(steps)], (1.0,), ridge)
-        return cls(
-            [branch for _, branch in branches],
-            tuple(float(weights.get(name, 1.0)) for name, _ in branches),
-            ridge,
-        )
+        branches, factors = _branches(steps[0][1]) if len(steps) == 1 else (None, None)
+        if branches is None:
+            branches, factors = [Pipeline(steps)], (1.0,)
+        return cls(branches, tuple(setting(branch) for branch in branches), factors, ridge)
+
+
+def _branches(union):
+    """Branches of a union and their weights; None for anything else."""
+    if not isinstance(union, FeatureUnion):
+        return None, None
+    weights = union.transformer_weights or {}
+    names = [name for name, branch in union.transformer_list if not isinstance(branch, str)]
+    if len(names) < len(union.transformer_list) or not set(weights) <= set(names):
+        return None, None
+    factors = tuple(float(weights.get(name, 1.0)) for name in names)
+    return [branch for _, branch in union.transformer_list], factors
 
 
 def evaluate(
@@ -233,12 +238,11 @@ def _ridge_scores(models, train, test, scorer):
     """Scores of all ridge models in one fold, by number."""
     start = time.perf_counter()
     weights = np.ones(len(train.targets)) if train.weights is None else train.weights
-    blocks = _Blocks(train, test, weights)
-    together = {}
+    blocks, together = _Blocks(train, test, weights), {}
     for i, model in enumerate(models):
         if model is not None:
-            keys = tuple(blocks.key(branch) for branch in model.branches)
-            like = keys, model.factors, model.ridge.fit_intercept
+            blocks.branches.update(zip(model.keys, model.branches, strict=True))
+            like = model.keys, model.factors, model.ridge.fit_intercept
             together.setdefault(like, []).append(i)
     predicted = {}
     for (keys, factors, with_mean), numbers in together.items():
@@ -263,19 +267,11 @@ class _Blocks:
 
     def __init__(self, train, test, weights):
         self._train, self._test, self._weights = train, test, weights
-        self._branches, self._made, self._keys = {}, {}, {}
-
-    def key(self, branch):
-        """A name that equal branches share."""
-        if id(branch) not in self._keys:
-            key = setting(branch)
-            self._keys[id(branch)] = key
-            self._branches[key] = branch
-        return self._keys[id(branch)]
+        self.branches, self._made = {}, {}
 
     def get(self, key, with_mean):
         if (key, with_mean) not in self._made:
-            branch = clone(self._branches[key])
+            branch = clone(self.branches[key])
             train = np.asarray(branch.fit_transform(self._train.structures, self._train.targets))
             test = np.asarray(branch.transform(self._test.structures))
             rows = centered(np.asarray(train, float), test, self._weights, with_mean)

@@ -9,7 +9,6 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .candidates import RidgeModel
-from .stored_rows import setting
 
 _NEAR = 3.0  # times the smallest error: what validation on few structures hardly tells apart
 
@@ -89,8 +88,8 @@ def merged(estimators: Sequence[BaseEstimator], weights: Sequence[float]) -> Pip
         # FeatureUnion multiplies columns by its weights
         sizes = [len(branch.get_feature_names_out()) for branch in model.branches]
         parts = np.split(model.ridge.coef_, np.cumsum(sizes)[:-1])
-        for branch, factor, part in zip(model.branches, model.factors, parts, strict=True):
-            key = setting(branch)
+        pieces = zip(model.keys, model.branches, model.factors, parts, strict=True)
+        for key, branch, factor, part in pieces:
             branches.setdefault(key, branch)
             coefficients[key] = coefficients.get(key, 0.0) + weight * factor * part
     ridge = Ridge(**estimators[0][-1].get_params())

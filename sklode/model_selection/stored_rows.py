@@ -42,6 +42,10 @@ class StoredRows(TransformerMixin, BaseEstimator):
         """Rows of structures of the store."""
         return self.store.rows(self.key, X)
 
+    def get_feature_names_out(self, input_features: object = None) -> NDArray:
+        """Names of the columns."""
+        return self.store.names(self.key)
+
 
 class RowStore:
     """Rows of structures, for every distinct setting of a transformer.
@@ -79,6 +83,10 @@ class RowStore:
     def rows(self, key: str, structures: Sequence[Atoms]) -> NDArray:
         """Rows of some of the structures."""
         return self._rows[key][[self._positions[id(atoms)] for atoms in structures]]
+
+    def names(self, key: str) -> NDArray:
+        """Names of the columns of a transformer."""
+        return self._transformers[key].get_feature_names_out()
 
     def restore(self, estimator: BaseEstimator) -> BaseEstimator:
         """An estimator with the fitted transformers in the place of this store's stand-ins."""
