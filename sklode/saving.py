@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import skops.io
 from sklearn.base import BaseEstimator
 
 
@@ -16,6 +15,8 @@ def save_model(model: BaseEstimator, path: str | Path) -> None:
     path : path-like
         Usually with the suffix ".skops".
     """
+    import skops.io
+
     skops.io.dump(model, path)
 
 
@@ -51,8 +52,10 @@ def load_model(path: str | Path) -> BaseEstimator:
     >>> with TemporaryDirectory() as folder:
     ...     save_model(rho, Path(folder) / "rho.skops")
     ...     load_model(Path(folder) / "rho.skops").transform([molecule("H2O")]).shape
-    (1, 20)
+    (1, 24)
     """
+    import skops.io
+
     path = Path(path)
     with path.open("rb"):  # errors of the file itself are those of the system
         pass
@@ -63,7 +66,7 @@ def load_model(path: str | Path) -> BaseEstimator:
     others = [name for name in unknown if not name.startswith("sklode.")]
     if others:
         raise ValueError(
-            f"{path}: holds types of other packages, {', '.join(others)}. If you trust them, read it "
-            f"with skops.io.load({str(path)!r}, trusted={unknown})."
+            f"{path}: holds types of other packages, {', '.join(others)}. If you trust them, "
+            f"read it with skops.io.load({str(path)!r}, trusted={unknown})."
         )
     return skops.io.load(path, trusted=unknown)

@@ -67,7 +67,9 @@ class Candidates:
         """The model whose branches the grids set."""
         # an interaction energy is zero where its features are
         ridge = Ridge(fit_intercept=not self._has_fragments)
-        return Pipeline([("features", FeatureUnion(self._branches(LOCAL_CUTOFFS[0]))), ("ridge", ridge)])
+        return Pipeline(
+            [("features", FeatureUnion(self._branches(LOCAL_CUTOFFS[0]))), ("ridge", ridge)]
+        )
 
     def grids(self, model: str) -> list[dict]:
         """Parameters to choose from; local features alone are always among them."""

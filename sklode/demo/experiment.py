@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline
@@ -143,9 +142,9 @@ class Demo:
             else "elements whose numbers depend on each other in all other groups"
         )
         return (
-            f"{lost} of {len(d.groups)} structures are not predicted as unseen, since the other groups "
-            f"do not tell the energies of their elements: {cause}. Leave these groups out, or give "
-            "--fragments and interaction energies, which need no energies of elements."
+            f"{lost} of {len(d.groups)} structures are not predicted as unseen, since the other "
+            f"groups do not tell the energies of their elements: {cause}. Leave these groups out, "
+            "or give --fragments and interaction energies, which need no energies of elements."
         )
 
     def _composition(self):
@@ -190,8 +189,8 @@ class Demo:
         judged = [(a, b) for a, b in back if len(b)]
         if not judged:
             raise ValueError(
-                "No part of the training structures can judge a model: left out, their elements are "
-                "unknown. Give more groups, or --fragments and interaction energies."
+                "No part of the training structures can judge a model: left out, their elements "
+                "are unknown. Give more groups, or --fragments and interaction energies."
             )
         return judged
 
@@ -255,7 +254,7 @@ class Demo:
         """What is predicted without any features of the geometry."""
         return "predict zero" if self.dimers.has_fragments else "composition alone"
 
-    def _naive(self, folds) -> NDArray:
+    def _naive(self, folds):
         predicted = np.zeros(len(self.dimers.energies))
         if not self.dimers.has_fragments:
             counts, energies = self._composition(), self.dimers.energies

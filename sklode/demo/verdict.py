@@ -52,7 +52,8 @@ def _members(results):
     powers = ", ".join(f"1/r^{p:g}" for p in exponents) or "none"
     return (
         f"The model is the mean of {len(results.members)} candidates that validation cannot tell "
-        f"apart: potentials {powers}; local cutoffs {', '.join(f'{c:g}' for c in cutoffs)} angstrom."
+        f"apart: potentials {powers}; local cutoffs {', '.join(f'{c:g}' for c in cutoffs)} "
+        "angstrom."
     )
 
 
@@ -70,5 +71,6 @@ def _outside(results):
         rmse = [np.sqrt(errors[part].mean()) for part in (outside, known & ~outside)]
         yield (
             f"{outside.sum()} of {known.sum()} unseen structures are unlike what was trained on "
-            f"(novelty above 1): their error is {rmse[0]:.4f} eV, that of the others {rmse[1]:.4f} eV."
+            f"(novelty above 1): their error is {rmse[0]:.4f} eV, that of the others "
+            f"{rmse[1]:.4f} eV."
         )

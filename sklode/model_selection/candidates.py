@@ -153,7 +153,12 @@ class RidgeModel:
         if not isinstance(estimator, Pipeline) or len(estimator.steps) < 2:
             return None
         ridge = estimator.steps[-1][1]
-        if type(ridge) is not Ridge or ridge.positive or np.ndim(ridge.alpha) or not ridge.alpha > 0:
+        if (
+            type(ridge) is not Ridge
+            or ridge.positive
+            or np.ndim(ridge.alpha)
+            or not ridge.alpha > 0
+        ):
             return None
         steps = estimator.steps[:-1]
         branches, factors = _branches(steps[0][1]) if len(steps) == 1 else (None, None)

@@ -38,9 +38,7 @@ class Caution:
     limit: float
 
     @classmethod
-    def of(
-        cls, rows: NDArray, mean: NDArray, alpha: float, left_out: Sequence[Score]
-    ) -> "Caution":
+    def of(cls, rows: NDArray, mean: NDArray, alpha: float, left_out: Sequence[Score]) -> "Caution":
         """From the rows of the fit and the scores of the same model on left-out structures."""
         small = rows @ rows.T if rows.shape[0] <= rows.shape[1] else rows.T @ rows
         small[np.diag_indices(len(small))] += alpha

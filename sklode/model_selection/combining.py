@@ -61,7 +61,7 @@ def near_best(errors: NDArray, settings: Sequence[Hashable]) -> tuple[NDArray, N
         best_of.setdefault(settings[i], int(i))
     index = np.array(list(best_of.values()))
     index = index[errors[index] <= _NEAR * errors[index[0]]]
-    weights = (errors[index[0]] / errors[index]) ** 2 if errors[index[0]] > 0 else errors[index] == 0
+    weights = (errors[index[0]] / errors[index]) ** 2
     return index, weights / weights.sum()
 
 
@@ -82,7 +82,7 @@ def merged(estimators: Sequence[BaseEstimator], weights: Sequence[float]) -> Pip
         model = RidgeModel.of(estimator)
         if model is None:
             raise AttributeError(
-                f"Only pipelines that end in Ridge are linear models; this one is {estimator!r:.200}."
+                f"Only pipelines that end in Ridge are linear models; one is {estimator!r:.200}."
             )
         intercept += weight * model.ridge.intercept_
         # FeatureUnion multiplies columns by its weights

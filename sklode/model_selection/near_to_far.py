@@ -51,7 +51,7 @@ class NearToFarSplit(BaseCrossValidator):
     >>> dimers = load_s22x5()  # five distances of each dimer
     >>> for atoms, dimer in zip(dimers.data, dimers.groups):
     ...     atoms.info["dimer"] = dimer
-    >>> splits = NearToFarSplit(2, distance="distance_factor", curve="dimer", near_share=0.4)
+    >>> splits = NearToFarSplit(2, curve="dimer", near_share=0.4)
     >>> [(len(train), len(test)) for train, test in splits.split(dimers.data)]
     [(44, 66), (88, 22)]
     """
@@ -73,9 +73,7 @@ class NearToFarSplit(BaseCrossValidator):
         self.outside = outside
         self.fragments = fragments
 
-    def get_n_splits(
-        self, X: object = None, y: object = None, groups: object = None
-    ) -> int:
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Number of cuts; the arguments are ignored, for compatibility."""
         return self.n_splits
 

@@ -29,7 +29,7 @@ class StoredRows(TransformerMixin, BaseEstimator):
         self.key = key
 
     def __sklearn_clone__(self):
-        return self  # nothing is learnt, and what is stored is shared
+        return StoredRows(self.store, self.key)  # what is stored is shared
 
     def __sklearn_is_fitted__(self):
         return True

@@ -36,8 +36,8 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
     Parameters
     ----------
     estimator : estimator
-        Reads structures: a Pipeline that begins with a transformer of this package or a FeatureUnion
-        of them, `AtomisticRidgeCV`, or anything with ``fit`` and ``predict``.
+        Reads structures: a Pipeline that begins with a transformer of this package or a
+        FeatureUnion of them, `AtomisticRidgeCV`, or anything with ``fit`` and ``predict``.
     param_grid : dict or list of dict
         As in GridSearchCV: names of parameters and lists of values.
     scoring : str, callable, list, tuple or dict, default=None
@@ -57,8 +57,8 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
     Attributes
     ----------
     cv_results_ : dict of str to array
-        As of GridSearchCV; ``pd.DataFrame(search.cv_results_)`` is the table. ``fit_time`` of a ridge
-        model is its share of what was computed for all.
+        As of GridSearchCV; ``pd.DataFrame(search.cv_results_)`` is the table. ``fit_time`` of a
+        ridge model is its share of what was computed for all.
     best_estimator_ : estimator
     best_params_ : dict
     best_score_ : float
@@ -180,7 +180,9 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         """
         atoms_list = read_container(X)
         read_structures(atoms_list)
-        weights = None if sample_weight is None else read_sample_weight(sample_weight, len(atoms_list))
+        weights = (
+            None if sample_weight is None else read_sample_weight(sample_weight, len(atoms_list))
+        )
         data = Data(atoms_list, read_values(y, len(atoms_list)), weights)
         grid = list(ParameterGrid(self.param_grid))
         store = RowStore(atoms_list)
@@ -207,8 +209,8 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
     def _check_grid(self, estimators):
         if len({setting(estimator) for estimator in estimators}) < 2:
             raise ValueError(
-                f"param_grid changes nothing: {len(estimators)} candidate(s), all the same. Give at "
-                f"least one parameter two different values; got {self.param_grid}."
+                f"param_grid changes nothing: {len(estimators)} candidate(s), all the same. Give "
+                f"at least one parameter two different values; got {self.param_grid}."
             )
 
     def _folds(self, atoms_list, targets, groups):
@@ -225,8 +227,8 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         scorer = check_scoring(self.estimator, scoring=scoring)
         if several and self.refit is True:
             raise ValueError(
-                "With several scorers, refit must name the one that chooses, or be False; known are "
-                f"{sorted(scoring)}."
+                "With several scorers, refit must name the one that chooses, or be False; known "
+                f"are {sorted(scoring)}."
             )
         return (scorer if several else Single(scorer)), several
 
@@ -236,7 +238,9 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
             return
         name = self.refit if self.multimetric_ else "score"
         if f"mean_test_{name}" not in self.cv_results_:
-            raise ValueError(f"refit names no scorer: {name!r}; known are {sorted(scores[0][0].values)}.")
+            raise ValueError(
+                f"refit names no scorer: {name!r}; known are {sorted(scores[0][0].values)}."
+            )
         index, weights = self._selected(estimators, grid, scores, name)
         self.best_index_ = int(index[0])
         self.best_params_ = grid[self.best_index_]
