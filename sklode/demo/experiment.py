@@ -110,7 +110,10 @@ class Demo:
         distance = self.dimers.distance
         if distance is None or distance.min() == distance.max():
             return None
-        return distance > np.quantile(distance, NEAR_SHARE)
+        border = np.quantile(distance, NEAR_SHARE)
+        if border == distance.max():  # shared by many
+            border = distance[distance < border].max()
+        return distance > border
 
     def _outer_folds(self):
         """Pairs of training part and left-out groups; empty if there can be none."""
@@ -183,16 +186,19 @@ class Demo:
 
     def _judged(self, train, splits):
         """Splits whose tests hold no element that the training part does not know."""
-        pairs = [(train[a], self._determined(train[a], train[b])) for a, b in splits]
-        position = {i: k for k, i in enumerate(train.tolist())}
-        back = [[np.array([position[i] for i in part]) for part in pair] for pair in pairs]
-        judged = [(a, b) for a, b in back if len(b)]
-        if not judged:
-            raise ValueError(
-                "No part of the training structures can judge a model: left out, their elements "
-                "are unknown. Give more groups, or --fragments and interaction energies."
-            )
-        return judged
+        apart = [(np.flatnonzero(np.arange(len(train)) % 4 != k)) for k in range(4)]
+        # where every group has an element of its own, single structures are left out to choose
+        for candidates in (splits, [(a, np.setdiff1d(np.arange(len(train)), a)) for a in apart]):
+            pairs = [
+                (a, np.isin(train, self._determined(train[a], train[b]))) for a, b in candidates
+            ]
+            judged = [(a, np.flatnonzero(known)) for a, known in pairs if known.any()]
+            if judged:
+                return judged
+        raise ValueError(
+            "No part of the training structures can judge a model: left out, their elements are "
+            "unknown. Give more structures, or --fragments and interaction energies."
+        )
 
     def _search_far(self, name, near):
         """Choose by cuts of the near curves that also go from near to far."""

@@ -38,11 +38,10 @@ def _comparison(title, column, unit):
         text = f"long-range features make no difference: {local:.4g} and {both:.4g} {unit}"
     else:
         text = f"long-range features make it worse, {gain}: use local features alone"
-    if both >= naive:
-        text += f". No model is better than to {column.index[0]}, {naive:.4g} {unit}" * (
-            local >= naive
-        )
-        text += f". To {column.index[0]} would be better, {naive:.4g} {unit}" * (local < naive)
+    if min(local, both) >= naive:
+        text += f". No model is better than to {column.index[0]}, {naive:.4g} {unit}"
+    elif both >= naive:
+        text += f". To {column.index[0]} would be better, {naive:.4g} {unit}"
     return f"{_WHERE[title]}, {text}."
 
 

@@ -1,7 +1,7 @@
 """Scores of all candidates of a search: ridge models from products of rows, others one by one."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from tqdm.auto import tqdm
 
 from ..ridge.row_products import Block, centered, ridge_path
 from .stored_rows import setting
+
+
+_RIDGES = -1  # stands for all ridge models in a list of jobs
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Data:
             return {f"{estimator.steps[-1][0]}__sample_weight": self.weights}
         return {"sample_weight": self.weights}
 
-    def score(self, scorer, estimator: BaseEstimator) -> dict[str, float]:
+    def score(self, scorer: Callable, estimator: BaseEstimator) -> dict[str, float]:
         """Scores of a fitted estimator, by name."""
         weights = {} if self.weights is None else {"sample_weight": self.weights}
         return scorer(estimator, self.structures, self.targets, **weights)
@@ -73,10 +76,10 @@ class Data:
 class Single:
     """One scorer that gives a dict, as several do."""
 
-    def __init__(self, scorer):
+    def __init__(self, scorer: Callable):
         self._scorer = scorer
 
-    def __call__(self, *args, **kwargs) -> dict[str, float]:
+    def __call__(self, *args: object, **kwargs: object) -> dict[str, float]:
         """The score under the name "score"."""
         return {"score": self._scorer(*args, **kwargs)}
 
@@ -161,26 +164,29 @@ class RidgeModel:
         ):
             return None
         steps = estimator.steps[:-1]
-        branches, factors = _branches(steps[0][1]) if len(steps) == 1 else (None, None)
-        if branches is None:
-            branches, factors = [Pipeline(steps)], (1.0,)
+        parts = _branches(steps[0][1]) if len(steps) == 1 else None
+        branches, factors = parts or ([Pipeline(steps)], (1.0,))
         return cls(branches, tuple(setting(branch) for branch in branches), factors, ridge)
 
 
 def _branches(union):
     """Branches of a union and their weights; None for anything else."""
     if not isinstance(union, FeatureUnion):
-        return None, None
+        return None
     weights = union.transformer_weights or {}
     names = [name for name, branch in union.transformer_list if not isinstance(branch, str)]
     if len(names) < len(union.transformer_list) or not set(weights) <= set(names):
-        return None, None
+        return None
     factors = tuple(float(weights.get(name, 1.0)) for name in names)
     return [branch for _, branch in union.transformer_list], factors
 
 
 def evaluate(
-    estimators: Sequence[BaseEstimator], data: Data, folds: Sequence[Fold], scorer, n_jobs
+    estimators: Sequence[BaseEstimator],
+    data: Data,
+    folds: Sequence[Fold],
+    scorer: Callable,
+    n_jobs: int | None,
 ) -> list[list[Score]]:
     """Scores of each estimator in each fold.
 
@@ -204,26 +210,26 @@ def evaluate(
     """
     models = [RidgeModel.of(e) if _is_vector(data.targets) else None for e in estimators]
     others = [i for i, model in enumerate(models) if model is None]
-    jobs = [("ridge", fold) for fold in range(len(folds)) if len(others) < len(models)]
-    jobs += [(i, fold) for i in others for fold in range(len(folds))]
+    together = [_RIDGES] if len(others) < len(models) else []
+    jobs = [(what, fold) for what in [*together, *others] for fold in range(len(folds))]
 
     def work(what, number):
         fold = folds[number]
-        if what == "ridge":
+        if what == _RIDGES:
             return _ridge_scores(models, data.part(fold.train), data.part(fold.test), scorer)
         train, test = data.part(fold.train), data.part(fold.test)
         return {what: _fit_and_score(estimators[what], train, test, scorer)}
 
-    scores: list[list[Score | None]] = [[None] * len(folds) for _ in estimators]
+    scores: dict[tuple[int, int], Score] = {}
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     results = parallel(delayed(work)(*job) for job in jobs)
     progress = tqdm(total=len(jobs), desc="splits", unit="fit", disable=None, leave=False)
     with progress:
         for (_, number), found in zip(jobs, results, strict=True):
             for i, score in found.items():
-                scores[i][number] = score
+                scores[i, number] = score
             progress.update()
-    return scores
+    return [[scores[i, number] for number in range(len(folds))] for i in range(len(estimators))]
 
 
 def _is_vector(targets):

@@ -97,7 +97,9 @@ class RowStore:
         return replace_transformers(estimator, original, StoredRows)
 
     @classmethod
-    def of_fitted(cls, estimators: Sequence[BaseEstimator], structures: Sequence[Atoms]):
+    def of_fitted(
+        cls, estimators: Sequence[BaseEstimator], structures: Sequence[Atoms]
+    ) -> list[BaseEstimator]:
         """Stand-ins for the fitted transformers of several estimators, each computed once.
 
         Returns
