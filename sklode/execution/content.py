@@ -1,0 +1,94 @@
+"""Digests of all that rows depend on: the content of a structure, and how it is described."""
+
+import hashlib
+from functools import lru_cache
+from inspect import isfunction
+from numbers import Real
+from pathlib import Path
+from types import CodeType
+
+import numpy as np
+
+_WITHOUT_EFFECT = "n_jobs", "memory"  # parameters
+_OF_VERSIONS = "sklode", "sklearn", "builtins"  # packages whose classes change with their versions
+
+
+def content_digest(structure):
+    """Digest of numbers, positions, cell, periodicity and the charges that are used, 16 bytes."""
+    digest = hashlib.blake2b(repr([len(structure), *structure.charges]).encode(), digest_size=16)
+    digest.update(structure.numbers.astype(np.int64).tobytes())
+    for values in (structure.positions, structure.cell, *structure.charges.values()):
+        digest.update(values.tobytes())
+    digest.update(structure.periodic.tobytes())
+    return digest.digest()
+
+
+def settings_digest(transformer, per_atom):
+    """Digest of parameters, of what was learnt in fit and of the code, 32 hexadecimal digits."""
+    from .. import __version__  # here, as the package imports this module
+
+    settings = __version__, _source(), per_atom, _told(transformer)
+    return hashlib.blake2b(repr(settings).encode(), digest_size=16).hexdigest()
+
+
+@lru_cache
+def _source():
+    """Digest of this package: in a checkout, the code changes more often than its version."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _told(value):
+    """Nested lists of text and numbers by which values differ, equal in all processes."""
+    if value is None or isinstance(value, (str, bytes, bool)):
+        return value
+    if isinstance(value, Real):
+        return float(value)  # 3, 3.0 and those of numpy mean the same
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return [value.dtype.str, value.shape, hashlib.blake2b(value.tobytes()).hexdigest()]
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_told(member) for member in value]
+    if isinstance(value, dict):
+        return sorted([repr(_told(key)), _told(member)] for key, member in value.items())
+    if isinstance(value, type):
+        return _told_class(value)
+    if isfunction(value):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [_told_code(value.__code__), _told(value.__defaults__), _told(cells)]
+    if hasattr(value, "get_params"):
+        return [_told_class(type(value)), _told(_state(value))]
+    # what pickle would store; text names something that can be imported
+    return _told(value.__reduce_ex__(2))
+
+
+def _state(estimator):
+    """Parameters that have an effect, with what their names stand for, and what fit has learnt."""
+    state = {
+        name: value
+        for name, value in vars(estimator).items()
+        if name not in _WITHOUT_EFFECT and not name.startswith("_")
+    }
+    return state | {"registered": getattr(estimator, "registered", list)()}
+
+
+def _told_class(cls):
+    """Name of a class, and the code of it and its bases that no version tells of."""
+    own = [base for base in cls.__mro__ if base.__module__.split(".")[0] not in _OF_VERSIONS]
+    members = [[name, _told_member(m)] for base in own for name, m in sorted(vars(base).items())]
+    return [cls.__module__, cls.__qualname__, [told for told in members if told[1] is not None]]
+
+
+def _told_member(member):
+    """The code of a method or property, or a plain constant; nothing of what is left."""
+    for inner in ("__func__", "fget", "func"):  # static and class methods, (cached) properties
+        member = getattr(member, inner, member)
+    if isfunction(member):
+        return _told_code(member.__code__)
+    return repr(member) if isinstance(member, (int, float)) else None
+
+
+def _told_code(code):
+    constants = [_told_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return [code.co_code, code.co_names, constants]
