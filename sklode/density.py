@@ -59,7 +59,7 @@ class DensityProjector(Projector):
         Number of workers for chunks of structures, as in joblib.
     memory : str, path or joblib.Memory, default=None
         Folder that keeps the rows of `transform` and `transform_atoms`, so that no structure is
-        described twice in the same way.
+        described twice in the same way; a path holds 10 GB at most.
 
     Attributes
     ----------

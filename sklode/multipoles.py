@@ -76,7 +76,7 @@ class MultipoleFeatures(FarFieldProjector):
         Number of workers for chunks of structures, as in joblib.
     memory : str, path or joblib.Memory, default=None
         Folder that keeps the rows of `transform` and `transform_atoms`, so that no structure is
-        described twice in the same way.
+        described twice in the same way; a path holds 10 GB at most.
 
     Attributes
     ----------

@@ -580,6 +580,21 @@ def test_the_size_is_bounded_and_what_was_used_last_stays(tmp_path, n_computed, 
     assert n_computed() == 10
 
 
+def test_what_was_left_half_written_is_ignored_and_deleted_in_time(tmp_path, n_computed):
+    options = {"bytes_limit": "2M"}
+    memory = joblib.Memory(tmp_path / "cache", verbose=0, backend_options=options)
+    transformer = counted(memory).fit(varied(9))
+    transformer.transform(varied(8))
+    (file,) = files(tmp_path / "cache")
+    left = file.with_name("killed.part")
+    left.write_bytes(bytes(2**21))
+    os.utime(left, (0, 0))
+    n_computed()
+    transformer.transform(varied(9))
+    assert n_computed() == 1
+    assert not left.exists()
+
+
 def test_a_path_is_bounded_too(memory, n_computed, monkeypatch):
     monkeypatch.setattr(feature_cache, "LARGEST_BYTES", 1000)
     waters = varied(30)

@@ -42,8 +42,10 @@ def _source():
 
 def _told(value):
     """Nested lists of text and numbers by which values differ, equal in all processes."""
-    if value is None or isinstance(value, (str, bytes, bool)):
+    if value is None or isinstance(value, (str, bytes)):
         return value
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
     if isinstance(value, Real):
         return float(value)  # 3, 3.0 and those of numpy mean the same
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -65,11 +67,9 @@ def _told(value):
 
 def _state(estimator):
     """Parameters that have an effect, with what their names stand for, and what fit has learnt."""
-    state = {
-        name: value
-        for name, value in vars(estimator).items()
-        if name not in _WITHOUT_EFFECT and not name.startswith("_")
-    }
+    parameters = estimator.get_params(deep=False)
+    learnt = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+    state = {k: v for k, v in (parameters | learnt).items() if k not in _WITHOUT_EFFECT}
     return state | {"registered": getattr(estimator, "registered", list)()}
 
 
