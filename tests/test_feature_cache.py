@@ -4,7 +4,10 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import joblib
 import numpy as np
@@ -19,7 +22,13 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 import sklode
-from sklode import AtomisticRidgeCV, DensityProjector, InteractionFeatures, PowerSpectrum
+from sklode import (
+    AtomisticRidgeCV,
+    DensityProjector,
+    InteractionFeatures,
+    LongRangePotential,
+    PowerSpectrum,
+)
 from sklode.execution import feature_cache, row_files
 from sklode.physics.radial.bases import BASES, Monomials
 from sklode.potentials import InversePowerLaw, Yukawa
@@ -60,6 +69,15 @@ def memory(tmp_path):
 def structures(molecules):
     """Seven different molecules that a test may change."""
     return [atoms.copy() for atoms in molecules[:5] + molecules[6:]]
+
+
+EDITED_LAW = """
+class Edited:
+    name = "edited"
+    def smeared(self, smearing):
+        assert self.name in {{"edited", "in", "a", "notebook"}}
+        return InversePowerLaw({}).smeared(smearing)
+"""
 
 
 def counted(memory, **changes):
@@ -301,12 +319,6 @@ def test_other_versions_are_computed_again(structures, memory, n_computed, monke
     assert n_computed() == len(structures)
 
 
-EDITED_LAW = """
-class Edited:
-    name = "edited"
-    def smeared(self, smearing):
-        return InversePowerLaw({}).smeared(smearing)
-"""
 EDITED_BASIS = """
 class Edited(Monomials):
     def primitives(self, l, r):
@@ -330,6 +342,13 @@ def test_edited_laws_are_computed_again(structures, memory):
     assert abs(rows[1] - rows[0]).max() > 1e-6 * abs(rows[0]).max()
     assert np.array_equal(rows[2], rows[0])
     assert len({path.parent for path in files(memory)}) == 2
+
+
+def test_laws_that_cannot_be_told_apart_are_refused(structures, memory):
+    law = edited(EDITED_LAW, 6)()
+    law.lock = threading.Lock()
+    with pytest.raises(TypeError, match=r"LongRangePotential.*cannot pickle.*Pass memory=None"):
+        potential(exponent=law, memory=memory).fit(structures).transform(structures)
 
 
 def test_registered_bases_of_one_name_are_told_apart(structures, memory, n_computed, monkeypatch):
@@ -394,16 +413,16 @@ TWO = """
 import sys
 import numpy as np
 from ase.build import molecule
-from sklode import DensityProjector
-
-seed, memory = int(sys.argv[1]), sys.argv[2]
+from sklode import LongRangePotential
+from sklode.potentials import InversePowerLaw
+{law}
 def moved(number):
     atoms = molecule("H2O")
     atoms.positions[0, 2] += 0.001 * number
     return atoms
-water = molecule("H2O")
-plain = DensityProjector(3.0, 2, 1).fit([water])
-cached = DensityProjector(3.0, 2, 1, memory=memory).fit([water])
+seed, memory = int(sys.argv[1]), sys.argv[2]
+plain = LongRangePotential(Edited(), l_max=1).fit([moved(0)])
+cached = LongRangePotential(Edited(), l_max=1, memory=memory).fit([moved(0)])
 rng = np.random.default_rng(seed)
 for _ in range(60):
     X = [moved(number) for number in rng.integers(0, 300, rng.integers(1, 40))]
@@ -411,9 +430,9 @@ for _ in range(60):
 """
 
 
-def test_two_processes_at_once(memory, monkeypatch):
-    command = [sys.executable, "-W", "error", "-c", TWO]
-    seeds = 1, 2
+def test_two_processes_at_once_and_a_third_one(memory, monkeypatch):
+    program = TWO.format(law=EDITED_LAW.format(6))
+    command, seeds = [sys.executable, "-W", "error", "-c", program], (1, 2)
     running = [
         subprocess.Popen([*command, str(seed), memory], stderr=subprocess.PIPE, text=True)
         for seed in seeds
@@ -424,8 +443,8 @@ def test_two_processes_at_once(memory, monkeypatch):
     drawn = [np.random.default_rng(seed) for seed in seeds]
     drawn = [rng.integers(0, 300, rng.integers(1, 40)) for rng in drawn for _ in range(60)]
     known = [varied(300)[number] for number in np.unique(np.concatenate(drawn))]
-    cached = DensityProjector(3.0, 2, 1, memory=memory).fit(known)
-    monkeypatch.setattr(DensityProjector, "compute_rows", None, raising=False)
+    cached = LongRangePotential(edited(EDITED_LAW, 6)(), l_max=1, memory=memory).fit(known)
+    monkeypatch.setattr(LongRangePotential, "compute_rows", None)
     assert cached.transform(known).shape == (len(known), cached.n_features_out)
     assert len(files(memory)) < 10  # small ones were put together
     assert not list(Path(memory).rglob("*.part"))
@@ -509,25 +528,39 @@ def test_a_folder_that_cannot_be_is_a_warning(structures, tmp_path, n_computed):
     assert np.array_equal(rows, counted(None).fit(structures).transform(structures))
 
 
-@pytest.mark.skipif(
-    hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere"
-)
-def test_a_read_only_folder_is_read(structures, memory, n_computed):
-    counted(memory).fit(structures).transform(structures[:4])
-    n_computed()
-    folders = [Path(memory), *(p for p in Path(memory).rglob("*") if p.is_dir())]
-    for folder in folders:
-        folder.chmod(0o555)
+@contextmanager
+def read_only(folder):
+    """Nothing in the folder can be changed, not even by the root user, who is somebody else now."""
+    root = os.geteuid() == 0
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    for path in folders:
+        path.chmod(0o555)
+    if root:
+        os.seteuid(65534)
     try:
-        transformer = counted(memory).fit(structures)
-        transformer.transform(structures[:4])
-        assert n_computed() == 0
-        with pytest.warns(UserWarning, match="could not be kept"):
-            transformer.transform(structures)
-        assert n_computed() == len(structures) - 4
+        yield
     finally:
-        for folder in folders:
-            folder.chmod(0o755)
+        if root:
+            os.seteuid(0)
+        for path in folders:
+            path.chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows knows no folders to read only")
+def test_a_read_only_folder_is_read(structures, monkeypatch):
+    with TemporaryDirectory() as memory:  # that of pytest is closed to others
+        wanted = density(memory=memory).fit(structures).transform(structures[:4])
+        transformer = density(memory=memory).fit(structures)
+        with read_only(Path(memory)):
+            with pytest.raises(PermissionError):
+                (Path(memory) / "file").touch()
+            with monkeypatch.context() as patch:
+                patch.setattr(DensityProjector, "compute_rows", None)
+                assert np.array_equal(transformer.transform(structures[:4]), wanted)
+            with pytest.warns(UserWarning, match="could not be kept"):
+                rows = transformer.transform(structures)
+        assert_close(rows, density().fit(structures).transform(structures))
+        assert len(files(memory)) == 1
 
 
 # --- size -----------------------------------------------------------------------------------------

@@ -1,16 +1,21 @@
 """Digests of all that rows depend on: the content of a structure, and how it is described."""
 
+import copyreg
 import hashlib
 from functools import lru_cache
-from inspect import isfunction
+from inspect import isfunction, unwrap
 from numbers import Real
+from operator import methodcaller
 from pathlib import Path
+from pickle import PicklingError
 from types import CodeType
 
 import numpy as np
 
 _WITHOUT_EFFECT = "n_jobs", "memory"  # parameters
 _OF_VERSIONS = "sklode", "sklearn", "builtins"  # packages whose classes change with their versions
+
+_CONSTANTS = Real, str, tuple, list, dict, set, frozenset, np.ndarray  # as members of classes
 
 
 def content_digest(structure):
@@ -27,7 +32,13 @@ def settings_digest(transformer, per_atom):
     """Digest of parameters, of what was learnt in fit and of the code, 32 hexadecimal digits."""
     from .. import __version__  # here, as the package imports this module
 
-    settings = __version__, _source(), per_atom, _told(transformer)
+    try:
+        settings = __version__, _source(), per_atom, _told(transformer)
+    except (TypeError, ValueError, RecursionError, PicklingError) as error:
+        raise TypeError(
+            f"memory cannot tell whether two {type(transformer).__name__} are the same: {error}. "
+            "Pass memory=None, or laws that pickle can store, such as data classes of numbers."
+        ) from error
     return hashlib.blake2b(repr(settings).encode(), digest_size=16).hexdigest()
 
 
@@ -61,8 +72,11 @@ def _told(value):
         return [_told_code(value.__code__), _told(value.__defaults__), _told(cells)]
     if hasattr(value, "get_params"):
         return [_told_class(type(value)), _told(_state(value))]
-    # what pickle would store; text names something that can be imported
-    return _told(value.__reduce_ex__(2))
+    if isinstance(value, (set, frozenset)):
+        return sorted(repr(_told(member)) for member in value)
+    # what pickle would store; a text names something that can be imported
+    reduced = copyreg.dispatch_table.get(type(value), methodcaller("__reduce_ex__", 2))
+    return _told(reduced(value))
 
 
 def _state(estimator):
@@ -74,21 +88,22 @@ def _state(estimator):
 
 
 def _told_class(cls):
-    """Name of a class, and the code of it and its bases that no version tells of."""
+    """Name of a class, and what no version tells of: code and constants of it and its bases."""
     own = [base for base in cls.__mro__ if base.__module__.split(".")[0] not in _OF_VERSIONS]
-    members = [[name, _told_member(m)] for base in own for name, m in sorted(vars(base).items())]
-    return [cls.__module__, cls.__qualname__, [told for told in members if told[1] is not None]]
+    members = [(name, _told_member(name, m)) for base in own for name, m in vars(base).items()]
+    return [cls.__module__, cls.__qualname__, sorted(m for m in members if m[1] is not None)]
 
 
-def _told_member(member):
-    """The code of a method or property, or a plain constant; nothing of what is left."""
+def _told_member(name, member):
     for inner in ("__func__", "fget", "func"):  # static and class methods, (cached) properties
         member = getattr(member, inner, member)
-    if isfunction(member):
-        return _told_code(member.__code__)
-    return repr(member) if isinstance(member, (int, float)) else None
+    member = unwrap(member)
+    if isfunction(member):  # without its closure, which may hold the class
+        return repr([_told_code(member.__code__), _told(member.__defaults__)])
+    constant = isinstance(member, _CONSTANTS) and name[:2] != "__"
+    return repr(_told(member)) if constant else None
 
 
 def _told_code(code):
-    constants = [_told_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return [code.co_code, code.co_names, constants]
+    told = [_told_code(c) if isinstance(c, CodeType) else _told(c) for c in code.co_consts]
+    return [code.co_code, code.co_names, told]

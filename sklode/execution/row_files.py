@@ -60,15 +60,17 @@ class RowFiles:
         if rows.nbytes < SMALL_BYTES:
             small = [path for path, n in _sizes(self._folder).items() if n < SMALL_BYTES]
         joined = {path: part for path in small if (part := _load(path, rows))}
-        parts = [*joined.values(), (keys, sizes, rows)]
-        keys = np.array([key for part in parts for key in part[0]], "V16")
-        sizes, rows = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+        for part in joined.values():
+            keys = keys + part[0]
+            sizes, rows = np.concatenate([sizes, part[1]]), np.concatenate([rows, part[2]])
         starts = np.concatenate([[0], np.cumsum(sizes)])
         numbers = starts[:-1] * rows[:1].nbytes // FILE_BYTES  # of the files they begin in
         cuts = np.flatnonzero(np.diff(numbers)) + 1
         for start, end in pairwise([0, *cuts, len(sizes)]):
             part = rows[starts[start] : starts[end]]
-            self._write_file(keys=keys[start:end], sizes=sizes[start:end], rows=part)
+            self._write_file(
+                keys=np.array(keys[start:end], "V16"), sizes=sizes[start:end], rows=part
+            )
         for path in joined:
             _delete(path)
 
