@@ -82,10 +82,10 @@ def block_sizes(request, monkeypatch):
 
 
 @pytest.fixture
-def n_computed(tmp_path, monkeypatch):
-    """How many structures were computed since the last call."""
-    log = tmp_path / "computed"
-    log.touch()
+def n_computed(tmp_path_factory, monkeypatch):
+    """How many structures ``Counted`` of kept_rows.py has computed since the last call."""
+    log = tmp_path_factory.getbasetemp() / "computed"  # one for all, as workers remember it
+    log.write_text("")
     monkeypatch.setenv("SKLODE_TEST_LOG", str(log))
 
     def count():

@@ -196,6 +196,22 @@ def test_what_was_left_half_written_is_ignored_and_deleted_in_time(tmp_path, n_c
     assert not left.exists()
 
 
+def test_without_a_limit_all_stays(tmp_path, monkeypatch, n_computed):
+    monkeypatch.setattr(feature_cache, "LARGEST_BYTES", 0)
+    options = {"bytes_limit": None}
+    memory = joblib.Memory(tmp_path / "cache", verbose=0, backend_options=options)
+    counted(memory).fit(varied(9)).transform(varied(9))
+    assert files(tmp_path / "cache")
+
+
+def test_a_wrong_limit_is_refused_before_anything_is_computed(tmp_path, n_computed):
+    options = {"bytes_limit": "50 gigs"}
+    memory = joblib.Memory(tmp_path / "cache", verbose=0, backend_options=options)
+    with pytest.raises(ValueError, match="50 gigs"):
+        counted(memory).fit(varied(9)).transform(varied(9))
+    assert n_computed() == 0
+
+
 def test_a_path_is_bounded_too(memory, n_computed, monkeypatch):
     monkeypatch.setattr(feature_cache, "LARGEST_BYTES", 1000)
     waters = varied(30)

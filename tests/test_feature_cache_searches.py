@@ -33,14 +33,13 @@ def search(memory, n_jobs, **grid):
     return GridSearchCV(model, grid | {"ridge__alpha": [0.1, 1.0]}, cv=KFold(3), n_jobs=n_jobs)
 
 
-@pytest.fixture
-def fresh_workers(n_computed):
-    """Worker processes that know where to note what they compute."""
+@pytest.fixture(scope="module", autouse=True)
+def fresh_workers():
+    """Worker processes that begin after they can know where to note what they compute."""
     get_reusable_executor().shutdown()
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.usefixtures("fresh_workers")
 def test_a_search_over_the_other_branch_computes_nothing_again(memory, n_computed, n_jobs):
     X = varied(9)
     y = np.array([atoms.get_distance(0, 1) ** 2 for atoms in X])
@@ -55,7 +54,6 @@ def test_a_search_over_the_other_branch_computes_nothing_again(memory, n_compute
     np.testing.assert_allclose(*scores, rtol=1e-6)
 
 
-@pytest.mark.usefixtures("fresh_workers")
 def test_workers_compute_what_is_missing(memory, n_computed):
     structures = varied(400)  # more than one chunk
     rows = counted(memory, n_jobs=2).fit(structures).transform(structures)

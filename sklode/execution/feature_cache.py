@@ -31,7 +31,7 @@ def cached_rows(transformer, structures, per_atom):
     memory = getattr(transformer, "memory", None)
     if memory is None or getattr(memory, "location", memory) is None:  # joblib's way to have none
         return rows_of_all(transformer, structures, per_atom)
-    root = _root(memory)
+    root, limit = _root(memory), _limit(memory)
     files = RowFiles(root / settings_digest(transformer, per_atom))
     rows = _Rows(transformer, structures, per_atom)
     files.read_into(rows)
@@ -48,7 +48,7 @@ def cached_rows(transformer, structures, per_atom):
             "again. Free space, name another folder, or pass memory=None.",
             stacklevel=2,
         )
-    delete_oldest(root, _limit(memory))
+    delete_oldest(root, limit)
     if len(missing) == len(structures):
         return computed
     rows.place(*new)
@@ -68,9 +68,11 @@ def _root(memory):
 
 
 def _limit(memory):
-    """Bytes of all files at most."""
+    """Bytes of all files at most; None, as for joblib, is no limit."""
     options = memory.backend_options if isinstance(memory, Memory) else {}
     limit = options.get("bytes_limit", LARGEST_BYTES)
+    if limit is None:
+        return np.inf
     return memstr_to_bytes(limit) if isinstance(limit, str) else limit
 
 
