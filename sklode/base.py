@@ -1,5 +1,6 @@
 """The skeleton of all transformers of structures; the only importer of scikit-learn's internals."""
 
+import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Self
@@ -7,6 +8,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from ase import Atoms
+from joblib import Memory
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import (
@@ -18,13 +20,15 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from .execution.chunks import backward_of_all, gradients_of_all, rows_of_all
+from .execution.chunks import backward_of_all, gradients_of_all
 from .execution.derivatives import Derivatives
+from .execution.feature_cache import cached_rows
 from .inputs.atoms import read_container, read_structures, real_array, row_index
 from .physics import blocks
 from .physics.system.structures import Structure
 
 __all__ = [
+    "MEMORY",
     "N_JOBS",
     "CheckedWhenLoaded",
     "HasMethods",
@@ -71,12 +75,17 @@ class RegisteredName(StrOptions):
         """Whether ``val`` is one of them."""
         return isinstance(val, str) and val in self._registry
 
+    def entry(self, val: object) -> object:
+        """What a name stands for; None for what is none."""
+        return self._registry[val] if self.is_satisfied_by(val) else None
+
 
 N_JOBS = [
     Number(Integral, 1, 10**6, closed="both"),
     Number(Integral, -(10**6), -1, closed="both"),
     None,
 ]
+MEMORY = [None, str, os.PathLike, Memory]
 
 
 class CheckedWhenLoaded:
@@ -217,11 +226,20 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
     def _describe(self, atoms_list, per_atom):
         structures = read_structures(atoms_list, self.charge_names())
         self.check_structures(atoms_list)
-        return rows_of_all(self, structures, per_atom)
+        return cached_rows(self, structures, per_atom)
 
     def atoms_at_once(self, structures: Sequence[Structure]) -> int:
         """Atoms of a chunk of structures, so that what is held for them stays small."""
         return blocks.CHUNK_ATOMS
+
+    def registered(self) -> list:
+        """What those parameters stand for that are names in a registry."""
+        return [
+            constraint.entry(getattr(self, name))
+            for name, constraints in self._parameter_constraints.items()
+            for constraint in constraints
+            if isinstance(constraint, RegisteredName)
+        ]
 
     @property
     def row_dtype(self) -> np.dtype:

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from numbers import Real
+from os import PathLike
 from typing import Literal
+
+from joblib import Memory
 
 from .base import Number
 from .physics.fields.density import density
@@ -54,6 +57,9 @@ class DensityProjector(Projector):
         ``backpropagate`` stay.
     n_jobs : int or None, default=None
         Number of workers for chunks of structures, as in joblib.
+    memory : str, path or joblib.Memory, default=None
+        Folder that keeps the rows of `transform` and `transform_atoms`, so that no structure is
+        described twice in the same way; a path holds 10 GB at most.
 
     Attributes
     ----------
@@ -112,6 +118,7 @@ class DensityProjector(Projector):
         pooling: Literal["sum", "mean"] = "sum",
         dtype: Literal["float64", "float32"] = "float64",
         n_jobs: int | None = None,
+        memory: str | PathLike | Memory | None = None,
     ):
         self.cutoff = cutoff
         self.n_max = n_max
@@ -127,6 +134,7 @@ class DensityProjector(Projector):
         self.pooling = pooling
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.memory = memory
 
     def _check_parameters(self):
         if self.cutoff_width > self.cutoff:

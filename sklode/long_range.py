@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from numbers import Real
+from os import PathLike
 from typing import Literal
+
+from joblib import Memory
 
 from .base import HasMethods, Number, StrOptions
 from .physics.fields.potential import potential
@@ -84,6 +87,9 @@ class LongRangePotential(FarFieldProjector):
         ``backpropagate`` stay.
     n_jobs : int or None, default=None
         Number of workers for chunks of structures, as in joblib.
+    memory : str, path or joblib.Memory, default=None
+        Folder that keeps the rows of `transform` and `transform_atoms`, so that no structure is
+        described twice in the same way; a path holds 10 GB at most.
 
     Attributes
     ----------
@@ -178,6 +184,7 @@ class LongRangePotential(FarFieldProjector):
         pooling: Literal["sum", "mean"] = "sum",
         dtype: Literal["float64", "float32"] = "float64",
         n_jobs: int | None = None,
+        memory: str | PathLike | Memory | None = None,
     ):
         self.exponent = exponent
         self.cutoff = cutoff
@@ -199,6 +206,7 @@ class LongRangePotential(FarFieldProjector):
         self.pooling = pooling
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.memory = memory
 
     def _check_parameters(self):
         if isinstance(self.exponent, type):

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
+from os import PathLike
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
+from joblib import Memory
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -72,6 +74,9 @@ class MultipoleFeatures(FarFieldProjector):
         ``backpropagate`` stay.
     n_jobs : int or None, default=None
         Number of workers for chunks of structures, as in joblib.
+    memory : str, path or joblib.Memory, default=None
+        Folder that keeps the rows of `transform` and `transform_atoms`, so that no structure is
+        described twice in the same way; a path holds 10 GB at most.
 
     Attributes
     ----------
@@ -144,6 +149,7 @@ class MultipoleFeatures(FarFieldProjector):
         pooling: Literal["sum", "mean"] = "sum",
         dtype: Literal["float64", "float32"] = "float64",
         n_jobs: int | None = None,
+        memory: str | PathLike | Memory | None = None,
     ):
         self.exponent = exponent
         self.cutoff = cutoff
@@ -159,6 +165,7 @@ class MultipoleFeatures(FarFieldProjector):
         self.pooling = pooling
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.memory = memory
 
     def _check_parameters(self):
         steepest = max(self._exponents()) + self.l_max + 2 * (self.n_max - 1)

@@ -1,15 +1,17 @@
 """Invariants of two projectors."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
+from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from .base import N_JOBS, StrOptions
+from .base import MEMORY, N_JOBS, StrOptions
 from .physics.invariants.spectra import LinearColumns, PairColumns, Part
 from .projection.field_features import FieldFeatures
 from .projection.labels import power_spectrum_table, split_by_center
@@ -29,7 +31,7 @@ class PowerSpectrum(FieldFeatures):
     Parameters
     ----------
     left : DensityProjector or LongRangePotential
-        First projector. Its own ``invariants`` and ``pooling`` are not used.
+        First projector. Its own ``invariants``, ``pooling`` and ``memory`` are not used.
     right : DensityProjector or LongRangePotential, default=None
         Second projector; None combines ``left`` with itself.
     center_species : {"shared", "split"}, default="shared"
@@ -39,6 +41,9 @@ class PowerSpectrum(FieldFeatures):
         How atoms make a structure.
     n_jobs : int or None, default=None
         Number of workers for chunks of structures, as in joblib.
+    memory : str, path or joblib.Memory, default=None
+        Folder that keeps the rows of `transform` and `transform_atoms`, so that no structure is
+        described twice in the same way; a path holds 10 GB at most.
 
     Attributes
     ----------
@@ -80,6 +85,7 @@ class PowerSpectrum(FieldFeatures):
         "center_species": [StrOptions({"shared", "split"})],
         "pooling": [StrOptions({"sum", "mean"})],
         "n_jobs": N_JOBS,
+        "memory": MEMORY,
     }
 
     def __init__(
@@ -90,12 +96,14 @@ class PowerSpectrum(FieldFeatures):
         center_species: Literal["shared", "split"] = "shared",
         pooling: Literal["sum", "mean"] = "sum",
         n_jobs: int | None = None,
+        memory: str | PathLike | Memory | None = None,
     ):
         self.left = left
         self.right = right
         self.center_species = center_species
         self.pooling = pooling
         self.n_jobs = n_jobs
+        self.memory = memory
 
     def learn(self, atoms_list: Sequence[Atoms]) -> None:
         """Learn from the structures; called by ``fit``."""

@@ -79,3 +79,29 @@ def block_sizes(request, monkeypatch):
     if request.param == "shrunken":
         shrink(monkeypatch)
     return request.param
+
+
+@pytest.fixture
+def n_computed(tmp_path_factory, monkeypatch):
+    """How many structures ``Counted`` of kept_rows.py has computed since the last call."""
+    log = tmp_path_factory.getbasetemp() / "computed"  # one for all, as workers remember it
+    log.write_text("")
+    monkeypatch.setenv("SKLODE_TEST_LOG", str(log))
+
+    def count():
+        n_lines = len(log.read_text().splitlines())
+        log.write_text("")
+        return n_lines
+
+    return count
+
+
+@pytest.fixture
+def memory(tmp_path):
+    return str(tmp_path / "cache")
+
+
+@pytest.fixture
+def structures(molecules):
+    """Seven different molecules that a test may change."""
+    return [atoms.copy() for atoms in molecules[:5] + molecules[6:]]

@@ -32,6 +32,7 @@ WRONG = [
     (DENSITY, "n_max", -5),
     (DENSITY, "n_max", 30),
     (DENSITY, "smearing", "wide"),
+    (DENSITY, "memory", 3),
     (POTENTIAL, "n_max", -5),
     (POTENTIAL, "n_max", 7),
     (POTENTIAL, "exponent", 200),

@@ -7,7 +7,7 @@ import pandas as pd
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..base import N_JOBS, Number, RegisteredName, StrOptions
+from ..base import MEMORY, N_JOBS, Number, RegisteredName, StrOptions
 from ..physics.invariants.spectra import LinearColumns, PairColumns, Part
 from ..physics.radial.bases import BASES, made_once
 from .field_features import FieldFeatures
@@ -37,6 +37,7 @@ class Projector(FieldFeatures):
         "pooling": [StrOptions({"sum", "mean"})],
         "dtype": [StrOptions({"float64", "float32"})],
         "n_jobs": N_JOBS,
+        "memory": MEMORY,
     }
 
     def learn(self, atoms_list: Sequence[Atoms]) -> None:
