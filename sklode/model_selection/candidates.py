@@ -16,7 +16,6 @@ from tqdm.auto import tqdm
 from ..ridge.row_products import Block, centered, ridge_path
 from .stored_rows import setting
 
-
 _RIDGES = -1  # stands for all ridge models in a list of jobs
 
 
