@@ -130,11 +130,12 @@ class GradientRows:
     def __init__(self, features, atoms_list, targets, weights, n_baseline):
         self._features, self._atoms, self.scale = features, atoms_list, None
         self._forces, self._stresses = targets.forces, targets.stresses
+        self._known = [None if f is None else np.isfinite(f).all(axis=1) for f in targets.forces]
         self._n_baseline, self._weights = n_baseline, weights
         self.sizes = np.array(
             [
-                (0 if f is None else 3 * len(a)) + (0 if s is None else 6)
-                for a, f, s in zip(atoms_list, self._forces, self._stresses, strict=True)
+                (0 if known is None else 3 * known.sum()) + (0 if stress is None else 6)
+                for known, stress in zip(self._known, self._stresses, strict=True)
             ]
         )
         self._loaded, self._derivatives = {}, {}
@@ -214,9 +215,11 @@ class GradientRows:
     def _rows_of(self, index, gradients, strains):
         matrices, targets, kinds, weights = [], [], [], []
         if gradients is not None:
-            n_rows = 3 * len(self._atoms[index])
-            matrices.append(-np.reshape(gradients, (n_rows, -1)))
-            targets.append(self._forces[index].ravel())
+            known = self._known[index]
+            n_rows = 3 * known.sum()
+            # (atom, direction, feature) -> (known atom and direction, feature)
+            matrices.append(-np.reshape(gradients[known], (n_rows, -1)))
+            targets.append(self._forces[index][known].ravel())
             kinds.append(np.full(n_rows, FORCES))
             weights.append(np.full(n_rows, self._weights.forces[index]))
         if strains is not None:

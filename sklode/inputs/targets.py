@@ -22,7 +22,7 @@ class Targets:
     energies : list of float or None
         In eV.
     forces : list of ndarray of shape (n_atoms, 3) or None
-        In eV/angstrom.
+        In eV/angstrom; rows of NaN for atoms whose force is unknown, never all of them.
     stresses : list of ndarray of shape (6,) or None
         In eV/angstrom^3, in Voigt's order xx, yy, zz, yz, xz, xy.
     """
@@ -33,7 +33,8 @@ class Targets:
 
     def count(self, name):
         """How many numbers of "energies", "forces" or "stresses" are known."""
-        return sum(np.size(value) for value in getattr(self, name) if value is not None)
+        known = [value for value in getattr(self, name) if value is not None]
+        return int(sum(np.isfinite(value).sum() for value in known))
 
     def weighty(self, sample_weight, force_weight, stress_weight):
         """Leave out targets without weight.
@@ -59,7 +60,7 @@ class Targets:
         return Targets(*kept)
 
 
-def read_targets(atoms_list, y=None, forces=None, stresses=None):
+def read_targets(atoms_list, y=None, forces=None, stresses=None, *, missing_forces="error"):
     """Targets of structures.
 
     Parameters
@@ -71,6 +72,8 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None):
     forces : sequence of array-like of shape (n_atoms, 3) or None
     stresses : sequence of array-like of shape (6,) or (3, 3) or None
         An entry None means unknown; so with forces.
+    missing_forces : {"error", "ignore"}
+        Whether rows of NaN in forces, which leave single atoms out, are allowed.
 
     Returns
     -------
@@ -87,13 +90,13 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None):
     if y is not None:
         y = _read_energies(atoms_list, y)
     if forces is not None:
-        forces = _read_forces(atoms_list, forces)
+        forces = _read_forces(atoms_list, forces, missing_forces)
     if stresses is not None:
         stresses = _read_stresses(atoms_list, stresses)
     if from_calculators:
         given = {"energy": None, "forces": forces, "stress": stresses}
         names = [name for name, values in given.items() if values is None]
-        found = [_calculated(i, atoms, names) for i, atoms in enumerate(atoms_list)]
+        found = [_calculated(i, a, names, missing_forces) for i, a in enumerate(atoms_list)]
         for name in names:
             given[name] = [of_structure[name] for of_structure in found]
         y, forces, stresses = given.values()
@@ -114,7 +117,7 @@ def read_energies(atoms_list):
     return np.array(energies)
 
 
-def _calculated(index, atoms, names):
+def _calculated(index, atoms, names, missing_forces="error"):
     """Energy, forces and stress from the calculator of a structure; None for what it has not."""
     found = dict.fromkeys(names)
     if atoms.calc is None:
@@ -122,15 +125,17 @@ def _calculated(index, atoms, names):
     stored = isinstance(atoms.calc, SinglePointCalculator)
     if stored:
         _check_state(index, atoms)
-    shapes = {"energy": (), "forces": (len(atoms), 3), "stress": (6,)}
+    shapes = {"energy": (), "stress": (6,)}
     for name in names:
         if name == "stress" and not stress_volume(atoms):
             continue
         value = atoms.calc.results.get(name) if stored else _computed(atoms, name)
         if name == "stress" and np.shape(value) == (3, 3):
             value = full_3x3_to_voigt_6_stress(value)
-        if value is not None:
-            label = f"the {name} of its calculator"
+        label = f"the {name} of its calculator"
+        if name == "forces" and value is not None:
+            found[name] = _checked_forces(index, atoms, value, label, missing_forces)
+        elif value is not None:
             found[name] = _checked(index, atoms, value, shapes[name], label)
     return found
 
@@ -166,10 +171,10 @@ def _read_energies(atoms_list, y):
     return values
 
 
-def _read_forces(atoms_list, forces):
+def _read_forces(atoms_list, forces, missing_forces):
     _check_length(atoms_list, forces, "forces")
     return [
-        None if value is None else _checked(i, atoms, value, (len(atoms), 3), "its forces")
+        None if value is None else _checked_forces(i, atoms, value, "its forces", missing_forces)
         for i, (atoms, value) in enumerate(zip(atoms_list, forces, strict=True))
     ]
 
@@ -217,7 +222,35 @@ def _check_length(atoms_list, values, name):
         )
 
 
+def _checked_forces(index, atoms, value, label, missing_forces):
+    """Forces with rows of NaN where they are allowed; None if no atom has any."""
+    value = _shaped(index, atoms, value, (len(atoms), 3), label)
+    unknown = np.isnan(value)
+    if not unknown.any():
+        return _finite(index, atoms, value, label)
+    if missing_forces == "error":
+        raise ValueError(
+            f"{describe(index, atoms)}: {label} must be finite; those of "
+            f"{unknown.any(axis=1).sum()} of {len(atoms)} atoms are NaN, first of atom "
+            f"{unknown.any(axis=1).argmax()}. Repair them, pass None to leave out all forces of the "
+            "structure, or set missing_forces='ignore' to leave out those of these atoms."
+        )
+    partly = unknown.any(axis=1) & ~unknown.all(axis=1)
+    if partly.any():
+        atom = int(partly.argmax())
+        raise ValueError(
+            f"{describe(index, atoms)}: {label} are {value[atom].tolist()} for atom {atom}; a force "
+            "that is left out must be NaN in all three components. Set the others to NaN too."
+        )
+    _finite(index, atoms, np.where(unknown, 0.0, value), label)
+    return None if unknown.all() else value
+
+
 def _checked(index, atoms, value, shape, label):
+    return _finite(index, atoms, _shaped(index, atoms, value, shape, label), label)
+
+
+def _shaped(index, atoms, value, shape, label):
     if not is_plain(value):
         value = real_array(value, f"{describe(index, atoms)}: {label}")
     value = np.array(value)
@@ -225,6 +258,10 @@ def _checked(index, atoms, value, shape, label):
         raise ValueError(
             f"{describe(index, atoms)}: {label} must have shape {shape}; got {value.shape}."
         )
+    return value
+
+
+def _finite(index, atoms, value, label):
     if not np.isfinite(value).all():
         raise ValueError(
             f"{describe(index, atoms)}: {label} must be finite; got {value.ravel()[:6].tolist()}. "
@@ -246,7 +283,7 @@ def _check_one_potential(atoms_list, y, forces):
         and y[index] is not None
         and forces[index] is not None
         and np.shape(stored["forces"]) == forces[index].shape
-        and np.allclose(forces[index], stored["forces"], rtol=0.0, atol=_AGREE)
+        and np.allclose(forces[index], stored["forces"], rtol=0.0, atol=_AGREE, equal_nan=True)
     ]
     if not rows:
         return
