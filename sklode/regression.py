@@ -225,7 +225,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         targets = read_targets(atoms_list, y, forces, stresses, missing_forces=self.missing_forces)
         groups = read_groups(groups, len(atoms_list))
         sample_weight = read_sample_weight(sample_weight, len(atoms_list))
-        targets = targets.weighty(sample_weight, self.force_weight, self.stress_weight)
+        targets = targets.weighty(atoms_list, sample_weight, self.force_weight, self.stress_weight)
         self.n_rows_ = {
             "energy": targets.count("energies"),
             "forces": targets.count("forces"),

@@ -8,6 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from .atoms import describe, is_plain, real_array
+from .label_keys import hint
 
 _MOVED = {"positions", "numbers", "cell", "pbc"}
 _AGREE = 1e-6  # eV and eV/angstrom: what files round
@@ -36,13 +37,13 @@ class Targets:
         known = [value for value in getattr(self, name) if value is not None]
         return int(sum(np.isfinite(value).sum() for value in known))
 
-    def weighty(self, sample_weight, force_weight, stress_weight):
+    def weighty(self, atoms_list, sample_weight, force_weight, stress_weight):
         """Leave out targets without weight.
 
         Raises
         ------
         ValueError
-            If nothing remains.
+            If nothing remains; the message names keys of the structures that look like labels.
         """
         kept = [
             [v if weight * w > 0.0 else None for w, v in zip(sample_weight, values, strict=True)]
@@ -56,6 +57,7 @@ class Targets:
             raise ValueError(
                 f"None of the {len(sample_weight)} structures has an energy, forces or a stress to "
                 "learn. Pass y or forces, or attach calculators with results."
+                + (hint(atoms_list) if not self.count("energies") else "")
             )
         return Targets(*kept)
 
@@ -113,6 +115,7 @@ def read_energies(atoms_list):
         if energy is None:
             raise ValueError(
                 f"{describe(index, atoms_list[index])}: has no calculator with an energy. Pass y."
+                + hint(atoms_list)
             )
     return np.array(energies)
 
@@ -228,19 +231,19 @@ def _checked_forces(index, atoms, value, label, missing_forces):
     unknown = np.isnan(value)
     if not unknown.any():
         return _finite(index, atoms, value, label)
+    some, whole = unknown.any(axis=1), unknown.all(axis=1)
     if missing_forces == "error":
         raise ValueError(
-            f"{describe(index, atoms)}: {label} must be finite; those of "
-            f"{unknown.any(axis=1).sum()} of {len(atoms)} atoms are NaN, first of atom "
-            f"{unknown.any(axis=1).argmax()}. Repair them, pass None to leave out all forces of the "
-            "structure, or set missing_forces='ignore' to leave out those of these atoms."
+            f"{describe(index, atoms)}: {label} must be finite; those of {some.sum()} of "
+            f"{len(atoms)} atoms are NaN, first of atom {some.argmax()}. Repair them, pass None to "
+            "leave out all forces of the structure, or set missing_forces='ignore' to leave out "
+            "those of these atoms."
         )
-    partly = unknown.any(axis=1) & ~unknown.all(axis=1)
-    if partly.any():
-        atom = int(partly.argmax())
+    if (some & ~whole).any():
+        atom = int((some & ~whole).argmax())
         raise ValueError(
-            f"{describe(index, atoms)}: {label} are {value[atom].tolist()} for atom {atom}; a force "
-            "that is left out must be NaN in all three components. Set the others to NaN too."
+            f"{describe(index, atoms)}: {label} are {value[atom].tolist()} for atom {atom}; a "
+            "force that is left out must be NaN in all three components. Set the others to NaN too."
         )
     _finite(index, atoms, np.where(unknown, 0.0, value), label)
     return None if unknown.all() else value
