@@ -21,6 +21,7 @@ from .inputs.targets import (
     read_sample_weight,
     read_targets,
 )
+from .label_checks import warn_of_labels
 from .projection.chain_rule import check_differentiable
 from .ridge.left_out import InMemory, Streamed
 from .ridge.solvers import Solution
@@ -218,6 +219,11 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         TypeError, ValueError
             For a wrong parameter, features without gradients if there are forces or stresses, no
             target at all, or bad input; the message names the structure.
+
+        Warns
+        -----
+        SuspiciousLabelWarning
+            For labels that would spoil the fit, such as stresses in kbar, see `check_labels`.
         """
         alphas = read_alphas(self.alphas)
         atoms_list = read_container(X)
@@ -226,6 +232,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         groups = read_groups(groups, len(atoms_list))
         sample_weight = read_sample_weight(sample_weight, len(atoms_list))
         targets = targets.weighty(atoms_list, sample_weight, self.force_weight, self.stress_weight)
+        warn_of_labels(atoms_list, targets, from_calculators=y is None)
         self.n_rows_ = {
             "energy": targets.count("energies"),
             "forces": targets.count("forces"),

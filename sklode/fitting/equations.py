@@ -60,11 +60,14 @@ class Weights:
     ----------
     sizes : ndarray of shape (n_structures,)
         Numbers of atoms.
+    volumes : ndarray of shape (n_structures,)
+        By which stresses are divided; 0 without a stress.
     energies, forces, stresses : ndarray of shape (n_structures,)
         Of rows in eV, eV/angstrom and eV/angstrom^3.
     """
 
     sizes: np.ndarray
+    volumes: np.ndarray
     energies: np.ndarray
     forces: np.ndarray
     stresses: np.ndarray
@@ -73,10 +76,10 @@ class Weights:
     def of(cls, atoms_list, sample_weight, force_weight, stress_weight, per_atom):
         """From the parameters of a fit."""
         sizes = np.array([len(atoms) for atoms in atoms_list])
-        volumes = [stress_volume(atoms) for atoms in atoms_list]
+        volumes = np.array([stress_volume(atoms) for atoms in atoms_list])
         energies = np.sqrt(sample_weight) / (sizes if per_atom else 1.0)
         forces = force_weight * np.sqrt(sample_weight)
-        return cls(sizes, energies, forces, stress_weight * energies * np.array(volumes))
+        return cls(sizes, volumes, energies, forces, stress_weight * energies * volumes)
 
 
 def energy_rows(matrix, counts, energies, weights):
@@ -223,7 +226,7 @@ class GradientRows:
             kinds.append(np.full(n_rows, FORCES))
             weights.append(np.full(n_rows, self._weights.forces[index]))
         if strains is not None:
-            matrices.append(strains / stress_volume(self._atoms[index]))
+            matrices.append(strains / self._weights.volumes[index])
             targets.append(self._stresses[index])
             kinds.append(np.full(6, STRESS))
             weights.append(self._weights.stresses[index] * _VOIGT_WEIGHTS)

@@ -9,6 +9,7 @@ from collections import Counter
 from numbers import Real
 
 import numpy as np
+from ase import Atoms
 
 _ENERGY = re.compile(r"energ|(^|_)(etot|toten|e_?0|u_?0|e_?tot\w*|e)($|_)", re.IGNORECASE)
 _FORCES = re.compile(r"force|(^|_)f($|_)", re.IGNORECASE)
@@ -16,7 +17,7 @@ _STRESS = re.compile(r"stress|virial", re.IGNORECASE)
 _MOST = 4  # keys of a kind that a message names
 
 
-def energy_keys(atoms_list):
+def energy_keys(atoms_list: list[Atoms]) -> list[str]:
     """Keys of ``atoms.info`` that look like energies, the most frequent first.
 
     Parameters
@@ -35,7 +36,7 @@ def energy_keys(atoms_list):
     )
 
 
-def force_keys(atoms_list):
+def force_keys(atoms_list: list[Atoms]) -> list[str]:
     """Names of ``atoms.arrays`` that look like forces, the most frequent first."""
     return _ranked(
         key
@@ -45,7 +46,7 @@ def force_keys(atoms_list):
     )
 
 
-def stress_keys(atoms_list):
+def stress_keys(atoms_list: list[Atoms]) -> list[str]:
     """Keys of ``atoms.info`` that look like stresses or virials, the most frequent first."""
     return _ranked(
         key
@@ -55,7 +56,7 @@ def stress_keys(atoms_list):
     )
 
 
-def hint(atoms_list):
+def hint(atoms_list: list[Atoms]) -> str:
     """A sentence for errors about missing labels: which keys look like some, how to pass them.
 
     Returns

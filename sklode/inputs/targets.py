@@ -128,18 +128,17 @@ def _calculated(index, atoms, names, missing_forces="error"):
     stored = isinstance(atoms.calc, SinglePointCalculator)
     if stored:
         _check_state(index, atoms)
-    shapes = {"energy": (), "stress": (6,)}
+    shapes = {"energy": (), "forces": (len(atoms), 3), "stress": (6,)}
     for name in names:
         if name == "stress" and not stress_volume(atoms):
             continue
         value = atoms.calc.results.get(name) if stored else _computed(atoms, name)
         if name == "stress" and np.shape(value) == (3, 3):
             value = full_3x3_to_voigt_6_stress(value)
-        label = f"the {name} of its calculator"
-        if name == "forces" and value is not None:
-            found[name] = _checked_forces(index, atoms, value, label, missing_forces)
-        elif value is not None:
-            found[name] = _checked(index, atoms, value, shapes[name], label)
+        if value is not None:
+            label = f"the {name} of its calculator"
+            missing = missing_forces if name == "forces" else None
+            found[name] = _checked(index, atoms, value, shapes[name], label, missing)
     return found
 
 
@@ -167,6 +166,8 @@ def _computed(atoms, name):
 
 def _read_energies(atoms_list, y):
     _check_length(atoms_list, y, "y")
+    if is_plain(y) and y.ndim == 1 and np.isfinite(y).all():
+        return y.tolist()
     values = [None if value is None else np.reshape(value, -1) for value in y]
     for index, (atoms, value) in enumerate(zip(atoms_list, values, strict=True)):
         if value is not None:
@@ -177,24 +178,24 @@ def _read_energies(atoms_list, y):
 def _read_forces(atoms_list, forces, missing_forces):
     _check_length(atoms_list, forces, "forces")
     return [
-        None if value is None else _checked_forces(i, atoms, value, "its forces", missing_forces)
+        None
+        if value is None
+        else _checked(i, atoms, value, (len(atoms), 3), "its forces", missing_forces)
         for i, (atoms, value) in enumerate(zip(atoms_list, forces, strict=True))
     ]
 
 
 def _read_stresses(atoms_list, stresses):
     _check_length(atoms_list, stresses, "stresses")
-    return [
-        None if value is None else _read_stress(i, atoms, value)
-        for i, (atoms, value) in enumerate(zip(atoms_list, stresses, strict=True))
-    ]
-
-
-def _read_stress(index, atoms, value):
-    check_stress(index, atoms)
-    if np.shape(value) == (3, 3):
-        value = full_3x3_to_voigt_6_stress(np.asarray(value))
-    return _checked(index, atoms, value, (6,), "its stress")
+    found = []
+    for index, (atoms, value) in enumerate(zip(atoms_list, stresses, strict=True)):
+        if value is not None:
+            check_stress(index, atoms)
+            if np.shape(value) == (3, 3):
+                value = full_3x3_to_voigt_6_stress(np.asarray(value))
+            value = _checked(index, atoms, value, (6,), "its stress")
+        found.append(value)
+    return found
 
 
 def stress_volume(atoms):
@@ -225,12 +226,28 @@ def _check_length(atoms_list, values, name):
         )
 
 
-def _checked_forces(index, atoms, value, label, missing_forces):
-    """Forces with rows of NaN where they are allowed; None if no atom has any."""
-    value = _shaped(index, atoms, value, (len(atoms), 3), label)
+def _checked(index, atoms, value, shape, label, missing_forces=None):
+    """An array of its own; forces, of which ``missing_forces`` says what NaN means, may lack."""
+    if not is_plain(value):
+        value = real_array(value, f"{describe(index, atoms)}: {label}")
+    value = np.array(value)
+    if value.shape != shape:
+        raise ValueError(
+            f"{describe(index, atoms)}: {label} must have shape {shape}; got {value.shape}."
+        )
+    if np.isfinite(value).all():
+        return value
+    if missing_forces is not None and np.isnan(value).any():
+        return _known_forces(index, atoms, value, label, missing_forces)
+    raise ValueError(
+        f"{describe(index, atoms)}: {label} must be finite; got {value.ravel()[:6].tolist()}. "
+        "Repair it, or pass None to leave it out."
+    )
+
+
+def _known_forces(index, atoms, value, label, missing_forces):
+    """Forces with rows of NaN where these are allowed; None if no atom has any."""
     unknown = np.isnan(value)
-    if not unknown.any():
-        return _finite(index, atoms, value, label)
     some, whole = unknown.any(axis=1), unknown.all(axis=1)
     if missing_forces == "error":
         raise ValueError(
@@ -245,32 +262,8 @@ def _checked_forces(index, atoms, value, label, missing_forces):
             f"{describe(index, atoms)}: {label} are {value[atom].tolist()} for atom {atom}; a "
             "force that is left out must be NaN in all three components. Set the others to NaN too."
         )
-    _finite(index, atoms, np.where(unknown, 0.0, value), label)
-    return None if unknown.all() else value
-
-
-def _checked(index, atoms, value, shape, label):
-    return _finite(index, atoms, _shaped(index, atoms, value, shape, label), label)
-
-
-def _shaped(index, atoms, value, shape, label):
-    if not is_plain(value):
-        value = real_array(value, f"{describe(index, atoms)}: {label}")
-    value = np.array(value)
-    if value.shape != shape:
-        raise ValueError(
-            f"{describe(index, atoms)}: {label} must have shape {shape}; got {value.shape}."
-        )
-    return value
-
-
-def _finite(index, atoms, value, label):
-    if not np.isfinite(value).all():
-        raise ValueError(
-            f"{describe(index, atoms)}: {label} must be finite; got {value.ravel()[:6].tolist()}. "
-            "Repair it, or pass None to leave it out."
-        )
-    return value
+    _checked(index, atoms, value[~whole], (np.count_nonzero(~whole), 3), label)
+    return None if whole.all() else value
 
 
 def _check_one_potential(atoms_list, y, forces):
