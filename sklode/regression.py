@@ -113,6 +113,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
     See Also
     --------
     BlockScaler : How columns are scaled.
+    check_labels : Energies, forces and stresses that are probably wrong.
     sklode.calculator.SklodeCalculator : A fitted model in ASE.
 
     Notes

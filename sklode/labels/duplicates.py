@@ -1,5 +1,7 @@
 """Equal and nearly equal structures: found by numbers that do not depend on their orientation."""
 
+from itertools import product
+
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
@@ -15,9 +17,8 @@ _MOST_ATOMS = 64  # whose distances are compared
 _ENERGY = 5e-3, 1e-4  # eV, and eV an atom: what converged calculations agree in
 _FORCES = 0.05  # eV/angstrom
 _CHARGE_KEYS = "total_charge", "charge", "total_spin", "spin", "multiplicity"
-_WAVES = np.array(
-    [h for h in np.ndindex(3, 3, 3) if any(h)] + [(1, -1, 0), (1, 0, -1), (0, 1, -1), (1, -1, 1)]
-)
+_WAVES = np.array([h for h in product((-1, 0, 1), repeat=3) if h > (0, 0, 0)])  # one of +-h
+_PHASES = 2**21  # computed at once
 
 
 def near_pairs(frames):
@@ -177,7 +178,8 @@ class _Shapes:
         ends = np.flatnonzero(np.diff(self._numbers)) + 1
         self._elements = np.split(np.arange(len(self._numbers)), ends)
         if self._periodic.any():
-            self._cells = np.array([unit_axes(cell, self._periodic) for cell in self._cells])
+            if not self._periodic.all():
+                self._cells = np.array([unit_axes(cell, self._periodic) for cell in self._cells])
             self.fingerprints = np.concatenate([self._edges(), self._waves()], axis=1)
         else:
             self._positions -= self._positions.mean(axis=1, keepdims=True)
@@ -192,10 +194,16 @@ class _Shapes:
         """Sizes of the structure factors of each element, times a length of the cell."""
         waves = _WAVES[(_WAVES[:, ~self._periodic] == 0).all(axis=1)]
         lengths = np.linalg.norm(self._cells, axis=2).mean(axis=1)[:, None]
-        scaled = self._positions @ np.linalg.inv(self._cells)
-        phases = np.exp(-2j * np.pi * scaled @ waves.T)  # (structure, atom, wave)
-        parts = [np.abs(phases[:, atoms].mean(axis=1)) for atoms in self._elements]
-        return np.concatenate(parts, axis=1) * lengths / (2 * np.pi)
+        parts = -(-self._positions.shape[0] * self._positions.shape[1] * len(waves) // _PHASES)
+        found = []
+        for positions, cells in zip(
+            np.array_split(self._positions, parts), np.array_split(self._cells, parts), strict=True
+        ):
+            phases = np.exp(-2j * np.pi * positions @ np.linalg.inv(cells) @ waves.T)
+            # (structure, atom, wave) -> (structure, element and wave)
+            means = [np.abs(phases[:, atoms].mean(axis=1)) for atoms in self._elements]
+            found.append(np.concatenate(means, axis=1))
+        return np.concatenate(found) * lengths / (2 * np.pi)
 
     def _moments(self):
         """Radii of gyration and mean distances of each element from the centre of all."""
