@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from ase.build import bulk, molecule
+from ase import Atoms
+from ase.build import add_adsorbate, bulk, fcc111, molecule
 from ase.units import Hartree, kcal, mol
 from label_frames import codes, liquid
 
@@ -119,6 +120,36 @@ def test_twisted_molecules_are_not_equal():
     methyl.rotate(25, "z")
     twisted.positions[top] = methyl.positions
     assert check_labels([ethane, twisted], [0.0, 0.1]).empty
+
+
+def test_one_atom_that_moves_on_many_that_do_not():
+    """The slab has more atoms than are compared with all others."""
+    clean = fcc111("Cu", (4, 4, 6), vacuum=6.0)
+    clean.pbc = True
+    frames = []
+    for height in np.linspace(1.5, 3.2, 12):
+        frames.append(clean.copy())
+        add_adsorbate(frames[-1], "H", height, "fcc")
+    energies = np.linspace(0.0, 3.0, 12)
+    assert check_labels(frames, energies, groups=np.arange(12)).empty
+    frames.append(frames[4].copy())
+    table = check_labels(frames, np.append(energies, 9.0))
+    assert list(table["structure"][table["finding"] == "unequal_energies"]) == [4, 12]
+
+
+@pytest.mark.parametrize("atoms", [Atoms("H"), bulk("Cu"), Atoms("N2", [[0] * 3, [0, 0, 1.1]])])
+def test_few_atoms(atoms):
+    other = atoms.copy()
+    assert check_labels([atoms, other], [0.0, 0.0]).empty
+    assert codes(check_labels([atoms, other], [0.0, 1.0])) == ["unequal_energies"]
+
+
+@pytest.mark.parametrize("atoms", [bulk("Cu"), Atoms("N2", [[0] * 3, [0, 0, 1.1]])])
+def test_small_strains_are_no_copies(atoms):
+    other = atoms.copy()
+    other.set_cell(1.001 * other.cell[:])
+    other.positions *= 1.001
+    assert check_labels([atoms, other], [0.0, 1.0]).empty
 
 
 @pytest.mark.parametrize("kind", ["molecule", "crystal"])

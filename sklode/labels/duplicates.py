@@ -4,16 +4,15 @@ from itertools import product
 
 import numpy as np
 from scipy.spatial import cKDTree
-from scipy.spatial.distance import pdist
 
 from ..physics.system.boxes import unit_axes
 from .frames import Finding, groups_of
 
 _EQUAL = 1e-4  # angstrom, in all distances
-_NEAR = 0.02  # angstrom, root mean square: a few femtoseconds of a trajectory
+_NEAR = 0.02  # angstrom, likewise: a few femtoseconds of a trajectory
 _GRID = 1e-5  # angstrom, on which copies of a structure fall together
 _NEIGHBOURS = 4  # unlike structures that are compared with each
-_MOST_ATOMS = 64  # whose distances are compared
+_MOST_ATOMS = 64  # whose distances from all atoms are compared
 _ENERGY = 5e-3, 1e-4  # eV, and eV an atom: what converged calculations agree in
 _FORCES = 0.05  # eV/angstrom
 _CHARGE_KEYS = "total_charge", "charge", "total_spin", "spin", "multiplicity"
@@ -33,7 +32,7 @@ def near_pairs(frames):
     pairs : ndarray of shape (n_pairs, 2), int
         Copies are each paired with the first of them, so that there are few.
     distances : ndarray of shape (n_pairs,)
-        Root mean square difference of distances between atoms, in angstrom.
+        Differences of distances between atoms, in angstrom.
     """
     kinds = [
         (
@@ -180,12 +179,13 @@ class _Shapes:
         if self._periodic.any():
             if not self._periodic.all():
                 self._cells = np.array([unit_axes(cell, self._periodic) for cell in self._cells])
-            self.fingerprints = np.concatenate([self._edges(), self._waves()], axis=1)
+            self._edges = self._lengths()
+            self.fingerprints = np.concatenate([self._edges, self._waves()], axis=1)
         else:
             self._positions -= self._positions.mean(axis=1, keepdims=True)
             self.fingerprints = self._moments()
 
-    def _edges(self):
+    def _lengths(self):
         """Lengths of lattice vectors and of their sums."""
         sums = [self._cells[:, i] + self._cells[:, j] for i, j in ((0, 1), (0, 2), (1, 2))]
         return np.linalg.norm(np.concatenate([self._cells, np.stack(sums, axis=1)], axis=1), axis=2)
@@ -216,18 +216,28 @@ class _Shapes:
         return np.concatenate(parts, axis=1)
 
     def distance(self, a, b):
-        """Root mean square difference of the sorted distances in two structures."""
-        return float(np.sqrt(np.mean((self._distances(a) - self._distances(b)) ** 2)))
+        """How far two structures are from each other, by their sorted distances.
+
+        The root mean square difference, or a fifth of the largest: one atom that moves counts.
+        """
+        differences = np.abs(self._distances(a) - self._distances(b))
+        rms = np.sqrt(np.mean(differences**2))
+        largest = differences.max() / 5
+        if self._periodic.any():
+            edges = self._edges[[a, b]]
+            largest = max(largest, np.abs(edges[0] - edges[1]).max())
+        return float(max(rms, largest))
 
     def _distances(self, index):
-        """Sorted distances between atoms, to the nearest image as scaled coordinates have it."""
+        """Sorted distances of all atoms from some, to the nearest image as the cell has it."""
         positions = self._positions[index]
         if not self._periodic.any():
-            # by elements and distance from the centre, so that the first are the same atoms
+            # by elements and distance from the centre, so that some are the same atoms
             radii = np.linalg.norm(positions, axis=1)
-            return np.sort(pdist(positions[np.lexsort((radii, self._numbers))][:_MOST_ATOMS]))
-        first, second = np.triu_indices(min(len(positions), _MOST_ATOMS), 1)
-        scaled = positions @ np.linalg.inv(self._cells[index])
-        steps = scaled[first] - scaled[second]
-        steps -= np.round(steps) * self._periodic
-        return np.sort(np.linalg.norm(steps @ self._cells[index], axis=1))
+            positions = positions[np.lexsort((radii, self._numbers))]
+        chosen = np.linspace(0, len(positions) - 1, min(len(positions), _MOST_ATOMS)).astype(int)
+        steps = positions[chosen, None] - positions
+        if self._periodic.any():
+            scaled = steps @ np.linalg.inv(self._cells[index])
+            steps = (scaled - np.round(scaled) * self._periodic) @ self._cells[index]
+        return np.sort(np.linalg.norm(steps, axis=2), axis=None)
