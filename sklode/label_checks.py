@@ -93,8 +93,8 @@ def check_labels(
       gap of 0.5 eV an atom below or 5 eV above most of them, 20 times wider than these spread; or
       2 eV an atom from sums over elements (at least 10 compositions, and three for each element).
     - ``unequal_energies``, ``unequal_forces``: of equal structures, in any orientation.
-    - ``groups_overlap``: structures in different groups whose distances between atoms differ by less
-      than 0.02 angstrom (root mean square) and 0.1 angstrom (each).
+    - ``groups_overlap``: structures in different groups whose distances between atoms differ by
+      less than 0.02 angstrom (root mean square) and 0.1 angstrom (each).
     - ``unused_energies``: a structure has no energy where it is looked for, but keys that look like
       one.
 

@@ -1,6 +1,6 @@
 """Equal and nearly equal structures: found by numbers that do not depend on their orientation."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -191,7 +191,7 @@ class _Shapes:
         return np.linalg.norm(np.concatenate([self._cells, np.stack(sums, axis=1)], axis=1), axis=2)
 
     def _waves(self):
-        """Sizes of the structure factors of each element, times a length of the cell."""
+        """Sizes of structure factors of elements and pairs of them, times a length of the cell."""
         waves = _WAVES[(_WAVES[:, ~self._periodic] == 0).all(axis=1)]
         lengths = np.linalg.norm(self._cells, axis=2).mean(axis=1)[:, None]
         parts = -(-self._positions.shape[0] * self._positions.shape[1] * len(waves) // _PHASES)
@@ -201,8 +201,9 @@ class _Shapes:
         ):
             phases = np.exp(-2j * np.pi * positions @ np.linalg.inv(cells) @ waves.T)
             # (structure, atom, wave) -> (structure, element and wave)
-            means = [np.abs(phases[:, atoms].mean(axis=1)) for atoms in self._elements]
-            found.append(np.concatenate(means, axis=1))
+            means = [phases[:, atoms].mean(axis=1) for atoms in self._elements]
+            means += [one + other for one, other in pairwise(means)]  # where they are to each other
+            found.append(np.abs(np.concatenate(means, axis=1)))
         return np.concatenate(found) * lengths / (2 * np.pi)
 
     def _moments(self):
