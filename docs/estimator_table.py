@@ -64,11 +64,12 @@ def members(full_name):
     """The same in two lists: what users call, and what other parts of the package do.
 
     What is meant for users says what it takes or gives, in sections, or is an attribute after fit.
+    ``fit`` comes first, wherever it is defined.
     """
     module, name = full_name.rsplit(".", 1)
     cls = getattr(importlib.import_module(module), name)
     lists = {True: [], False: []}
-    for member in own_members(full_name):
+    for member in sorted(own_members(full_name), key=lambda name: name != "fit"):
         text = inspect.getdoc(getattr(cls, member, None)) or ""
         lists[member.endswith("_") or "\n---" in text].append(member)
     return lists[True], lists[False]

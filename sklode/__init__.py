@@ -11,6 +11,7 @@ from .composition import Composition
 from .density import DensityProjector
 from .inputs.fragments import spread_charges
 from .interaction import InteractionFeatures
+from .label_checks import SuspiciousLabelWarning, check_labels
 from .long_range import LongRangePotential
 from .multipoles import MultipoleFeatures
 from .power_spectrum import PowerSpectrum
@@ -32,6 +33,8 @@ __all__ = [
     "LongRangePotential",
     "MultipoleFeatures",
     "PowerSpectrum",
+    "SuspiciousLabelWarning",
+    "check_labels",
     "load_model",
     "save_model",
     "spread_charges",

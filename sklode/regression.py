@@ -2,29 +2,27 @@
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 
-from .base import CheckedWhenLoaded, HasMethods, Number, fit_context
+from .base import CheckedWhenLoaded, HasMethods, Number, StrOptions, fit_context
 from .fitting.choose_alpha import choose_alpha, make_folds, read_alphas
 from .fitting.column_scales import column_scales
-from .fitting.equations import GradientRows, Weights, energy_rows, finite, stresses_of
+from .fitting.equations import GradientRows, Weights, energy_rows
+from .fitting.predictions import EnergyModel
 from .inputs.atoms import read_container, read_structures
 from .inputs.targets import (
-    check_stress,
     element_counts,
-    read_energies,
     read_groups,
     read_sample_weight,
     read_targets,
 )
-from .projection.chain_rule import check_differentiable, rows_and_backward
+from .label_checks import warn_of_labels
+from .projection.chain_rule import check_differentiable
 from .ridge.left_out import InMemory, Streamed
 from .ridge.solvers import Solution
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 _ALPHAS = tuple(float(f"1e{exponent}") for exponent in range(-10, 3))
 
 
-class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
+class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
     r"""Ridge regression of energies, forces and stresses, with cross-validation in closed form.
 
     The energy of a structure is linear in its row of features, beside an energy per element,
@@ -80,6 +78,12 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         scikit-learn; an int with ``groups`` means GroupKFold. Features and scales are those of all
         structures in every fold. Inside of a search, ``groups`` of the search come here only with
         ``set_fit_request(groups=True)`` and scikit-learn's metadata routing.
+    missing_forces : {"error", "ignore"}, default="error"
+        What to do with atoms whose force is NaN, given or in a calculator. "ignore" leaves these
+        atoms' forces out of the fit, of its counts and of all left-out errors; the atoms remain
+        neighbours of the others, and the other forces, energy and stress of the structure count.
+        For atoms that were held fixed in the reference, whose stored forces mean nothing. All
+        three components must be NaN; infinite ones are always an error.
 
     Attributes
     ----------
@@ -109,6 +113,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
     See Also
     --------
     BlockScaler : How columns are scaled.
+    check_labels : Energies, forces and stresses that are probably wrong.
     sklode.calculator.SklodeCalculator : A fitted model in ASE.
 
     Notes
@@ -149,6 +154,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         "baseline": ["boolean"],
         "floor": [Number(Real, 0, 1, closed="both"), None],
         "cv": ["cv_object"],
+        "missing_forces": [StrOptions({"error", "ignore"})],
     }
 
     def __init__(
@@ -162,6 +168,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         baseline: bool = True,
         floor: float | None = 0.01,
         cv: object = None,
+        missing_forces: Literal["error", "ignore"] = "error",
     ):
         self.features = features
         self.alphas = alphas
@@ -171,6 +178,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         self.baseline = baseline
         self.floor = floor
         self.cv = cv
+        self.missing_forces = missing_forces
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -193,7 +201,8 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
             Energies in eV. With y, nothing is read from calculators. With None, energies, and
             forces and stresses unless given, come from the calculators, as far as these have them.
         forces : sequence of array-like of shape (n_atoms, 3), default=None
-            In eV/angstrom, the negative gradient of the energy. None for an unknown entry.
+            In eV/angstrom, the negative gradient of the energy. None for an unknown entry,
+            rows of NaN for unknown atoms with ``missing_forces="ignore"``.
         stresses : sequence of array-like of shape (6,) or (3, 3), default=None
             In eV/angstrom^3, the derivative of the energy by the strain, by the volume. None for an
             unknown entry. Voigt's order is that of ASE: xx, yy, zz, yz, xz, xy.
@@ -211,14 +220,20 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         TypeError, ValueError
             For a wrong parameter, features without gradients if there are forces or stresses, no
             target at all, or bad input; the message names the structure.
+
+        Warns
+        -----
+        SuspiciousLabelWarning
+            For labels that would spoil the fit, such as stresses in kbar, see `check_labels`.
         """
         alphas = read_alphas(self.alphas)
         atoms_list = read_container(X)
         read_structures(atoms_list)
-        targets = read_targets(atoms_list, y, forces, stresses)
+        targets = read_targets(atoms_list, y, forces, stresses, missing_forces=self.missing_forces)
         groups = read_groups(groups, len(atoms_list))
         sample_weight = read_sample_weight(sample_weight, len(atoms_list))
-        targets = targets.weighty(sample_weight, self.force_weight, self.stress_weight)
+        targets = targets.weighty(atoms_list, sample_weight, self.force_weight, self.stress_weight)
+        warn_of_labels(atoms_list, targets, from_calculators=y is None)
         self.n_rows_ = {
             "energy": targets.count("energies"),
             "forces": targets.count("forces"),
@@ -274,186 +289,6 @@ class AtomisticRidgeCV(CheckedWhenLoaded, RegressorMixin, BaseEstimator):
         names = [chemical_symbols[z] for z in self._numbers]
         self.baseline_ = {name: float(e) for name, e in zip(names, baselines[0], strict=True)}
         self._solution = {name: getattr(solution, name) for name in Solution.__annotations__}
-
-    def _transform(self, atoms_list):
-        return finite(self.features_.transform(atoms_list))
-
-    def _counts(self, atoms_list):
-        return element_counts(atoms_list, self._numbers)[1]
-
-    def predict(
-        self, X: Sequence[Atoms], return_std: bool = False
-    ) -> NDArray | tuple[NDArray, NDArray]:
-        """Energies of structures.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-        return_std : bool, default=False
-            Whether to return expected errors too.
-
-        Returns
-        -------
-        energies : ndarray of shape (n_structures,)
-            In eV.
-        errors : ndarray of shape (n_structures,)
-            With ``return_std``: standard deviations of the true energies about the predictions, in
-            eV. That of Bayesian linear regression, noise sqrt(1/w^2 + h), with the weight w of an
-            energy (1, or 1/n_atoms with ``energy_per_atom``), the leverage h of the structure, and
-            ``noise_`` such that left-out errors of ``fit`` have their expected size. Infinite where
-            ``fit`` did not determine the energies of the elements.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        check_is_fitted(self)
-        atoms_list = read_container(X)
-        matrix = self._transform(atoms_list)
-        return self._energies(atoms_list, matrix, return_std)
-
-    def _energies(self, atoms_list, matrix, return_std):
-        """Energies and errors of ``predict``, from the rows of the structures."""
-        counts = self._counts(atoms_list)
-        energies = matrix @ self.coef_ + counts @ self._baseline_energies
-        if not return_std:
-            return energies
-        solution = Solution(**self._solution)
-        leverages = solution.leverages(matrix / self.scale_, counts, self.alpha_)[0]
-        sizes = np.array([len(atoms) for atoms in atoms_list])
-        own = sizes**2.0 if self.energy_per_atom else 1.0
-        unseen = self.baseline & (counts.sum(axis=1) < sizes)  # elements that were not in fit
-        unknown = unseen | ~np.isfinite(leverages)
-        errors = self.noise_ * np.sqrt(own + np.where(unknown, 0.0, leverages))
-        return energies, np.where(unknown, np.inf, errors)
-
-    def predict_forces(self, X: Sequence[Atoms]) -> list[NDArray]:
-        """Forces on the atoms, the negative gradient of the energy.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        list of ndarray of shape (n_atoms, 3)
-            In eV/angstrom.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the features have no gradients, or for bad input; the message names the structure.
-        """
-        return self.predict_derivatives(X)[0]
-
-    def predict_stress(self, X: Sequence[Atoms]) -> NDArray:
-        """Stresses of periodic structures.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``, periodic in any direction, in a cell that has a volume.
-
-        Returns
-        -------
-        ndarray of shape (n_structures, 6)
-            In eV/angstrom^3, in the order xx, yy, zz, yz, xz, xy; positive under tension, as in
-            ASE.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the features have no gradients, for a structure that has no stress, or for bad input;
-            the message names the structure.
-        """
-        atoms_list = read_container(X)
-        for index, atoms in enumerate(atoms_list):
-            check_stress(index, atoms)
-        return self.predict_derivatives(atoms_list)[1]
-
-    def predict_derivatives(self, X: Sequence[Atoms]) -> tuple[list[NDArray], NDArray]:
-        """Forces and stresses, in one pass.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        forces : list of ndarray of shape (n_atoms, 3)
-            As of ``predict_forces``.
-        stresses : ndarray of shape (n_structures, 6)
-            As of ``predict_stress``; NaN for what has no stress.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the features have no gradients, or for bad input; the message names the structure.
-        """
-        return tuple(self._forward_and_backward(X, with_rows=False)[1:])
-
-    def predict_all(self, X: Sequence[Atoms]) -> tuple[NDArray, NDArray, list[NDArray], NDArray]:
-        """Energies, their expected errors, forces and stresses, in one pass.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        energies, errors : ndarray of shape (n_structures,)
-            As of ``predict`` with ``return_std``.
-        forces : list of ndarray of shape (n_atoms, 3)
-            As of ``predict_forces``.
-        stresses : ndarray of shape (n_structures, 6)
-            As of ``predict_stress``; NaN for what has no stress.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the features have no gradients, or for bad input; the message names the structure.
-        """
-        atoms_list = read_container(X)
-        matrix, *derivatives = self._forward_and_backward(atoms_list, with_rows=True)
-        return *self._energies(atoms_list, finite(matrix), return_std=True), *derivatives
-
-    def _forward_and_backward(self, X, with_rows):
-        """Rows of the structures or None, forces and stresses."""
-        check_is_fitted(self)
-        atoms_list = read_container(X)
-        cotangents = np.repeat(self.coef_[None], len(atoms_list), axis=0)
-        rows, gradients, strains = rows_and_backward(
-            self.features_, atoms_list, cotangents, with_rows
-        )
-        forces = [-np.asarray(g, dtype=float) for g in gradients]
-        return rows, forces, stresses_of(atoms_list, strains)
-
-    def score(
-        self, X: Sequence[Atoms], y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Coefficient of determination of the energies.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-        y : array-like of shape (n_structures,), default=None
-            True energies in eV; None takes those of the calculators.
-        sample_weight : array-like of shape (n_structures,), default=None
-            Weights of the structures.
-
-        Returns
-        -------
-        float
-            R^2, at best 1.
-        """
-        energies = read_energies(read_container(X)) if y is None else y
-        return super().score(X, energies, sample_weight)
 
     def calculator(self) -> "SklodeCalculator":
         """The fitted model as a calculator of ASE.

@@ -99,6 +99,10 @@ BAD_FILES = {
         "X[1] (from line 5 on): has the key 'energy' more than once",
     ),
     "no energy": (lambda good: other(good, 6, "pair=a r=1\n"), "X[1] (H2): has no energy; name"),
+    "energy elsewhere": (
+        lambda good: other(good, 6, "pair=a r=1 REF_energy=-1.5\n"),
+        "X[1] (H2): has no energy; name its key with --energy; --energy REF_energy if that is one",
+    ),
     "energy of text": (lambda good: other(good, 6, "energy=low\n"), "X[1] (H2): the energy must"),
     "binary": (lambda good: b"\x00\xff" * 50, "cannot be read ("),
 }

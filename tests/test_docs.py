@@ -56,7 +56,8 @@ def test_every_public_name_has_a_page():
 
 def test_table_of_estimators(estimator_table):
     rows = {row["class"]: row for row in estimator_table.table()}
-    assert len(rows) == len(sklode.__all__)
+    public = [getattr(sklode, name) for name in sklode.__all__]
+    assert len(rows) == sum(hasattr(member, "fit") for member in public)
     assert all(set(row) == set(estimator_table.COLUMNS) for row in rows.values())
 
     def row(name):
@@ -81,7 +82,7 @@ def test_pages_of_classes_have_the_members_of_their_bases_but_not_those_of_other
 
 
 def test_what_users_call_comes_first(estimator_table):
-    for name in sklode.__all__:
+    for name in (cls.__name__ for cls in estimator_table.estimators()):
         for_users, for_parts = estimator_table.members(f"sklode.{name}")
         assert {*for_users, *for_parts} == set(estimator_table.own_members(f"sklode.{name}"))
         assert for_users[0] == "fit"

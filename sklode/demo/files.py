@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from ..datasets import load_s22x5
 from ..inputs.atoms import describe, read_structures
 from ..inputs.fragments import spread_charges
+from ..inputs.label_keys import energy_keys
 from ..inputs.xyz import read_file
 from ..potentials import as_float
 from ..saving import save_model
@@ -201,9 +202,11 @@ def _energy(index, atoms, key):
     results = {} if atoms.calc is None else atoms.calc.results  # ASE moves some keys there
     if key is None:
         if "energy" not in results:
+            likely = energy_keys([atoms])
+            example = f"; --energy {likely[0]} if that is one" if likely else ""
             raise ValueError(
-                f"{describe(index, atoms)}: has no energy; name its key with --energy. It has the "
-                f"keys {sorted(atoms.info)}."
+                f"{describe(index, atoms)}: has no energy; name its key with --energy{example}. It "
+                f"has the keys {sorted(atoms.info)}."
             )
         return _number(index, atoms, results["energy"], "the energy")
     value = results[key] if key in results else _info(index, atoms, key, "--energy")

@@ -60,11 +60,14 @@ class Weights:
     ----------
     sizes : ndarray of shape (n_structures,)
         Numbers of atoms.
+    volumes : ndarray of shape (n_structures,)
+        By which stresses are divided; 0 without a stress.
     energies, forces, stresses : ndarray of shape (n_structures,)
         Of rows in eV, eV/angstrom and eV/angstrom^3.
     """
 
     sizes: np.ndarray
+    volumes: np.ndarray
     energies: np.ndarray
     forces: np.ndarray
     stresses: np.ndarray
@@ -73,10 +76,10 @@ class Weights:
     def of(cls, atoms_list, sample_weight, force_weight, stress_weight, per_atom):
         """From the parameters of a fit."""
         sizes = np.array([len(atoms) for atoms in atoms_list])
-        volumes = [stress_volume(atoms) for atoms in atoms_list]
+        volumes = np.array([stress_volume(atoms) for atoms in atoms_list])
         energies = np.sqrt(sample_weight) / (sizes if per_atom else 1.0)
         forces = force_weight * np.sqrt(sample_weight)
-        return cls(sizes, energies, forces, stress_weight * energies * np.array(volumes))
+        return cls(sizes, volumes, energies, forces, stress_weight * energies * volumes)
 
 
 def energy_rows(matrix, counts, energies, weights):
@@ -130,11 +133,12 @@ class GradientRows:
     def __init__(self, features, atoms_list, targets, weights, n_baseline):
         self._features, self._atoms, self.scale = features, atoms_list, None
         self._forces, self._stresses = targets.forces, targets.stresses
+        self._known = [None if f is None else np.isfinite(f).all(axis=1) for f in targets.forces]
         self._n_baseline, self._weights = n_baseline, weights
         self.sizes = np.array(
             [
-                (0 if f is None else 3 * len(a)) + (0 if s is None else 6)
-                for a, f, s in zip(atoms_list, self._forces, self._stresses, strict=True)
+                (0 if known is None else 3 * known.sum()) + (0 if stress is None else 6)
+                for known, stress in zip(self._known, self._stresses, strict=True)
             ]
         )
         self._loaded, self._derivatives = {}, {}
@@ -214,13 +218,15 @@ class GradientRows:
     def _rows_of(self, index, gradients, strains):
         matrices, targets, kinds, weights = [], [], [], []
         if gradients is not None:
-            n_rows = 3 * len(self._atoms[index])
-            matrices.append(-np.reshape(gradients, (n_rows, -1)))
-            targets.append(self._forces[index].ravel())
+            known = self._known[index]
+            n_rows = 3 * known.sum()
+            # (atom, direction, feature) -> (known atom and direction, feature)
+            matrices.append(-np.reshape(gradients[known], (n_rows, -1)))
+            targets.append(self._forces[index][known].ravel())
             kinds.append(np.full(n_rows, FORCES))
             weights.append(np.full(n_rows, self._weights.forces[index]))
         if strains is not None:
-            matrices.append(strains / stress_volume(self._atoms[index]))
+            matrices.append(strains / self._weights.volumes[index])
             targets.append(self._stresses[index])
             kinds.append(np.full(6, STRESS))
             weights.append(self._weights.stresses[index] * _VOIGT_WEIGHTS)

@@ -8,6 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from .atoms import describe, is_plain, real_array
+from .label_keys import hint
 
 _MOVED = {"positions", "numbers", "cell", "pbc"}
 _AGREE = 1e-6  # eV and eV/angstrom: what files round
@@ -22,7 +23,7 @@ class Targets:
     energies : list of float or None
         In eV.
     forces : list of ndarray of shape (n_atoms, 3) or None
-        In eV/angstrom.
+        In eV/angstrom; rows of NaN for atoms whose force is unknown, never all of them.
     stresses : list of ndarray of shape (6,) or None
         In eV/angstrom^3, in Voigt's order xx, yy, zz, yz, xz, xy.
     """
@@ -33,15 +34,16 @@ class Targets:
 
     def count(self, name):
         """How many numbers of "energies", "forces" or "stresses" are known."""
-        return sum(np.size(value) for value in getattr(self, name) if value is not None)
+        known = [value for value in getattr(self, name) if value is not None]
+        return int(sum(np.isfinite(value).sum() for value in known))
 
-    def weighty(self, sample_weight, force_weight, stress_weight):
+    def weighty(self, atoms_list, sample_weight, force_weight, stress_weight):
         """Leave out targets without weight.
 
         Raises
         ------
         ValueError
-            If nothing remains.
+            If nothing remains; the message names keys of the structures that look like labels.
         """
         kept = [
             [v if weight * w > 0.0 else None for w, v in zip(sample_weight, values, strict=True)]
@@ -55,11 +57,12 @@ class Targets:
             raise ValueError(
                 f"None of the {len(sample_weight)} structures has an energy, forces or a stress to "
                 "learn. Pass y or forces, or attach calculators with results."
+                + (hint(atoms_list) if not self.count("energies") else "")
             )
         return Targets(*kept)
 
 
-def read_targets(atoms_list, y=None, forces=None, stresses=None):
+def read_targets(atoms_list, y=None, forces=None, stresses=None, *, missing_forces="error"):
     """Targets of structures.
 
     Parameters
@@ -71,6 +74,8 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None):
     forces : sequence of array-like of shape (n_atoms, 3) or None
     stresses : sequence of array-like of shape (6,) or (3, 3) or None
         An entry None means unknown; so with forces.
+    missing_forces : {"error", "ignore"}
+        Whether rows of NaN in forces, which leave single atoms out, are allowed.
 
     Returns
     -------
@@ -87,13 +92,13 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None):
     if y is not None:
         y = _read_energies(atoms_list, y)
     if forces is not None:
-        forces = _read_forces(atoms_list, forces)
+        forces = _read_forces(atoms_list, forces, missing_forces)
     if stresses is not None:
         stresses = _read_stresses(atoms_list, stresses)
     if from_calculators:
         given = {"energy": None, "forces": forces, "stress": stresses}
         names = [name for name, values in given.items() if values is None]
-        found = [_calculated(i, atoms, names) for i, atoms in enumerate(atoms_list)]
+        found = [_calculated(i, a, names, missing_forces) for i, a in enumerate(atoms_list)]
         for name in names:
             given[name] = [of_structure[name] for of_structure in found]
         y, forces, stresses = given.values()
@@ -110,11 +115,12 @@ def read_energies(atoms_list):
         if energy is None:
             raise ValueError(
                 f"{describe(index, atoms_list[index])}: has no calculator with an energy. Pass y."
+                + hint(atoms_list)
             )
     return np.array(energies)
 
 
-def _calculated(index, atoms, names):
+def _calculated(index, atoms, names, missing_forces="error"):
     """Energy, forces and stress from the calculator of a structure; None for what it has not."""
     found = dict.fromkeys(names)
     if atoms.calc is None:
@@ -131,7 +137,8 @@ def _calculated(index, atoms, names):
             value = full_3x3_to_voigt_6_stress(value)
         if value is not None:
             label = f"the {name} of its calculator"
-            found[name] = _checked(index, atoms, value, shapes[name], label)
+            missing = missing_forces if name == "forces" else None
+            found[name] = _checked(index, atoms, value, shapes[name], label, missing)
     return found
 
 
@@ -159,6 +166,8 @@ def _computed(atoms, name):
 
 def _read_energies(atoms_list, y):
     _check_length(atoms_list, y, "y")
+    if is_plain(y) and y.ndim == 1 and np.isfinite(y).all():
+        return y.tolist()
     values = [None if value is None else np.reshape(value, -1) for value in y]
     for index, (atoms, value) in enumerate(zip(atoms_list, values, strict=True)):
         if value is not None:
@@ -166,27 +175,27 @@ def _read_energies(atoms_list, y):
     return values
 
 
-def _read_forces(atoms_list, forces):
+def _read_forces(atoms_list, forces, missing_forces):
     _check_length(atoms_list, forces, "forces")
     return [
-        None if value is None else _checked(i, atoms, value, (len(atoms), 3), "its forces")
+        None
+        if value is None
+        else _checked(i, atoms, value, (len(atoms), 3), "its forces", missing_forces)
         for i, (atoms, value) in enumerate(zip(atoms_list, forces, strict=True))
     ]
 
 
 def _read_stresses(atoms_list, stresses):
     _check_length(atoms_list, stresses, "stresses")
-    return [
-        None if value is None else _read_stress(i, atoms, value)
-        for i, (atoms, value) in enumerate(zip(atoms_list, stresses, strict=True))
-    ]
-
-
-def _read_stress(index, atoms, value):
-    check_stress(index, atoms)
-    if np.shape(value) == (3, 3):
-        value = full_3x3_to_voigt_6_stress(np.asarray(value))
-    return _checked(index, atoms, value, (6,), "its stress")
+    found = []
+    for index, (atoms, value) in enumerate(zip(atoms_list, stresses, strict=True)):
+        if value is not None:
+            check_stress(index, atoms)
+            if np.shape(value) == (3, 3):
+                value = full_3x3_to_voigt_6_stress(np.asarray(value))
+            value = _checked(index, atoms, value, (6,), "its stress")
+        found.append(value)
+    return found
 
 
 def stress_volume(atoms):
@@ -217,7 +226,8 @@ def _check_length(atoms_list, values, name):
         )
 
 
-def _checked(index, atoms, value, shape, label):
+def _checked(index, atoms, value, shape, label, missing_forces=None):
+    """An array of its own; forces, of which ``missing_forces`` says what NaN means, may lack."""
     if not is_plain(value):
         value = real_array(value, f"{describe(index, atoms)}: {label}")
     value = np.array(value)
@@ -225,12 +235,35 @@ def _checked(index, atoms, value, shape, label):
         raise ValueError(
             f"{describe(index, atoms)}: {label} must have shape {shape}; got {value.shape}."
         )
-    if not np.isfinite(value).all():
+    if np.isfinite(value).all():
+        return value
+    if missing_forces is not None and np.isnan(value).any():
+        return _known_forces(index, atoms, value, label, missing_forces)
+    raise ValueError(
+        f"{describe(index, atoms)}: {label} must be finite; got {value.ravel()[:6].tolist()}. "
+        "Repair it, or pass None to leave it out."
+    )
+
+
+def _known_forces(index, atoms, value, label, missing_forces):
+    """Forces with rows of NaN where these are allowed; None if no atom has any."""
+    unknown = np.isnan(value)
+    some, whole = unknown.any(axis=1), unknown.all(axis=1)
+    if missing_forces == "error":
         raise ValueError(
-            f"{describe(index, atoms)}: {label} must be finite; got {value.ravel()[:6].tolist()}. "
-            "Repair it, or pass None to leave it out."
+            f"{describe(index, atoms)}: {label} must be finite; those of {some.sum()} of "
+            f"{len(atoms)} atoms are NaN, first of atom {some.argmax()}. Repair them, pass None to "
+            "leave out all forces of the structure, or set missing_forces='ignore' to leave out "
+            "those of these atoms."
         )
-    return value
+    if (some & ~whole).any():
+        atom = int((some & ~whole).argmax())
+        raise ValueError(
+            f"{describe(index, atoms)}: {label} are {value[atom].tolist()} for atom {atom}; a "
+            "force that is left out must be NaN in all three components. Set the others to NaN too."
+        )
+    _checked(index, atoms, value[~whole], (np.count_nonzero(~whole), 3), label)
+    return None if whole.all() else value
 
 
 def _check_one_potential(atoms_list, y, forces):
@@ -246,7 +279,7 @@ def _check_one_potential(atoms_list, y, forces):
         and y[index] is not None
         and forces[index] is not None
         and np.shape(stored["forces"]) == forces[index].shape
-        and np.allclose(forces[index], stored["forces"], rtol=0.0, atol=_AGREE)
+        and np.allclose(forces[index], stored["forces"], rtol=0.0, atol=_AGREE, equal_nan=True)
     ]
     if not rows:
         return

@@ -192,7 +192,8 @@ def cross_validate(ridge, stream, folds, alphas, n_kinds):
             own = tested & known
             tally.add(rows.take(own), residuals[:, own], variances[:, own])
             own = tested & ~known
-            undetermined.add(rows.take(own), residuals[:, own], np.nan * residuals[:, own])
+            if own.any():
+                undetermined.add(rows.take(own), residuals[:, own], np.nan * residuals[:, own])
     if not tally.counts.any():
         return undetermined
     tally.n_undetermined = undetermined.counts.sum()

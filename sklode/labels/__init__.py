@@ -1,0 +1,1 @@
+"""What may be wrong with energies, forces and stresses to learn from."""
