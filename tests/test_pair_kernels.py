@@ -309,10 +309,10 @@ def test_power_spectra_by_loops(n_channels, pooled, monkeypatch):
     ends = [slice(a, b) for a, b in pairwise(range(n_atoms + 1))]
     columns = []
     for a, b in product(*map(range, n_channels)):
-        if itself and a > b:
-            continue
-        weight = np.sqrt(2.0) if itself and a != b else 1.0
         for m, n, l in product(range(2), range(2), range(len(right))):
+            if itself and (a, m) > (b, n):
+                continue
+            weight = np.sqrt(2.0) if itself and (a, m) != (b, n) else 1.0
             terms = left[l][:, :, 2 * a + m] * right[l][:, :, 2 * b + n]
             factor = weight * (-1.0) ** l / np.sqrt(2 * l + 1)
             columns.append([factor * terms[g].sum() for g in (groups if pooled else ends)])
