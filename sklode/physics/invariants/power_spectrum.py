@@ -174,17 +174,12 @@ def _products(left, right, n_rows):
     out[:, -1] = 0.0
     by_degree = out[:, :-1].reshape(n_rows, len(left), *widths, copy=False)
     for l, (a, b) in enumerate(zip(left, right, strict=True)):
-        _contract(a, b, factor_of_degree(l), by_degree[:, l])
+        shape = n_rows, a.shape[1] * (len(a) // n_rows)
+        # scaled first: the product of an array with itself is a slower function of BLAS
+        scaled = np.multiply(a, factor_of_degree(l), order="C").reshape(*shape, widths[0])
+        product = np.multiply if shape[1] == 1 else np.matmul
+        product(scaled.swapaxes(1, 2), b.reshape(*shape, widths[1]), out=by_degree[:, l])
     return out
-
-
-def _contract(left, right, factor, out):
-    """Factor times the sum over m, and over atoms, into ``out`` (n_rows, n_left, n_right)."""
-    shape = len(out), left.shape[1] * (len(left) // len(out))
-    # scaled first: the product of an array with itself is a slower function of BLAS
-    scaled = np.multiply(left, factor, order="C").reshape(*shape, left.shape[2])
-    product = np.multiply if shape[1] == 1 else np.matmul
-    product(scaled.swapaxes(1, 2), right.reshape(*shape, right.shape[2]), out=out)
 
 
 def pool(rows, groups):
