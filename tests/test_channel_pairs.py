@@ -3,8 +3,12 @@
 Scalar products of rows are those of all ordered pairs, which are made here from coefficients.
 """
 
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
+import skops.io
 from estimators import SPECIES, density, multipoles, potential
 from sklearn.base import clone
 
@@ -112,3 +116,15 @@ class TestEqualProjectors:
         n_second = len(model.right_.species_)
         size = density().n_max ** 2 * (density().l_max + 1)
         assert model.transform(mixed).shape[1] == len(SPECIES) * n_second * size
+
+    def test_stored_ones_stay_equal(self, mixed):
+        model = PowerSpectrum(*[potential(exponent=(1, 6))] * 2).fit(mixed)
+        stored = skops.io.dumps(model)
+        untrusted = skops.io.get_untrusted_types(data=stored)
+        for loaded in (
+            pickle.loads(pickle.dumps(model)),
+            skops.io.loads(stored, trusted=untrusted),
+            deepcopy(model),
+        ):
+            assert list(loaded.get_feature_names_out()) == list(model.get_feature_names_out())
+            np.testing.assert_array_equal(loaded.transform(mixed), model.transform(mixed))
