@@ -52,12 +52,10 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
         present = [np.ones((n_rows, n), bool) for n in n_channels[: len(fields)]]
     held = [p.any(axis=0) for p in present]
     n_all = len(held[0]), len(held[-1])
-    (first, second), everything = (
-        _pairs(n_all, itself),
-        arrangement(n_all, n_radial, n_degrees, itself),
-    )
+    first, second = _pairs(n_all, itself)
+    columns = arrangement(n_all, n_radial, n_degrees, itself)
     dtype = np.result_type(*(f[0] for f in fields))
-    weights = everything.weights.astype(dtype)
+    weights = columns.weights.astype(dtype)
     out = np.empty((n_rows, len(weights)), dtype)
 
     def fill(rows):
@@ -71,13 +69,13 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
         for number, (k, h) in enumerate(zip(kept, held, strict=True)):
             if not k[h].all():
                 parts[number] = [_columns_of(c, k[h]) for c in parts[number]]
-        products, source = _products(parts[0], parts[-1], rows.stop - rows.start), everything.source
+        products = _products(parts[0], parts[-1], rows.stop - rows.start)
+        source = columns.source
         if not chosen.all():
             counts = int(kept[0].sum()), int(kept[-1].sum())
-            source = np.full(len(source), products.shape[1] - 1)  # where products are zero
-            source[chosen[everything.pairs]] = arrangement(
-                counts, n_radial, n_degrees, itself
-            ).source
+            source = np.full(len(weights), products.shape[1] - 1)  # where products are zero
+            of_kept = arrangement(counts, n_radial, n_degrees, itself).source
+            source[chosen[columns.pairs]] = of_kept
         # "clip", with nothing to be clipped, writes to ``out`` without a copy between
         np.take(products, source, axis=1, out=out[rows], mode="clip")
         if itself:

@@ -92,14 +92,14 @@ class Planner:
     ----------
     basis : RadialBasis or SolidHarmonicBasis
     laws : tuple of SmearedPowerLaw
-    uniform : ndarray of shape (n_laws,)
-        Largest coefficients of k = 0 for a density of 1 atom per cubic angstrom.
+    constants : ndarray of shape (n_laws,)
+        Largest terms of k = 0, those of a density of 1 atom per cubic angstrom.
     summation : Summation
     """
 
-    def __init__(self, basis, laws, uniform, summation):
+    def __init__(self, basis, laws, constants, summation):
         self._basis, self._laws, self._how = basis, laws, summation
-        self._envelope, self._uniform = WaveEnvelope(basis, laws), uniform
+        self._envelope, self._constants = WaveEnvelope(basis, laws), constants
         self._smearing = min(law.smearing for law in laws)
         self._n_columns = (basis.l_max + 1) ** 2 * len(laws) * basis.n_max
         self._n_radial = (basis.l_max + 1) * len(laws) * basis.n_max
@@ -212,8 +212,8 @@ class Planner:
         Between them, sizes that the largest coefficients have at least, (n_laws, n_channels).
         """
         densities = [np.abs(of.totals) / of.volume for of in contents]
-        uniform = np.multiply.outer(densities, self._uniform).swapaxes(1, 2)
-        expected = np.maximum(tails.expected_scales(contents), uniform)
+        constants = np.multiply.outer(densities, self._constants).swapaxes(1, 2)
+        expected = np.maximum(tails.expected_scales(contents), constants)
         if self._how.k_cutoff is None:
             k_cutoffs = tails.cutoffs(accuracy * expected, contents)
             omitted = tails.beyond(k_cutoffs, contents)
