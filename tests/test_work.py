@@ -149,13 +149,13 @@ def test_pairs_are_those_within_the_cutoff_and_nothing_is_padded(monkeypatch):
 
 def test_only_elements_that_a_structure_has_are_multiplied(monkeypatch):
     rho = DensityProjector(n_max=3, l_max=2, species=["H", "C", "N", "O", "Na", "Cl"])
-    widths, contract = [], invariants._contract
+    widths, products = [], invariants._products
 
     def watched(left, right, *args):
-        widths.append(left.shape[2])
-        return contract(left, right, *args)
+        widths.extend(of_degree.shape[2] for of_degree in left)
+        return products(left, right, *args)
 
-    monkeypatch.setattr(invariants, "_contract", watched)
+    monkeypatch.setattr(invariants, "_products", watched)
     frames = [molecule(name) for name in ("H2O", "CH4", "H2O", "CO2", "CH4")]
     for method in ("transform", "transform_atoms"):
         widths.clear()
