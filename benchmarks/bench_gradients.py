@@ -103,7 +103,7 @@ def summed(descriptor, table, structures):
 def columns_of(table, block):
     """Which property of a block each of sklode's columns is, and how often it counts.
 
-    sklode has one of both orders of unlike elements in a spectrum of the density with itself.
+    sklode has one of both orders of unlike channels in a spectrum of the density with itself.
     """
     order = {tuple(map(int, values)): i for i, values in enumerate(block.properties.values)}
     fields = ["family", "l", "species_1", "n_1", "species_2", "n_2"]
@@ -111,7 +111,8 @@ def columns_of(table, block):
     for family, l, first, n_1, second, n_2 in table[fields].itertuples(index=False):
         name = int(l), atomic_numbers[first], int(n_1), atomic_numbers[second], int(n_2)
         source.append(order[name])
-        factor.append(np.sqrt(2.0) if family == "rho" and first != second else 1.0)
+        unlike = (first, n_1) != (second, n_2)
+        factor.append(np.sqrt(2.0) if family == "rho" and unlike else 1.0)
     return np.array(source), np.array(factor)
 
 

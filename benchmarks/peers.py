@@ -70,16 +70,27 @@ def in_columns_of(table, descriptor, structures):
 
     ``table`` is the ``feature_table_`` of sklode's coefficients or power spectrum. Blocks that
     featomic leaves out, of elements without neighbours, are zero; a block that has no column is an
-    error.
+    error. Both orders of two radial functions of one element are one column times sqrt(2).
     """
     columns = _column_numbers(table)
     offsets = np.cumsum([0] + [len(atoms) for atoms in structures])
     values = np.zeros((offsets[-1], len(columns)))
     for key, block in descriptor.items():
         rows = offsets[block.samples.column("system")] + block.samples.column("atom")
-        target = np.array([columns[name] for name in _names(key, block)])
-        values[np.ix_(rows, target)] = block.values.reshape(len(rows), -1)
+        for name, column in zip(
+            _names(key, block), block.values.reshape(len(rows), -1).T, strict=True
+        ):
+            order = _order_of_equals(name)
+            if order <= 0:
+                values[rows, columns[name]] = column * (np.sqrt(2.0) if order else 1.0)
     return values
+
+
+def _order_of_equals(name):
+    """Whether the first of two radial functions of one element is the lower one, -1, or not, 1."""
+    if len(name) == 4 or name[0] != name[1]:
+        return 0
+    return np.sign(name[2] - name[3])
 
 
 def _names(key, block):

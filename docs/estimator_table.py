@@ -46,7 +46,10 @@ def estimators():
 
 
 def own_members(full_name):
-    """Public methods and properties that this package defines for a class, inherited ones first."""
+    """Public methods and properties that this package defines for a class.
+
+    Those that users call first come first, then inherited ones.
+    """
     module, name = full_name.rsplit(".", 1)
     found = {}
     for base in reversed(getattr(importlib.import_module(module), name).__mro__):
@@ -57,7 +60,8 @@ def own_members(full_name):
             behaves = inspect.isroutine(value) or hasattr(value, "__get__")
             if behaves and not member.startswith("_") and not routing:
                 found[member] = None
-    return list(found)
+    first = "fit", "transform", "transform_atoms"
+    return sorted(found, key=lambda member: member not in first)
 
 
 def members(full_name):

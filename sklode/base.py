@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from joblib import Memory
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -20,10 +20,9 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from .execution.chunks import backward_of_all, gradients_of_all
-from .execution.derivatives import Derivatives
+from .execution.differentiable import Differentiable
 from .execution.feature_cache import cached_rows
-from .inputs.atoms import read_container, read_structures, real_array, row_index
+from .inputs.atoms import read_container, read_structures, row_index
 from .physics import blocks
 from .physics.system.structures import Structure
 
@@ -116,7 +115,7 @@ class CheckedWhenLoaded:
         """Refuse combinations of parameters that the constraints let through."""
 
 
-class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
+class StructureTransformer(Differentiable, CheckedWhenLoaded, TransformerMixin, BaseEstimator):
     """Base of transformers that turn each structure of X into one row of numbers.
 
     A subclass learns in ``learn``, tells of its columns in ``column_table``, and computes in
@@ -246,179 +245,8 @@ class StructureTransformer(CheckedWhenLoaded, TransformerMixin, BaseEstimator):
         """Precision of the rows."""
         return np.dtype(getattr(self, "dtype", "float64"))
 
-    def differentiate(
-        self, X: Sequence[Atoms], positions: bool = True, strain: bool = False
-    ) -> Derivatives:
-        """Describe structures and differentiate the rows, in one pass.
-
-        The result takes 24 bytes for each atom and feature; derivatives of single atoms' features
-        are never held for more than a block of atoms.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-        positions, strain : bool, default=True and False
-            Which derivatives are wanted; the others are None.
-
-        Returns
-        -------
-        Derivatives
-            With the attributes ``rows``, ``positions`` and ``strain``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        return Derivatives(*gradients_of_all(self, self._readable(X), positions, strain))
-
-    def transform_gradients(self, X: Sequence[Atoms]) -> list[NDArray]:
-        """Derivatives of every row by the positions of its atoms.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        list of ndarray of shape (n_atoms, 3, n_features)
-            In 1/angstrom, times the units of the features. Neighbours in the list may share memory.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        return self.differentiate(X).positions
-
-    def transform_with_gradients(self, X: Sequence[Atoms]) -> tuple[NDArray, list[NDArray]]:
-        """Rows and their derivatives by positions, in less time than one by one.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_structures, n_features)
-            As of ``transform``, to rounding.
-        gradients : list of ndarray of shape (n_atoms, 3, n_features)
-            As of ``transform_gradients``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        found = self.differentiate(X)
-        return found.rows, found.positions
-
-    def transform_strain_gradients(self, X: Sequence[Atoms]) -> NDArray:
-        """Derivatives of every row by a strain of positions and cell, r -> r (1 + strain).
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_structures, 3, 3, n_features)
-            The derivative by strain[a, b] at [:, a, b].
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        return self.differentiate(X, positions=False, strain=True).strain
-
-    def transform_all_gradients(self, X: Sequence[Atoms]) -> tuple[list[NDArray], NDArray]:
-        """Derivatives of every row by positions and by strain, in less time than one by one.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-
-        Returns
-        -------
-        positions : list of ndarray of shape (n_atoms, 3, n_features)
-            As of ``transform_gradients``.
-        strain : ndarray of shape (n_structures, 3, 3, n_features)
-            As of ``transform_strain_gradients``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        found = self.differentiate(X, strain=True)
-        return found.positions, found.strain
-
-    def backpropagate(
-        self, X: Sequence[Atoms], cotangents: ArrayLike
-    ) -> tuple[list[NDArray], NDArray]:
-        """Gradients of one combination of the columns of each structure, in memory O(n_atoms).
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-        cotangents : array-like of shape (n_structures, n_features)
-            Factors c; the gradients are those of sum_f c[s, f] row[s, f].
-
-        Returns
-        -------
-        positions : list of ndarray of shape (n_atoms, 3)
-        strain : ndarray of shape (n_structures, 3, 3)
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        return self._backward(X, cotangents, with_rows=False)[1:]
-
-    def transform_and_backpropagate(
-        self, X: Sequence[Atoms], cotangents: ArrayLike
-    ) -> tuple[NDArray, list[NDArray], NDArray]:
-        """Rows and what ``backpropagate`` gives, in less time than one after the other.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-            As in ``fit``.
-        cotangents : array-like of shape (n_structures, n_features)
-            As for ``backpropagate``.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_structures, n_features)
-            As of ``transform``, to rounding.
-        positions : list of ndarray of shape (n_atoms, 3)
-        strain : ndarray of shape (n_structures, 3, 3)
-
-        Raises
-        ------
-        TypeError, ValueError
-            For bad input; the message names the structure.
-        """
-        return self._backward(X, cotangents, with_rows=True)
-
-    def _backward(self, X, cotangents, with_rows):
-        """Rows, or None if they are not wanted, and gradients of one combination of them."""
-        structures = self._readable(X)
-        cotangents = real_array(cotangents, "cotangents")
-        shape = (len(structures), self.n_features_out)
-        if cotangents.shape != shape:
-            raise ValueError(f"cotangents must have shape {shape}; got {cotangents.shape}.")
-        return backward_of_all(self, structures, cotangents, with_rows)
-
-    def _readable(self, X):
+    def readable(self, X: Sequence[Atoms]) -> list[Structure]:
+        """Read the structures in X, those that this transformer cannot describe refused."""
         check_is_fitted(self)
         atoms_list = self._read(X, reset=False)
         structures = read_structures(atoms_list, self.charge_names())

@@ -1,6 +1,5 @@
 """Data sets: real dimers and point charges, in the manner of `sklearn.datasets`."""
 
-from itertools import pairwise
 from numbers import Integral, Real
 from os import PathLike
 from typing import Literal, overload
@@ -10,12 +9,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import s22
 from ase.io import read
-from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
+from .inputs.dimers import curve_names, molecule_numbers
 from .inputs.download import fetch_file, get_data_home
 from .physics.lattice_sums import power_law_energy_and_forces
 from .potentials import LARGEST_EXPONENT, as_float
@@ -72,7 +69,6 @@ _CHARGE_DIMERS_URL = (
 _CHARGE_DIMERS_SHA256 = "9c144f02dc09898605b980a2fe9b24e70fedf6756fc86f782376f16ac37ece4a"
 _CHARGE_DIMERS_FILES = ("charge_charge_dimers.xyz", "charge-charge.xyz")
 
-_BOND_SCALE = 1.2  # bonds reach 1.2 times the sum of the covalent radii
 _LENGTH_SPREAD = 0.2  # relative variation of the cell length
 _CLOSE_PACKING = np.pi / np.sqrt(18.0)
 _CANDIDATES = 64  # places tried for an atom before its cell is begun anew
@@ -374,10 +370,10 @@ def fetch_charge_dimers(
     )
     data = read(path, index=":")
     for atoms in data:
-        atoms.arrays["fragment"] = _molecules(atoms)
+        atoms.arrays["fragment"] = molecule_numbers(atoms)
         energies = atoms.get_potential_energy(), atoms.info["energyA"], atoms.info["energyB"]
         atoms.info["interaction_energy"] = float(energies[0] - energies[1] - energies[2])
-    for atoms, name in zip(data, _pair_names(data), strict=True):
+    for atoms, name in zip(data, curve_names(data), strict=True):
         atoms.info["dimer"] = name
     target = np.array([atoms.get_potential_energy() for atoms in data])
     if return_X_y:
@@ -391,36 +387,3 @@ def fetch_charge_dimers(
         groups=np.array([atoms.info["dimer"] for atoms in data]),
         DESCR=_CHARGE_DIMERS_DESCR,
     )
-
-
-def _molecules(atoms):
-    """Number the molecules by their first atoms: atoms are bonded if their radii overlap."""
-    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=_BOND_SCALE))
-    bonds = coo_array((np.ones(len(first)), (first, second)), shape=(len(atoms), len(atoms)))
-    return connected_components(bonds, directed=False)[1].astype(int)
-
-
-def _pair_names(data):
-    """Names like ``3_CH6N+_C2H3O2-``, the number counting the curves.
-
-    A curve ends where the molecules change or the separation falls back: some curves agree
-    in composition and monomer energies and differ only in geometry.
-    """
-    molecules = [(_ions(atoms), atoms.info["energyA"], atoms.info["energyB"]) for atoms in data]
-    separation = [atoms.info["distance"] for atoms in data]
-    ends = [
-        before != after or further < near
-        for (before, after), (near, further) in zip(
-            pairwise(molecules), pairwise(separation), strict=True
-        )
-    ]
-    curves = np.cumsum([0, *ends])
-    return [f"{curve}_{ions}" for curve, (ions, *_) in zip(curves, molecules, strict=True)]
-
-
-def _ions(atoms):
-    """Formulas of the two molecules with the signs of their charges."""
-    fragments = atoms.arrays["fragment"]
-    formulas = [atoms[fragments == fragment].get_chemical_formula() for fragment in (0, 1)]
-    charges = atoms.info["chargeA"], atoms.info["chargeB"]
-    return "_".join(f + ("+" if q > 0 else "-") for f, q in zip(formulas, charges, strict=True))

@@ -75,11 +75,12 @@ class DensityProjector(Projector):
 
     Notes
     -----
-    The power spectrum of a projector with itself has each unordered pair of elements once, pairs
-    of unlike elements times sqrt(2), so that scalar products are those of the full spectrum.
-    Structures may be periodic along any number of lattice vectors. Work and memory grow linearly
-    with the number of atoms, and elements that a structure lacks cost little more than the zeros in
-    its row; structures are handled in chunks of about a thousand atoms.
+    The power spectrum of a projector with itself has each unordered pair of channels once, which
+    are an element and a radial function, pairs of unlike channels times sqrt(2), so that scalar
+    products are those of the full spectrum. Structures may be periodic along any number of lattice
+    vectors. Work and memory grow linearly with the number of atoms, and elements that a structure
+    lacks cost little more than the zeros in its row; structures are handled in chunks of about a
+    thousand atoms.
 
     References
     ----------
@@ -91,7 +92,7 @@ class DensityProjector(Projector):
     >>> from sklode import DensityProjector
     >>> rho = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
     >>> rho.fit_transform([molecule("H2O"), molecule("CH4")]).shape
-    (2, 48)
+    (2, 42)
     >>> rho.get_feature_names_out()[0]
     'rho_H.H_n0n0_l0'
     """

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from .inputs.atoms import real_array
+from .physics.radial.finite_range import SmearedTable
 from .physics.radial.laws import SmearedPowerLaw
-from .physics.radial.screened import SmearedTable, SmearedYukawa
+from .physics.radial.yukawa import SmearedYukawa
 
 __all__ = ["InversePowerLaw", "TabulatedPotential", "Yukawa"]
 

@@ -1,6 +1,7 @@
 """Invariants of two projectors."""
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement, product
 from os import PathLike
 from typing import Literal
 
@@ -33,7 +34,7 @@ class PowerSpectrum(FieldFeatures):
     left : DensityProjector or LongRangePotential
         First projector. Its own ``invariants``, ``pooling`` and ``memory`` are not used.
     right : DensityProjector or LongRangePotential, default=None
-        Second projector; None combines ``left`` with itself.
+        Second projector; None combines ``left`` with itself, exponent by exponent.
     center_species : {"shared", "split"}, default="shared"
         "shared" adds all atoms of a structure up; "split" keeps one block of columns per central
         element.
@@ -48,7 +49,8 @@ class PowerSpectrum(FieldFeatures):
     Attributes
     ----------
     left_, right_ : estimators
-        The fitted projectors; ``right_`` is None when ``right`` is.
+        The fitted projectors; ``right_`` is None when ``right`` is, and ``left_`` when
+        ``right`` is equal to ``left``.
     species_ : ndarray of shape (n_species,)
         Sorted atomic numbers of the central atoms, those of ``left_``.
     feature_table_ : DataFrame
@@ -60,8 +62,11 @@ class PowerSpectrum(FieldFeatures):
 
     Notes
     -----
-    Two different projectors give all ordered pairs of channels. One projector with itself gives
-    each unordered pair of channels once, unlike channels times sqrt(2), exponent by exponent.
+    Two different projectors give all ordered pairs of channels, which are pairs of an element and a
+    radial function. One projector with itself gives each unordered pair once, unlike ones times
+    sqrt(2), so that scalar products of rows are those of all ordered pairs. ``right=None`` combines
+    each exponent with itself; a second projector equal to the first one adds the unordered pairs of
+    unlike exponents.
     Projectors of unequal ``l_max`` are combined up to the smaller one.
 
     References
@@ -108,12 +113,16 @@ class PowerSpectrum(FieldFeatures):
     def learn(self, atoms_list: Sequence[Atoms]) -> None:
         """Learn from the structures; called by ``fit``."""
         self.left_ = clone(self.left).fit(atoms_list)
-        self.right_ = None if self.right is None else clone(self.right).fit(atoms_list)
+        right = None if self.right is None else clone(self.right).fit(atoms_list)
+        equal = right is not None and self.left_.has_field_of(right)
+        self.right_ = self.left_ if equal else right
         self.species_ = self.left_.species_
 
     def projectors(self) -> list:
-        """One fitted projector or two."""
-        return [self.left_] if self.right_ is None else [self.left_, self.right_]
+        """One fitted projector, or two different ones."""
+        if self.right_ is None or self.right_ is self.left_:
+            return [self.left_]
+        return [self.left_, self.right_]
 
     def charge_names(self) -> tuple[str, ...]:
         """Names of the per-atom arrays to read along."""
@@ -134,17 +143,20 @@ class PowerSpectrum(FieldFeatures):
         for projector in self.projectors():
             projector.check_structures(atoms_list)
 
-    def _pairs(self, left, right=None):
-        """Pairs of blocks whose invariants are columns."""
-        if right is None:
+    def _pairs(self, left, right):
+        """Pairs of blocks whose invariants are columns; ``right`` is that of the last projector."""
+        if self.right_ is None:
             return [(block, block) for block in left]
-        return [(first, second) for first in left for second in right]
+        if self.right_ is self.left_:
+            return list(combinations_with_replacement(left, 2))
+        return list(product(left, right))
 
     def column_table(self) -> pd.DataFrame:
         """Table of the columns, not to be changed; see ``feature_table_``."""
-        right = None if self.right_ is None else self.right_.column_blocks()
+        blocks = [p.column_blocks() for p in self.projectors()]
         l_max = min(p.l_max for p in self.projectors())
-        table = power_spectrum_table(self._pairs(self.left_.column_blocks(), right), l_max)
+        pairs = self._pairs(blocks[0], blocks[-1])
+        table = power_spectrum_table(pairs, l_max, self.right_ is not None)
         if self.center_species == "split":
             table = split_by_center(table, symbols(self.species_))
         return table
@@ -153,4 +165,4 @@ class PowerSpectrum(FieldFeatures):
         self, fields: list[list[NDArray]], parts: list[list[Part]]
     ) -> LinearColumns | PairColumns:
         """Make columns of the coefficients of fields, as PairColumns."""
-        return PairColumns(fields, self._pairs(*parts))
+        return PairColumns(fields, self._pairs(parts[0], parts[-1]))

@@ -74,6 +74,7 @@ OPERATORS = {
     ),
     "rho x V, exterior": PowerSpectrum(density(), potential(2, exterior=True)),
     "V x V": PowerSpectrum(potential((1, 3), n_max=1)),
+    "V x V, all pairs": PowerSpectrum(*[potential((1, 3), n_max=2, l_max=1)] * 2),
     "V x V'": PowerSpectrum(potential(1), potential(6, l_max=1, charges="weights")),
     "rho x M": PowerSpectrum(density(), multipoles((1, 6), n_max=1), center_species="split"),
 }
@@ -162,7 +163,10 @@ def reference_rows(model, atoms, species):
         each_atom = zip(fields[0], fields[-1], strict=True)
         if len(fields) == 1:
             each_atom = ((of_atom, of_atom) for of_atom in fields[0])
-        rows = np.array([reference.spectrum(*of_atom) for of_atom in each_atom])
+        rows_of = reference.spectrum
+        if len(fields) == 2 and str(model.left) == str(model.right):
+            each_atom, rows_of = ([of_atom] for of_atom in fields[0]), reference.spectrum_of_equals
+        rows = np.array([rows_of(*of_atom) for of_atom in each_atom])
     else:
         rows = fields[0][..., : 1 if model.invariants else None].reshape(len(atoms), -1)
     if model.center_species == "split":

@@ -1,7 +1,7 @@
 """The equations of the theory page in plain loops; of a model only the parameters are read."""
 
 from functools import partial
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import reference_layers
@@ -113,12 +113,30 @@ def multipoles(model, p, atoms, weights):
 
 
 def spectrum(left, right):
-    """Eq. (7.2) of the coefficients (law, channel, n, lm) of an atom, in the order of columns."""
+    """Eq. (7.2) of the coefficients (law, channel, n, lm) of an atom, in the order of columns.
+
+    Where ``right`` is ``left`` each law with itself, and each unordered pair of (channel, n) once.
+    """
     row, l_max = [], int(np.sqrt(min(left.shape[-1], right.shape[-1]))) - 1
     for first, second in zip(left, left, strict=True) if right is left else product(left, right):
         for (a, of_a), (b, of_b) in product(enumerate(first), enumerate(second)):
-            factor = 1 if a == b or right is not left else np.sqrt(2) if a < b else 0
-            for x, y, l in product(of_a, of_b, range(l_max + 1)) if factor else ():
-                of_l = slice(l * l, (l + 1) ** 2)
-                row.append(factor * (-1) ** l / np.sqrt(2 * l + 1) * x[of_l] @ y[of_l])
+            for (n, x), (m, y) in product(enumerate(of_a), enumerate(of_b)):
+                one, other = (a, n), (b, m)
+                factor = 1 if one == other or right is not left else np.sqrt(2) * (one < other)
+                for l in range(l_max + 1) if factor else ():
+                    of_l = slice(l * l, (l + 1) ** 2)
+                    row.append(factor * (-1) ** l / np.sqrt(2 * l + 1) * x[of_l] @ y[of_l])
+    return row
+
+
+def spectrum_of_equals(both):
+    """Each unordered pair of (law, channel, n) of two equal fields once."""
+    row = []
+    for i, j in combinations_with_replacement(range(len(both)), 2):
+        first, second = both[i : i + 1], both[j : j + 1]
+        row += (
+            spectrum(first, first)
+            if i == j
+            else list(np.sqrt(2) * np.array(spectrum(first, second)))
+        )
     return row

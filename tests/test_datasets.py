@@ -15,6 +15,7 @@ from ase.neighborlist import neighbor_list
 
 from sklode import datasets
 from sklode.datasets import fetch_charge_dimers, get_data_home, load_s22x5, make_point_charges
+from sklode.inputs.dimers import molecule_numbers
 from sklode.physics.lattice_sums import power_law_energy_and_forces
 
 KCAL_PER_MOL = 0.0433641  # eV
@@ -61,7 +62,7 @@ class TestS22x5:
         for atoms in s22x5.data:
             fragment = atoms.arrays["fragment"]
             assert np.issubdtype(fragment.dtype, np.integer)
-            np.testing.assert_array_equal(fragment, datasets._molecules(atoms))
+            np.testing.assert_array_equal(fragment, molecule_numbers(atoms))
             assert set(fragment) == {0, 1}
 
     def test_molecules_move_rigidly_apart(self, s22x5):

@@ -15,14 +15,14 @@ from systems import cells, cluster, expand, is_solid, triclinic
 from sklode import LongRangePotential, MultipoleFeatures
 from sklode.physics.fields import potential as potential_expansion
 from sklode.physics.numerics.harmonics import spherical_harmonics
-from sklode.physics.radial.bases import radial_basis as basis_of
+from sklode.physics.radial.bases import BASES
 
 CUTOFF, WIDTH = 2.5, 0.5
 FIELD = {"cutoff": CUTOFF, "n_max": 2, "l_max": 2, "smearing": 1.0}
 EXPONENTS = [0.5, 1, 2, 2.5, 3, 4.5, 6]
 CLUSTER = cluster("C2O2H3", seed=4, size=6.0)
 CELL = triclinic("C3O2H2")
-BASES = pytest.mark.parametrize("radial_basis", ["monomial", "gto"])
+OVER_BASES = pytest.mark.parametrize("radial_basis", BASES)
 
 
 def degrees(l_max):
@@ -85,11 +85,11 @@ def assert_close(found, expected, accuracy):
     np.testing.assert_allclose(found, expected, rtol=0, atol=accuracy * np.abs(expected).max())
 
 
-@BASES
+@OVER_BASES
 @pytest.mark.parametrize("p", [0, *EXPONENTS])
 def test_isolated_structures_are_pair_sums(p, radial_basis):
     found = exterior(CLUSTER, p, radial_basis=radial_basis)
-    basis = basis_of(radial_basis, 2, 2, CUTOFF)
+    basis = BASES[radial_basis](2, 2, CUTOFF)
     scale = np.abs(found).max()
     for i in (0, 4):
         vectors = np.delete(CLUSTER.positions, i, axis=0) - CLUSTER.positions[i]
@@ -101,12 +101,12 @@ def test_isolated_structures_are_pair_sums(p, radial_basis):
             np.testing.assert_allclose(found[i, channel], expected, rtol=0, atol=1e-9 * scale)
 
 
-@BASES
+@OVER_BASES
 @pytest.mark.parametrize("p", [0, *EXPONENTS])
 def test_periodic_structures_are_all_minus_the_inside(p, radial_basis):
     full = expand(CELL, exponent=p, k_cutoff=12.0, radial_basis=radial_basis, **FIELD)
     found = exterior(CELL, p, radial_basis=radial_basis)
-    basis = basis_of(radial_basis, 2, 2, CUTOFF)
+    basis = BASES[radial_basis](2, 2, CUTOFF)
     for i in (0, 3, 6):
         vectors, sources = surroundings(CELL, i, CUTOFF)
         weights = inside(np.linalg.norm(vectors, axis=1))
@@ -198,7 +198,7 @@ def test_no_digits_are_lost_across_a_gap_of_one_cutoff(p, smearing):
     """Theory 4.4: the difference of two k-sums would lose all of them for p = 6."""
     atoms, options = gap_of_one_cutoff(), {"cutoff": 2.0, "n_max": 2, "smearing": smearing}
     found = exterior(atoms, p, tol=1e-6, **options)[0, 0]
-    basis = basis_of("monomial", 2, 2, 2.0)
+    basis = BASES["monomial"](2, 2, 2.0)
     assert_close(found, smooth_lattice_sum(atoms, basis, p, smearing), 1e-6)
 
 
@@ -257,7 +257,7 @@ def test_any_cutoff_against_the_cell(cutoff, p):
     found = exterior(CELL, p, **options)
     vectors, sources = surroundings(CELL, 1, cutoff)
     weights = inside(np.linalg.norm(vectors, axis=1), cutoff)
-    basis = basis_of("monomial", 1, 2, cutoff)
+    basis = BASES["monomial"](1, 2, cutoff)
     for channel, z in enumerate([1, 6, 8]):
         near = pair_sum(vectors, weights * (CELL.numbers[sources] == z), basis, p, 1.0)
         atol = 1e-8 * np.abs(full[:, channel]).max()
@@ -299,7 +299,7 @@ def from_multipoles(atoms, p, cutoff, n_max, l_max, **parameters):
     projections = []
     x, w = roots_legendre(60)
     r, weights = 0.5 * cutoff * (x + 1), 0.5 * cutoff * w
-    functions = basis_of("monomial", n_max, l_max, cutoff).functions(r)
+    functions = BASES["monomial"](n_max, l_max, cutoff).functions(r)
     for degree in range(l_max + 1):
         powers = r ** (2 + degree + 2 * k[:, None])
         projections.append((functions[degree] * weights) @ powers.T)
@@ -342,7 +342,7 @@ def test_charged_cells_differ_from_multipoles_by_the_background_of_the_smearing(
     uniform = np.full_like(r, constant)
     if p == 1:  # the one potential that a uniform background curves: 1/r is harmonic
         uniform += 2 * np.pi / 3 * r**2
-    projection = basis_of("monomial", 2, 0, 1.0).functions(r)[0] @ (0.5 * w * r**2 * uniform)
+    projection = BASES["monomial"](2, 0, 1.0).functions(r)[0] @ (0.5 * w * r**2 * uniform)
     density = atoms.get_initial_charges().sum() / atoms.get_volume()
     expected[:, 0, :, 0] += np.sqrt(4 * np.pi) * density * projection
     found = exterior(atoms, p, n_max=2, smearing=sigma, tol=1e-12, **SMALL)

@@ -22,11 +22,11 @@ POTENTIAL = {"cutoff": 2.0, "l_max": 3}
 RHO = DensityProjector(**DENSITY)
 
 COUNTS = {
-    # 6 unordered pairs of elements, 2 x 2 radial functions, 3 degrees
-    "rho": (RHO, 6 * 4 * 3),
+    # 3 elements x 2 radial functions are 6 channels, of which there are 21 unordered pairs
+    "rho": (RHO, 21 * 3),
     "rho radial": (DensityProjector(**DENSITY, invariants="radial_spectrum"), 3 * 2),
     "rho coefficients": (DensityProjector(**DENSITY, invariants=None), 3 * 2 * 9),
-    "rho split": (DensityProjector(**DENSITY, center_species="split"), 3 * 6 * 4 * 3),
+    "rho split": (DensityProjector(**DENSITY, center_species="split"), 3 * 21 * 3),
     "v": (LongRangePotential(**POTENTIAL), 6 * 4),
     "v of three exponents": (LongRangePotential((1, 2.5, 6), **POTENTIAL), 3 * 6 * 4),
     "v radial": (LongRangePotential((1, 6), **POTENTIAL, invariants="radial_spectrum"), 2 * 3),
@@ -38,7 +38,11 @@ COUNTS = {
     ),
     # all 9 ordered pairs, 2 x 1 radial functions, degrees up to the smaller l_max
     "rho v": (PowerSpectrum(RHO, LongRangePotential(**POTENTIAL)), 9 * 2 * 3),
-    "v v": (PowerSpectrum(*[LongRangePotential((1, 6), **POTENTIAL)] * 2), 4 * 9 * 4),
+    "v v": (PowerSpectrum(*[LongRangePotential((1, 6), **POTENTIAL)] * 2), 21 * 4),
+    "v v charges": (
+        PowerSpectrum(*[LongRangePotential(**POTENTIAL, n_max=3, charges="numbers")] * 2),
+        6 * 4,
+    ),
     "v alone": (PowerSpectrum(LongRangePotential((1, 6), **POTENTIAL)), 2 * 6 * 4),
     "rho v split": (
         PowerSpectrum(RHO, LongRangePotential((1, 6), **POTENTIAL), center_species="split"),
@@ -46,7 +50,7 @@ COUNTS = {
     ),
     "v exterior": (LongRangePotential(**POTENTIAL, exterior=True), 6 * 4),
     "m": (MultipoleFeatures(**POTENTIAL), 6 * 4),
-    "m of two exponents": (MultipoleFeatures((1, 2.5), **POTENTIAL, n_max=2), 2 * 6 * 4 * 4),
+    "m of two exponents": (MultipoleFeatures((1, 2.5), **POTENTIAL, n_max=2), 2 * 21 * 4),
     "m radial": (MultipoleFeatures((1, 6), **POTENTIAL, invariants="radial_spectrum"), 2 * 3),
     "m charges": (MultipoleFeatures(**POTENTIAL, charges="numbers", invariants=None), 16),
     "m split": (

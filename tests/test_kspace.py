@@ -15,7 +15,7 @@ from sklode import LongRangePotential
 from sklode.physics.planning.cells import contents_of
 from sklode.physics.planning.planner import Planner, Summation
 from sklode.physics.planning.tails import DenseTails, SparseTails
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.system.kvectors import (
     PhaseTables,
@@ -253,7 +253,7 @@ def test_a_sphere_without_vectors_leaves_the_uniform_term(exponent):
 
 def test_threads_share_a_planner():
     """Each plan is that of its own cell, whatever other threads keep meanwhile."""
-    basis, laws = radial_basis("gto", 2, 1, 3.0), (SmearedPowerLaw(1.0, 1.0),)
+    basis, laws = BASES["gto"](2, 1, 3.0), (SmearedPowerLaw(1.0, 1.0),)
     planner = Planner(basis, laws, np.zeros(1), Summation(tol=1e-4))
     cells = [contents(length * np.eye(3), np.eye(2)) for length in np.linspace(4.0, 9.0, 8)]
     expected = [planner.plans([cell], [1e-4])[0].k_cutoff for cell in cells]

@@ -18,7 +18,7 @@ from sklode.physics.planning.cells import contents_of
 from sklode.physics.planning.mesh_choice import choose_mesh
 from sklode.physics.planning.planner import Plan, Planner, Summation
 from sklode.physics.planning.tails import WaveEnvelope
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.radial.modes import field_modes, radial_modes, reduced_functions, wave_span
 from sklode.physics.system.kvectors import half_sphere, reciprocal
@@ -142,7 +142,7 @@ def test_polynomials_are_solid_harmonics(l_max):
     "accuracies", [(1e-3,) * 3, (1e-6,) * 3, (1e-9,) * 3, (1e-6, 1e-4, 1e-2), (1e-3, 1e-2, 1e-7)]
 )
 def test_modes_give_all_functions_with_few_of_them(accuracies):
-    basis = radial_basis("gto", 5, 3, 5.0)
+    basis = BASES["gto"](5, 3, 5.0)
     laws = tuple(SmearedPowerLaw(p, 1.0) for p in (1.0, 3.0, 6.0))
     span = (0.25, 4.0)
     modes = radial_modes(basis, laws, (0, 1, 2, 3), span, accuracies)
@@ -165,7 +165,7 @@ def test_modes_give_all_functions_with_few_of_them(accuracies):
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 @pytest.mark.parametrize("exponents", [(1.0,), (0.0, 2.5, 6.0)])
 def test_both_sums_are_the_plain_sum(kind, exponents):
-    basis = radial_basis(kind, 2, 3, 3.0)
+    basis = BASES[kind](2, 3, 3.0)
     laws = tuple(SmearedPowerLaw(p, 1.0) for p in exponents)
     places = positions(12)
     weights = np.random.default_rng(3).normal(size=(12, 2))
@@ -189,7 +189,7 @@ def test_both_sums_are_the_plain_sum(kind, exponents):
 
 
 class TestChoice:
-    BASIS, LAWS = radial_basis("gto", 5, 3, 5.0), (SmearedPowerLaw(1.0, 1.0),)
+    BASIS, LAWS = BASES["gto"](5, 3, 5.0), (SmearedPowerLaw(1.0, 1.0),)
 
     def plan(self, n_atoms, tol=1e-6, **options):
         cell = (10.0 * n_atoms) ** (1 / 3) * np.eye(3)
@@ -223,7 +223,7 @@ def test_threads_and_thin_cells_change_nothing(charged):
     channels = Channels(index, weights, 1 if charged else 2)
     places = positions(n_atoms, 5, cell)
     structure = Structure(np.ones(n_atoms, int), places, cell, np.ones(3, bool))
-    basis, laws = radial_basis("monomial", 1, 3, 3.0), (SmearedPowerLaw(1.0, 1.0),)
+    basis, laws = BASES["monomial"](1, 3, 3.0), (SmearedPowerLaw(1.0, 1.0),)
 
     def expand(**options):
         summation = Summation(tol=1e-5, **options)

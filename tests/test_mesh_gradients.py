@@ -16,7 +16,7 @@ from sklode.physics.mesh.reverse import mesh_backward
 from sklode.physics.mesh.values import MeshSum
 from sklode.physics.planning.mesh_choice import MeshPlan
 from sklode.physics.planning.planner import Plan, Summation
-from sklode.physics.radial.bases import SolidHarmonicBasis, radial_basis
+from sklode.physics.radial.bases import BASES, SolidHarmonicBasis
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.system.kvectors import half_sphere
 from sklode.physics.system.structures import Channels, Structure
@@ -24,8 +24,8 @@ from sklode.physics.waves.kernels import wave_kernels
 from sklode.physics.waves.reverse import plane_wave_backward
 
 BASES = {
-    "gto": radial_basis("gto", 2, 2, 2.5),
-    "monomial": radial_basis("monomial", 2, 1, 2.0),
+    "gto": BASES["gto"](2, 2, 2.5),
+    "monomial": BASES["monomial"](2, 1, 2.0),
     "taylor": SolidHarmonicBasis(3, 2.0),
 }
 LAWS = (SmearedPowerLaw(1, 1.1), SmearedPowerLaw(3, 1.0))

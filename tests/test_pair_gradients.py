@@ -23,7 +23,8 @@ from sklode.physics.pairs.derivatives import NearPairs
 from sklode.physics.pairs.reverse import pair_backward
 from sklode.physics.pairs.values import expand_pairs
 from sklode.physics.planning.planner import Summation
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
+from sklode.physics.radial.finite_range import SmearedTable
 from sklode.physics.radial.functions import (
     RadialFunction,
     bare_powers,
@@ -32,8 +33,8 @@ from sklode.physics.radial.functions import (
 )
 from sklode.physics.radial.integrals import pair_table
 from sklode.physics.radial.laws import SmearedPowerLaw
-from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
 from sklode.physics.radial.switches import Exterior, ShiftedCosine
+from sklode.physics.radial.yukawa import SmearedYukawa
 from sklode.physics.system.neighbors import Pairs, all_pairs, pairs_within
 from sklode.physics.system.structures import Channels, Structure
 
@@ -178,7 +179,7 @@ def assert_backward(backward, gradients, accuracy=1e-12):
 @pytest.mark.parametrize("width", [0.0, WIDTH, CUTOFF])
 def test_density(structure, kind, channels_of, width):
     channels = channels_of(structure)
-    basis = radial_basis(kind, 3, 3, CUTOFF)
+    basis = BASES[kind](3, 3, CUTOFF)
     how = {"smearing": SMEARING, "cutoff_width": width, "include_center": True}
 
     def expand(changed):
@@ -207,7 +208,7 @@ over_laws = pytest.mark.parametrize("laws", LAWS.values(), ids=LAWS)
 @over_widths
 def test_potential_of_isolated_structures(laws, kind, channels_of, width):
     structure = isolated(5, 5, 7.0)  # some pairs are beyond the tables
-    channels, basis = channels_of(structure), radial_basis(kind, 2, 3, 2.0)
+    channels, basis = channels_of(structure), BASES[kind](2, 3, 2.0)
 
     how = {"include_center": width is None, "summation": Summation(), "exterior_width": width}
 
@@ -272,7 +273,7 @@ def batch():
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_a_batch_is_its_structures(n_threads):
     structures, channels = batch()
-    basis, how = radial_basis("gto", 2, 2, CUTOFF), {"smearing": SMEARING, "cutoff_width": WIDTH}
+    basis, how = BASES["gto"](2, 2, CUTOFF), {"smearing": SMEARING, "cutoff_width": WIDTH}
     n_atoms = len(channels.index)
     rng = np.random.default_rng(1)
     cotangents = [rng.normal(size=(n_atoms, 2 * l + 1, 4)) for l in range(3)]
@@ -292,7 +293,7 @@ def test_a_batch_is_its_structures(n_threads):
 def test_isolated_structures_do_not_see_each_other():
     structures = [isolated(4, 10, 3.0), isolated(1, 11, 3.0), isolated(6, 12, 5.0)]
     channels = species(Structure(np.concatenate([s.numbers for s in structures]), *[None] * 3))
-    basis, laws = radial_basis("monomial", 2, 2, 2.0), LAWS["power laws"]
+    basis, laws = BASES["monomial"](2, 2, 2.0), LAWS["power laws"]
     rng = np.random.default_rng(3)
     n_atoms = len(channels.index)
     cotangents = [rng.normal(size=(n_atoms, 2 * l + 1, len(laws), 2, 2)) for l in range(3)]
@@ -381,7 +382,7 @@ def test_slopes_of_switches(width):
 @over_laws
 @over_bases
 def test_slopes_of_pair_functions(laws, kind):
-    basis = radial_basis(kind, 2, 4, 2.0)
+    basis = BASES[kind](2, 4, 2.0)
     limits = [pair_table(basis, law).near.upper for law in laws]
     near_end = np.abs(np.subtract.outer(DISTANCES, limits)).min(axis=1) < 3e-3
     assert_slopes(pair_function(basis, laws), DISTANCES[~near_end])
@@ -389,7 +390,7 @@ def test_slopes_of_pair_functions(laws, kind):
 
 @pytest.mark.parametrize("law", [law for laws in LAWS.values() for law in laws], ids=str)
 def test_far_slopes_continue_the_near_ones(law):
-    basis = radial_basis("monomial", 2, 4, 2.0)
+    basis = BASES["monomial"](2, 4, 2.0)
     limit = pair_table(basis, law).near.upper
     slopes = pair_function(basis, [law]).slopes
     below, above = slopes(limit * (1.0 + np.array([-1e-9, 1e-9])))
@@ -400,7 +401,7 @@ def test_far_slopes_continue_the_near_ones(law):
 @over_bases
 @over_widths
 def test_slopes_of_corrections(kind, width):
-    basis = radial_basis(kind, 2, 3, 2.0)
+    basis = BASES[kind](2, 3, 2.0)
     laws = [*LAWS["power laws"], YUKAWA]
     wide = [law.widened(1.1) for law in laws]
     near = pair_function(basis, laws)
@@ -431,7 +432,7 @@ def test_slopes_of_multipole_corrections():
 
 def test_density_functions_are_those_of_the_expansion():
     structure = STRUCTURES["small cell"]
-    channels, basis = species(structure), radial_basis("gto", 3, 3, CUTOFF)
+    channels, basis = species(structure), BASES["gto"](3, 3, CUTOFF)
     how = {"smearing": SMEARING, "cutoff_width": WIDTH, "include_center": False}
     expected = density_expansion([structure], channels, basis, **how)
     function = density_function(basis, SMEARING, "float64").switched(ShiftedCosine(CUTOFF, WIDTH))

@@ -15,7 +15,7 @@ from sklode.physics.numerics.harmonics import degree_slice, spherical_harmonics
 from sklode.physics.numerics.piecewise import piecewise
 from sklode.physics.pairs import values as pair_expansion
 from sklode.physics.pairs.values import expand_pairs
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 from sklode.physics.radial.integrals import center_integrals, pair_integrals, pair_table
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.radial.switches import ShiftedCosine
@@ -146,10 +146,10 @@ class TestTables:
     @pytest.mark.parametrize(
         ("basis", "law", "upper"),
         [
-            (radial_basis("gto", 8, 6, 5.0), SmearedPowerLaw(0.0, 0.3), 5.0),
-            (radial_basis("gto", 3, 2, 4.0), SmearedPowerLaw(0.0, 0.15), 4.0),
-            (radial_basis("monomial", 1, 3, 3.0), SmearedPowerLaw(1.0, 1.0), None),
-            (radial_basis("monomial", 2, 4, 3.0), SmearedPowerLaw(6.0, 0.5), None),
+            (BASES["gto"](8, 6, 5.0), SmearedPowerLaw(0.0, 0.3), 5.0),
+            (BASES["gto"](3, 2, 4.0), SmearedPowerLaw(0.0, 0.15), 4.0),
+            (BASES["monomial"](1, 3, 3.0), SmearedPowerLaw(1.0, 1.0), None),
+            (BASES["monomial"](2, 4, 3.0), SmearedPowerLaw(6.0, 0.5), None),
         ],
     )
     def test_pair_tables_by_quadrature(self, basis, law, upper):
@@ -241,7 +241,7 @@ def test_both_ends_of_a_pair_may_share_its_functions(limit, monkeypatch):
 
 def test_single_precision_reaches_the_sums(monkeypatch):
     structures = [random_structure(20, 1, 6.0 * np.eye(3), periodic=True)]
-    basis, types = radial_basis("gto", 4, 3, 3.0), set()
+    basis, types = BASES["gto"](4, 3, 3.0), set()
     sums = pair_expansion._sum_groups
 
     def watched(harmonics, values, *args):
@@ -274,7 +274,7 @@ def test_density_of_many_structures_by_quadrature():
     cell = np.array([[3.0, 0.4, 0.0], [-0.3, 4.0, 0.2], [0.1, 0.0, -3.5]])
     structures = [random_structure(6, seed) for seed in range(4)]
     structures.insert(1, random_structure(4, 9, cell, periodic=True))
-    basis, law, width = radial_basis("gto", 4, 3, 3.0), SmearedPowerLaw(0.0, 0.4), 0.6
+    basis, law, width = BASES["gto"](4, 3, 3.0), SmearedPowerLaw(0.0, 0.4), 0.6
     channels, n_atoms = channels_of(structures), sum(map(len, structures))
 
     def radial(d):
@@ -309,10 +309,10 @@ def test_power_spectra_by_loops(n_channels, pooled, monkeypatch):
     ends = [slice(a, b) for a, b in pairwise(range(n_atoms + 1))]
     columns = []
     for a, b in product(*map(range, n_channels)):
-        if itself and a > b:
-            continue
-        weight = np.sqrt(2.0) if itself and a != b else 1.0
         for m, n, l in product(range(2), range(2), range(len(right))):
+            if itself and (a, m) > (b, n):
+                continue
+            weight = np.sqrt(2.0) if itself and (a, m) != (b, n) else 1.0
             terms = left[l][:, :, 2 * a + m] * right[l][:, :, 2 * b + n]
             factor = weight * (-1.0) ** l / np.sqrt(2 * l + 1)
             columns.append([factor * terms[g].sum() for g in (groups if pooled else ends)])

@@ -544,7 +544,7 @@ def test_threads_change_no_bit_of_a_density(estimator, limit, n_jobs, method, mo
 
 
 @pytest.mark.parametrize(
-    "work", ["pairs.values._sum_groups", "invariants.power_spectrum._contract"]
+    "work", ["pairs.values._sum_groups", "invariants.power_spectrum._products"]
 )
 def test_threads_share_the_work_on_a_density(work, monkeypatch):
     monkeypatch.setattr("sklode.physics.blocks.PAIRS", 500)

@@ -6,7 +6,7 @@ from fields import density_slopes
 from jacobians import of_one
 from systems import cluster, rattled_salt, triclinic
 
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 from sklode.physics.system.structures import Channels, Structure
 
 featomic = pytest.importorskip("featomic", reason="featomic has no wheel for this platform")
@@ -61,7 +61,7 @@ def test_gradients_of_the_density(atoms):
     field = density_slopes(
         [structure],
         channels,
-        radial_basis("gto", N_MAX, L_MAX, CUTOFF),
+        BASES["gto"](N_MAX, L_MAX, CUTOFF),
         smearing=SMEARING,
         cutoff_width=WIDTH,
         include_center=True,

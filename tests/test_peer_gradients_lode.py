@@ -7,7 +7,7 @@ from jacobians import of_columns, of_one
 from systems import rattled_salt, triclinic
 
 from sklode.physics.planning.planner import Summation
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.system.structures import Channels, Structure
 
@@ -54,7 +54,7 @@ def test_position_gradients_of_the_potential(exponent, atoms):
     index = np.searchsorted(np.unique(atoms.numbers), atoms.numbers)
     channels = Channels(index, np.ones(len(atoms)), index.max() + 1)
     parameters = {
-        "basis": radial_basis("gto", N_MAX, L_MAX, RADIUS),
+        "basis": BASES["gto"](N_MAX, L_MAX, RADIUS),
         "laws": (SmearedPowerLaw(exponent, SMEARING),),
         "include_center": True,
         "summation": Summation(k_cutoff=K_CUTOFF, method="direct"),

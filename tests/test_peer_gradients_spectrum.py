@@ -54,8 +54,9 @@ def summed(descriptor, table, n_atoms):
             source = order[
                 int(l), atomic_numbers[first], int(n_1), atomic_numbers[second], int(n_2)
             ]
-            # of the density with itself both orders of unlike elements are one column
-            factor = np.sqrt(2.0) if family == "rho" and first != second else 1.0
+            # of the density with itself both orders of unlike channels are one column
+            unlike = (first, n_1) != (second, n_2)
+            factor = np.sqrt(2.0) if family == "rho" and unlike else 1.0
             np.add.at(gradients[:, :, column], atoms, factor * values[:, :, source])
     return gradients
 

@@ -166,11 +166,11 @@ PAIR_FIELDS = ("species_1", "n_1", "species_2", "n_2", "l")
 
 
 def once_each(columns):
-    """One of each unordered pair of species, unlike ones times sqrt(2)."""
+    """One of each unordered pair of (species, n), unlike ones times sqrt(2)."""
     return {
-        index: column * (1.0 if index[0] == index[2] else np.sqrt(2.0))
+        index: column * (1.0 if index[:2] == index[2:4] else np.sqrt(2.0))
         for index, column in columns.items()
-        if index[0] <= index[2]
+        if index[:2] <= index[2:4]
     }
 
 
@@ -217,7 +217,12 @@ def test_power_spectrum_of_two_potentials(atoms):
 def test_soap_power_spectrum(atoms):
     ours = our_columns(density(), atoms, PAIR_FIELDS)
     calculator = featomic.SoapPowerSpectrum(**density_hypers())
-    theirs = their_spectrum(calculator.compute([atoms]), len(atoms))
+    # theirs too has unlike species once, times sqrt(2), but both orders of n of like ones
+    theirs = {
+        index: column * (np.sqrt(2.0) if index[0] == index[2] and index[1] < index[3] else 1.0)
+        for index, column in their_spectrum(calculator.compute([atoms]), len(atoms)).items()
+        if index[:2] <= index[2:4]
+    }
     assert_equal_columns(ours, theirs, 1e-9)
 
 

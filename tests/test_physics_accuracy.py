@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from systems import cells, cluster, expand, is_solid, triclinic
 
 from sklode.physics.planning.planner import Planner
-from sklode.physics.radial.bases import radial_basis as basis_of
+from sklode.physics.radial.bases import BASES
 from sklode.physics.system.kvectors import reciprocal
 
 TOLERANCES = [1e-3, 1e-6, 1e-9]
@@ -201,7 +201,7 @@ def test_a_large_box_adds_the_images_only(exponent, lattice_sum, radial_basis):
     options = {**BOX, "exponent": exponent, "radial_basis": radial_basis, "include_center": True}
     isolated = expand(atoms, **options)
     added = expand(boxed(atoms, length), tol=1e-12, **options) - isolated
-    _, measure = basis_of(radial_basis, 3, 3, 2.0).quadrature(1.0)
+    _, measure = BASES[radial_basis](3, 3, 2.0).quadrature(1.0)
     counts = np.unique(atoms.numbers, return_counts=True)[1]
     potentials = lattice_sum / length**exponent * counts
     expected = np.sqrt(4 * np.pi) * np.multiply.outer(potentials, measure[0].sum(axis=1))

@@ -9,7 +9,7 @@ import pytest
 import systems
 from systems import FCC, crystal, expand
 
-from sklode.physics.radial.bases import radial_basis as basis_of
+from sklode.physics.radial.bases import BASES
 
 SUMS = {  # sum of d^-p, at nearest-neighbour distance 1
     "SIMPLE_CUBIC": {
@@ -96,7 +96,7 @@ def site_potentials(atoms, exponents, n_max=4, **parameters):
     """Potential of any power at every atom, from its expansion in r^0, r^2, ... at r = 0."""
     settings = {"smearing": 1 / 9, "cutoff": 0.06, "tol": 1e-9, **parameters}
     coefficients = expand(atoms, exponent=exponents, n_max=n_max, l_max=0, **settings)
-    at_center = basis_of("monomial", n_max, 0, settings["cutoff"]).functions(np.zeros(1))[0, :, 0]
+    at_center = BASES["monomial"](n_max, 0, settings["cutoff"]).functions(np.zeros(1))[0, :, 0]
     values = coefficients[..., 0] @ at_center / np.sqrt(4 * np.pi)
     return values.reshape(len(atoms), len(exponents), -1)
 

@@ -19,21 +19,22 @@ from sklode.physics.fields.periodic import PeriodicSum
 from sklode.physics.operators.contract import linearize
 from sklode.physics.operators.linearized import Linearized
 from sklode.physics.planning.planner import Plan, Summation
-from sklode.physics.radial.bases import SolidHarmonicBasis, radial_basis
+from sklode.physics.radial.bases import BASES, SolidHarmonicBasis
+from sklode.physics.radial.finite_range import SmearedTable
 from sklode.physics.radial.laws import SmearedPowerLaw
-from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
+from sklode.physics.radial.yukawa import SmearedYukawa
 from sklode.physics.system.kvectors import HalfSphere, half_sphere, reciprocal
 from sklode.physics.system.structures import Batch, Channels, Structure
-from sklode.physics.waves.few_atoms import WavePairs
 from sklode.physics.waves.kernels import CellKernels, WaveKernels, wave_kernels
-from sklode.physics.waves.many_atoms import WaveFactors
+from sklode.physics.waves.pairwise_derivatives import WavePairs
 from sklode.physics.waves.reverse import plane_wave_backward
+from sklode.physics.waves.structure_factor_derivatives import WaveFactors
 from sklode.physics.waves.values import PlaneWaveSum
 
 STEP = 1e-3
 ACCURACY = 2e-8
-GTO = radial_basis("gto", 3, 2, 2.5)
-MONOMIALS = radial_basis("monomial", 2, 3, 2.0)
+GTO = BASES["gto"](3, 2, 2.5)
+MONOMIALS = BASES["monomial"](2, 3, 2.0)
 TAYLOR = SolidHarmonicBasis(3, 2.0)
 EXPONENTS = (0, 1, 2.5, 3, 6)
 OTHERS = {
@@ -193,7 +194,7 @@ def test_plane_waves_of_every_basis_and_exponent(basis, exponent):
 @pytest.mark.parametrize("n_atoms", range(1, 9))
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_any_number_of_atoms_and_channels(n_atoms, n_channels):
-    basis = radial_basis("gto", 2, 1, 2.5)
+    basis = BASES["gto"](2, 1, 2.5)
     WaveSum(basis, [SmearedPowerLaw(1, 0.9)], n_atoms, n_channels).assert_derivatives()
 
 
@@ -204,11 +205,11 @@ def test_other_potentials(law):
 
 def test_several_potentials():
     laws = [SmearedPowerLaw(p, s) for p, s in ((0, 0.8), (1, 1.0), (6, 1.2))]
-    WaveSum(radial_basis("monomial", 3, 4, 2.5), laws, 3, 2, k_cutoff=4.0).assert_derivatives()
+    WaveSum(BASES["monomial"](3, 4, 2.5), laws, 3, 2, k_cutoff=4.0).assert_derivatives()
 
 
 def test_degree_zero_alone_and_no_waves_at_all():
-    basis = radial_basis("gto", 1, 0, 2.0)
+    basis = BASES["gto"](1, 0, 2.0)
     some = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2)
     some.assert_derivatives()
     none = WaveSum(basis, [SmearedPowerLaw(2, 1.0)], 3, 2, k_cutoff=0.5)
@@ -360,7 +361,7 @@ def test_potential_of_a_crystal(width, charges):
     atoms = triclinic("C2OH", 3, 4.5)
     laws = (SmearedPowerLaw(1, 1.0), SmearedPowerLaw(3, 1.0))
     how = Summation(k_cutoff=gap_near(np.array(atoms.cell), 3.0), method="direct", tol=1e-10)
-    basis = radial_basis("monomial", 2, 2, 2.0)
+    basis = BASES["monomial"](2, 2, 2.0)
     potential = Potential(atoms, basis, laws, charges, summation=how, exterior_width=width)
     # a potential of twice the smearing, so that all that pairs correct is of short range
     potential.assert_derivatives(1e-7 if width else ACCURACY)
@@ -370,7 +371,7 @@ def test_potential_that_is_split(monkeypatch):
     monkeypatch.setattr(module, "split_smearing", lambda *_, lowest, **__: 1.5 * lowest)
     atoms = triclinic("COH", 3, 4.5)
     how, laws = Summation(tol=1e-8, method="direct"), (SmearedPowerLaw(1, 0.9),)
-    basis = radial_basis("monomial", 2, 1, 2.0)
+    basis = BASES["monomial"](2, 1, 2.0)
     potential = Potential(atoms, basis, laws, summation=how)
     field = module._Potential(basis, laws, False, None, how)
     (split,) = field.splits(Batch([potential.structure], potential.channels))
@@ -381,9 +382,7 @@ def test_potential_that_is_split(monkeypatch):
 def test_potential_of_a_crystal_on_a_mesh():
     atoms = triclinic("C4O2H2", 3, 6.0)
     how = Summation(tol=1e-9, k_cutoff=5.0, method="nufft")
-    potential = Potential(
-        atoms, radial_basis("gto", 2, 1, 2.0), (SmearedPowerLaw(1, 1.0),), summation=how
-    )
+    potential = Potential(atoms, BASES["gto"](2, 1, 2.0), (SmearedPowerLaw(1, 1.0),), summation=how)
     jacobian, _ = potential.jacobian()
     (expected,) = [
         central_difference(lambda size: potential.at(moved(atoms.positions, 2, 1, size)), 2e-2)
@@ -399,7 +398,7 @@ def test_batches_are_their_structures_one_by_one():
     structures = [as_structure(a) for a in (crystals[0], molecule, *crystals[1:])]
     channels = channels_of(structures)
     parameters = {
-        "basis": radial_basis("monomial", 2, 1, 2.0),
+        "basis": BASES["monomial"](2, 1, 2.0),
         "laws": (SmearedPowerLaw(1, 1.0), SmearedPowerLaw(6, 1.0)),
         "include_center": True,
         "summation": Summation(tol=1e-8),

@@ -15,9 +15,10 @@ from systems import triclinic
 
 from sklode import DensityProjector, LongRangePotential, PowerSpectrum
 from sklode.physics.pairs.values import expand_pairs
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
+from sklode.physics.radial.finite_range import SmearedTable
 from sklode.physics.radial.integrals import center_integrals, pair_integrals, pair_table
-from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
+from sklode.physics.radial.yukawa import SmearedYukawa
 from sklode.physics.system.neighbors import pairs_within
 from sklode.physics.system.structures import Channels, Structure
 from sklode.potentials import InversePowerLaw, TabulatedPotential, Yukawa
@@ -71,7 +72,7 @@ def test_the_table_of_a_gaussian_becomes_a_wider_gaussian():
     "law", [SmearedYukawa(0.5, 0.7), BUMP.smeared(0.7)], ids=["yukawa", "table"]
 )
 def test_far_field_continues_the_table(law):
-    basis = radial_basis("monomial", 2, 3, 2.5)
+    basis = BASES["monomial"](2, 3, 2.5)
     table = pair_table(basis, law)
     distances = table.near.upper + np.array([0.01, 1.0, 4.0])
     exact = pair_integrals(basis, law, distances)
@@ -85,7 +86,7 @@ def test_periodic_sum_is_the_sum_over_images(law, exterior):
     atoms = triclinic("C2O2", seed=3)
     structure = Structure(atoms.numbers, atoms.positions, atoms.cell.array, np.ones(3, bool))
     channels = Channels((atoms.numbers == 8).astype(int), np.ones(len(atoms)), 2)
-    smeared, basis = law.smeared(0.8), radial_basis("monomial", 2, 2, 2.5)
+    smeared, basis = law.smeared(0.8), BASES["monomial"](2, 2, 2.5)
     table = pair_table(basis, smeared)
     lode = LongRangePotential(
         law, cutoff=2.5, n_max=2, l_max=2, smearing=0.8, tol=1e-8, invariants=None,

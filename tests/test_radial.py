@@ -7,7 +7,7 @@ from scipy.special import gamma, ive, roots_jacobi, spherical_jn
 
 from sklode.physics.numerics.chebyshev import interpolate
 from sklode.physics.numerics.quadrature import gauss_legendre
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 from sklode.physics.radial.integrals import (
     center_integrals,
     pair_integrals,
@@ -16,8 +16,8 @@ from sklode.physics.radial.integrals import (
 )
 from sklode.physics.radial.laws import SmearedPowerLaw
 
-GTO = radial_basis("gto", 3, 2, 2.5)
-MONOMIALS = radial_basis("monomial", 2, 2, 2.5)
+GTO = BASES["gto"](3, 2, 2.5)
+MONOMIALS = BASES["monomial"](2, 2, 2.5)
 GTO_MATRIX = np.array(
     [
         [4.656642338563, -3.477167510689, 0.110641709348],
@@ -71,7 +71,7 @@ def gto_pair(p, sigma, d, l):
 @pytest.mark.parametrize("n_max", [1, 2, 4, 6])
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 def test_bases_are_orthonormal(kind, n_max):
-    basis = radial_basis(kind, n_max, 4, 2.7)
+    basis = BASES[kind](n_max, 4, 2.7)
     r, dr = gauss_legendre(300, basis.reach)
     for functions in basis.functions(r):
         overlap = functions * dr * r**2 @ functions.T
@@ -80,7 +80,7 @@ def test_bases_are_orthonormal(kind, n_max):
 
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 def test_quadrature_contains_the_measure(kind):
-    basis = radial_basis(kind, 3, 2, 2.7)
+    basis = BASES[kind](3, 2, 2.7)
     r, measure = basis.quadrature(0.5)
     overlap = np.einsum("lng,lkg->lnk", measure, basis.functions(r))
     np.testing.assert_allclose(overlap, np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-11)
@@ -97,7 +97,7 @@ def test_gto_are_the_known_combinations_of_primitives():
 
 def test_one_monomial_is_the_normalised_power():
     r = np.linspace(0, 3, 7)
-    for l, functions in enumerate(radial_basis("monomial", 1, 4, 3.0).functions(r)):
+    for l, functions in enumerate(BASES["monomial"](1, 4, 3.0).functions(r)):
         np.testing.assert_allclose(functions[0], np.sqrt((2 * l + 3) / 3.0 ** (2 * l + 3)) * r**l)
 
 
@@ -132,7 +132,7 @@ def test_plane_wave_integrals(basis, expected, k_max):
 
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 def test_plane_wave_integrals_by_quadrature(kind):
-    basis = radial_basis(kind, 4, 3, 3.3)
+    basis = BASES[kind](4, 3, 3.3)
     k = np.linspace(0.0, 12.0, 40)
     r, dr = gauss_legendre(600, basis.reach)
     found = plane_wave_table(basis, 12.0)(k).reshape(40, 4, 4)
@@ -196,7 +196,7 @@ def test_real_exponents_against_closed_form(p, d, l):
 @pytest.mark.parametrize("p", [0.5, 1, 1.5, 3, 4.5, 6, 9.25, 12])
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 def test_pair_integrals_by_gaussians(kind, p):
-    basis, law = radial_basis(kind, 3, 3, 2.0), SmearedPowerLaw(p, 0.7)
+    basis, law = BASES[kind](3, 3, 2.0), SmearedPowerLaw(p, 0.7)
     distances = np.array([0.1, 0.8, 1.9, 2.1, 3.5, 5.0])
     expected = np.array([by_gaussians(basis, law, d) for d in distances])
     found = pair_table(basis, law)(distances)
@@ -205,7 +205,7 @@ def test_pair_integrals_by_gaussians(kind, p):
 
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 def test_gaussian_density_by_its_closed_form(kind):
-    basis, sigma = radial_basis(kind, 3, 3, 2.0), 0.4
+    basis, sigma = BASES[kind](3, 3, 2.0), 0.4
     table = pair_table(basis, SmearedPowerLaw(0.0, sigma), upper=4.0)
     t = 0.5 / sigma**2
     r, dr = gauss_legendre(200, basis.reach)
@@ -222,7 +222,7 @@ def test_gaussian_density_by_its_closed_form(kind):
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 @pytest.mark.parametrize("p", [0.5, 1, 2.5, 3, 6])
 def test_near_table_and_far_series_meet(kind, p):
-    table = pair_table(radial_basis(kind, 2, 3, 2.0), SmearedPowerLaw(p, 0.6))
+    table = pair_table(BASES[kind](2, 3, 2.0), SmearedPowerLaw(p, 0.6))
     switch = table.near.upper
     below, above = table(np.array([switch, switch * (1 + 1e-14)]))
     scale = np.abs(table(np.array([0.5 * switch]))).max(axis=0)
@@ -232,7 +232,7 @@ def test_near_table_and_far_series_meet(kind, p):
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 @pytest.mark.parametrize("p", [0.5, 1, 2.5, 3, 6, 12])
 def test_far_series_by_quadrature(kind, p):
-    basis, law = radial_basis(kind, 2, 3, 2.0), SmearedPowerLaw(p, 0.6)
+    basis, law = BASES[kind](2, 3, 2.0), SmearedPowerLaw(p, 0.6)
     table = pair_table(basis, law)
     for factor in (1.05, 1.5, 4.0):
         distance = np.array([factor * table.near.upper])
@@ -243,7 +243,7 @@ def test_far_series_by_quadrature(kind, p):
 
 
 def test_one_harmonic_function_has_one_multipole():
-    table = pair_table(radial_basis("monomial", 1, 3, 2.0), SmearedPowerLaw(1, 0.5))
+    table = pair_table(BASES["monomial"](1, 3, 2.0), SmearedPowerLaw(1, 0.5))
     d = np.array([8.0, 50.0])
     l = np.arange(4)
     expected = np.sqrt(2.0 ** (2 * l + 3) / (2 * l + 3)) * 4 * np.pi / (2 * l + 1)
@@ -278,14 +278,14 @@ def test_center_integrals(p, expected):
     ],
 )
 def test_center_integrals_of_six_gto(p, expected):
-    found = center_integrals(radial_basis("gto", 6, 0, 5.0), SmearedPowerLaw(p, 1.0))
+    found = center_integrals(BASES["gto"](6, 0, 5.0), SmearedPowerLaw(p, 1.0))
     np.testing.assert_allclose(found, expected, atol=6e-9 if p else 6e-10, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["gto", "monomial"])
 @pytest.mark.parametrize("p", [0, 0.5, 1, 3.3, 12])
 def test_center_is_a_neighbour_at_no_distance(kind, p):
-    basis, law = radial_basis(kind, 3, 2, 2.0), SmearedPowerLaw(p, 0.7)
+    basis, law = BASES[kind](3, 2, 2.0), SmearedPowerLaw(p, 0.7)
     pair = pair_integrals(basis, law, np.zeros(1))[0].reshape(3, 3)
     center = center_integrals(basis, law)  # F_n0(0) Y_00
     np.testing.assert_allclose(pair[0] / np.sqrt(4 * np.pi), center, rtol=1e-10, atol=1e-12)

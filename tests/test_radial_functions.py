@@ -6,7 +6,7 @@ from ase import Atoms
 from scipy.special import hyp2f1, roots_legendre
 from systems import expand
 
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 
 NODES, WEIGHTS = roots_legendre(100)
 R, SHELLS = 0.5 * (NODES + 1), 0.125 * WEIGHTS * (NODES + 1) ** 2  # r and r^2 dr on [0, 1]
@@ -29,7 +29,7 @@ def radial_profile(p, l, r, distance):
 
 def residual(p, l, n_max, distance):
     """Part of the potential that n_max monomials leave, relative L2 in the unit sphere."""
-    functions = radial_basis("monomial", n_max, l, 1.0).functions(R)[l]
+    functions = BASES["monomial"](n_max, l, 1.0).functions(R)[l]
     profile = radial_profile(p, l, R, distance)
     left = profile - (functions * SHELLS @ profile) @ functions
     return np.sqrt(SHELLS @ left**2 / (SHELLS @ profile**2))

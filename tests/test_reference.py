@@ -107,3 +107,9 @@ def test_spectrum():
     np.testing.assert_allclose(reference.spectrum(c, c), itself)
     two = [a[0] ** 2, a[0] * b[0], a[0] * b[0], b[0] ** 2]
     np.testing.assert_allclose(reference.spectrum(c, c[..., :1].copy()), two)
+    radial = c[..., :1].reshape(1, 1, 2, 1)  # as two radial functions of one channel
+    once = [a[0] ** 2, np.sqrt(2) * a[0] * b[0], b[0] ** 2]
+    np.testing.assert_allclose(reference.spectrum(radial, radial), once)
+    laws = c[..., :1].reshape(2, 1, 1, 1)
+    once = [a[0] ** 2, np.sqrt(2) * a[0] * b[0], b[0] ** 2]
+    np.testing.assert_allclose(reference.spectrum_of_equals(laws), once)

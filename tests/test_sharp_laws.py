@@ -9,10 +9,11 @@ from scipy.special import spherical_jn
 from sklode import LongRangePotential
 from sklode.physics.numerics.quadrature import gauss_legendre
 from sklode.physics.numerics.special import spherical_bessel
-from sklode.physics.radial.bases import radial_basis as basis_of
+from sklode.physics.radial.bases import BASES
+from sklode.physics.radial.finite_range import SmearedTable
 from sklode.physics.radial.integrals import pair_integrals, pair_table
 from sklode.physics.radial.laws import SmearedPowerLaw, multipole_coefficient
-from sklode.physics.radial.screened import SmearedTable, SmearedYukawa
+from sklode.physics.radial.yukawa import SmearedYukawa
 
 SHARP = [
     (6, 10.0, 0.2),
@@ -55,7 +56,7 @@ def test_rows_and_gradients_are_finite(exponent, cutoff, smearing, basis):
 )
 def test_tables_are_those_of_quadrature(kind, law):
     """By the plain double integral, at every kind of distance."""
-    basis = basis_of(kind, 2, 2, 3.0)
+    basis = BASES[kind](2, 2, 3.0)
     table = pair_table(basis, law)
     near = table.near.upper
     edges = [0.0, 0.01, 3.0 - law.smearing, 3.0, 3.0 + law.smearing, 0.7 * near, 0.999 * near]

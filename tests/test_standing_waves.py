@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklode.physics.radial.bases import radial_basis
+from sklode.physics.radial.bases import BASES
 from sklode.physics.radial.laws import SmearedPowerLaw
 from sklode.physics.system.kvectors import half_sphere
 from sklode.physics.waves.kernels import wave_kernels
@@ -38,7 +38,7 @@ def test_even_and_odd_factors_need_a_quarter_of_the_products(cell):
 @pytest.mark.parametrize("l_max", [0, 3, 6])
 def test_every_harmonic_is_one_kind_of_waves(cell, l_max):
     """It is even or odd along each axis, but for rounding errors, which must not be summed."""
-    basis, sphere = radial_basis("gto", 2, l_max, 2.5), half_sphere(cell, 4.0)
+    basis, sphere = BASES["gto"](2, l_max, 2.5), half_sphere(cell, 4.0)
     (kernels,) = wave_kernels(basis, [SmearedPowerLaw(1, 1.0)], [sphere], [cell], [None])
     columns = [part.columns for part in kernels.moved()._waves.values()]
     n_columns = 3 * 2 * (l_max + 1) ** 2

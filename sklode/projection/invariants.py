@@ -30,7 +30,7 @@ class PowerSpectrumOfOne:
 
     def table(self, blocks, l_max):
         """Table of the columns, one row each."""
-        return power_spectrum_table([(block, block) for block in blocks], l_max)
+        return power_spectrum_table([(block, block) for block in blocks], l_max, False)
 
     def columns(self, coefficients, parts):
         """Make columns of the coefficients; ``parts`` are their laws."""

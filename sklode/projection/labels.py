@@ -66,22 +66,23 @@ def radial_spectrum_table(blocks):
     return _named(rows, lambda r: f"{r['species']}_n{r['n']}_l{r['l']}")
 
 
-def power_spectrum_table(pairs, l_max):
+def power_spectrum_table(pairs, l_max, name_both):
     """Rows (species_1, species_2, n_1, n_2, l) of pairs of blocks.
 
     ``pairs`` holds (left, right); right is left for the spectrum of a field with itself, which has
-    each unordered pair of species once.
+    each unordered pair of (species, n) once. Its family is that of left alone, unless
+    ``name_both``.
     """
     # None beside a block: another projector's block may be equal to it
     pairs = tuple((left, None if right is left else right) for left, right in pairs)
-    return _power_spectrum_table(pairs, int(l_max))
+    return _power_spectrum_table(pairs, int(l_max), bool(name_both))
 
 
 @lru_cache(maxsize=64)
-def _power_spectrum_table(pairs, l_max):
+def _power_spectrum_table(pairs, l_max, name_both):
     rows = [
         {
-            **_pair_identity(left, right),
+            **(_pair_identity(left, right or left) if name_both else _identity(left)),
             "species_1": first,
             "n_1": n1,
             "species_2": second,
@@ -92,7 +93,7 @@ def _power_spectrum_table(pairs, l_max):
         for position, first in enumerate(left.channels)
         for second in (left.channels[position:] if right is None else right.channels)
         for n1 in range(left.n_max)
-        for n2 in range((right or left).n_max)
+        for n2 in range(n1 if right is None and first == second else 0, (right or left).n_max)
         for l in range(l_max + 1)
     ]
     return _named(
@@ -122,8 +123,6 @@ def _identity(block):
 
 
 def _pair_identity(left, right):
-    if right is None:
-        return _identity(left)
     fields = {"family": left.family + right.family}
     exponents = [b.exponent for b in (left, right) if b.exponent is not None]
     if len(exponents) == 1:

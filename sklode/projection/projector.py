@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from numbers import Integral, Real
 
+import numpy as np
 import pandas as pd
 from ase import Atoms
 from numpy.typing import NDArray
@@ -77,6 +78,14 @@ class Projector(FieldFeatures):
         if self.center_species == "split":
             table = split_by_center(table, symbols(self.species_))
         return table
+
+    def has_field_of(self, other: "Projector") -> bool:
+        """Whether another fitted projector has the same coefficients, whatever it makes of them."""
+        if type(self) is not type(other) or not np.array_equal(self.species_, other.species_):
+            return False
+        mine, theirs = self.get_params(deep=False), other.get_params(deep=False)
+        names = mine.keys() - {"invariants", "pooling", "species", "n_jobs"}
+        return all(np.array_equal(mine[name], theirs[name]) for name in names)
 
     def projectors(self) -> list:
         """The projector itself."""

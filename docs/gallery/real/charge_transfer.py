@@ -20,8 +20,8 @@ for that, charges have to equilibrate over the whole system, which this package 
 # How it is done
 # --------------
 #
-# All models share a local power spectrum, cutoff 3.5 angstrom (225 columns for the two elements of
-# the chains, 750 for the four of the slabs). All but the first have a second block of columns, 36
+# All models share a local power spectrum, cutoff 3.5 angstrom (165 columns for the two elements of
+# the chains, 630 for the four of the slabs). All but the first have a second block of columns, 36
 # or 144, equally many in all of them: the local density with a wider one of 6 angstrom, or with the
 # potential of p = 1 or 6. Energies and forces are trained together.
 

@@ -178,10 +178,10 @@ draw(numbers)
 # - *Many curves near contact*: there the far field is one part of several. Dispersion-bound
 #   hydrocarbons gain most from p = 6, the mixed S66x8 from p = 3 to 6; there p = 1 makes the local
 #   model worse.
-# - *Where it does not help*: the rare gases are best predicted as zero, and far features do not
-#   beat the local ones. For the ionic hydrogen bonds p = 1 is best, but validation does not find
-#   it, and all errors stay above 3 kcal/mol. The potential of the elements does not tell an anion
-#   from a cation; :doc:`charge_dimers` shows what knowing the charges does.
+# - *Where it does not help*: the rare gases are best predicted as zero, and the far features that
+#   validation chooses do not beat the local ones. For the ionic hydrogen bonds p = 1 is best, but
+#   validation does not find it, and all errors stay above 3 kcal/mol. The potential of the elements
+#   does not tell an anion from a cation; :doc:`charge_dimers` shows what knowing the charges does.
 #
 # The fine print
 # --------------
@@ -189,7 +189,7 @@ draw(numbers)
 # - The exponents next to the chosen one are often as good or better (CP, PP): three points of a
 #   smooth curve tell them hardly apart.
 # - One candidate can carry a result: for nbc10ext with p = 6 it is the smearing of 0.5 angstrom.
-#   Without it on offer the far error is 1.00 instead of 0.28 kcal/mol.
+#   Without it on offer the far error is 1.00 instead of 0.27 kcal/mol.
 # - The bfdb dimers are described in the periodic cell of the reference calculation, and each has a
 #   free offset, because the energies of the molecules in the file need not be those at this
 #   geometry: that of CC ends at +4 kcal/mol. The other sets have no offset.

@@ -10,7 +10,7 @@ model is trained on short distances and one long one, and predicts those between
 one with long-range features make of distances that they were not trained on?
 
 **In short:** the local model is flat beyond its cutoff. Long-range features with p = 6, the
-exponent of dispersion, follow the tail with an error of 0.4 meV an atom, and validation on near
+exponent of dispersion, follow the tail with an error of 0.5 meV an atom, and validation on near
 frames chooses them.
 
 *Data.* There is no function that fetches them yet: see the end of this page. The script also needs
@@ -159,7 +159,7 @@ draw(numbers)
 #
 # - *The local model is flat* as soon as no atom of one layer is within the cutoff of the other: one
 #   number for all frames beyond, training frames among them.
-# - *The exponent of dispersion follows the tail.* p = 6 has a hidden error of 0.4 meV an atom, a
+# - *The exponent of dispersion follows the tail.* p = 6 has a hidden error of 0.5 meV an atom, a
 #   fifth of that of p = 1 and an eighth of that of p = 3, and validation on near frames chooses it.
 #   Its curve rises to the end as the reference does; those of p = 1 and 3 go through a maximum that
 #   is not there.

@@ -211,7 +211,7 @@ draw(numbers)
 #   eV/angstrom. The force between the molecules (right) is what the field gets right: 0.07 in place
 #   of 0.29 eV/angstrom.
 # - *Weigh what is like the question.* With equal weights the same validation takes the same
-#   candidate, its error is 0.024 in place of 0.0214, and the far errors are 0.066 eV and 0.124
+#   candidate, its error is 0.024 in place of 0.0213, and the far errors are 0.066 eV and 0.124
 #   eV/angstrom; only the pull is a little better, 0.063 eV/angstrom. Most training frames are near
 #   contact, where molecules answer to more than a field.
 #

@@ -287,7 +287,7 @@ draw(numbers)
 #   with each exponent. Several exponents or a block per element change little, exterior features
 #   are worse. And the paper is right about the scales: below 5 kcal/mol each of these models is
 #   worse than predicting zero, by a factor of two to four. The ions are to blame: on the neutral
-#   pairs a local model of these alone (*by class*) has 1.3 kcal/mol, one of all pairs 8.4.
+#   pairs a local model of these alone (*by class*) has 1.3 kcal/mol, one of all pairs 7.4.
 # - *What these models lack is a fact*: whether a molecule is charged, a matter of one proton. It is
 #   known, so it may be an input. With it the 12 columns of *charges only* already have an error of
 #   4.8 kcal/mol; the potential of the charges at the atoms around (*rho*) lowers it to 3.3; the

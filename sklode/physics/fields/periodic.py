@@ -11,10 +11,10 @@ from ..mesh.values import MeshSum
 from ..planning.cells import contents_of
 from ..planning.planner import Planner
 from ..system.structures import Batch, as_slice
-from ..waves.few_atoms import WavePairs
 from ..waves.kernels import CellKernels
-from ..waves.many_atoms import WaveFactors, many_atoms
+from ..waves.pairwise_derivatives import WavePairs
 from ..waves.reverse import plane_wave_backward
+from ..waves.structure_factor_derivatives import WaveFactors, many_atoms
 from ..waves.values import PlaneWaveSum
 
 _FINEST = 1e-17  # relative accuracy at which nothing is left to gain in double precision

@@ -7,6 +7,7 @@ over the atoms of a group and the sum over m are one matrix product.
 import math
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
     left, right : list of ndarray
         For each l, coefficients of shape (n_atoms, 2 l + 1, n_channels * n_max), channels slowest;
         the longer list is cut. ``right`` is None for the spectrum of a field with itself, which
-        has each unordered pair of channels once, unlike ones times sqrt(2).
+        has each unordered pair of (channel, n) once, unlike ones times sqrt(2).
     n_channels : tuple of int
         Number of channels of both.
     groups : list of slice or ndarray, default=None
@@ -37,7 +38,8 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
     Returns
     -------
     ndarray of shape (n_rows, n_columns)
-        Columns (channel_1, channel_2, n_1, n_2, l) of all channels, l fastest.
+        Columns (channel_1, channel_2, n_1, n_2, l) of all channels, l fastest; of a field with
+        itself those of channel_1 < channel_2, or of equal channels and n_1 <= n_2.
     """
     itself, fields = right is None, [left] if right is None else [left, right]
     n_degrees, (atoms, ends) = min(map(len, fields)), _in_order(groups, len(left[0]))
@@ -49,16 +51,18 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
     if present is None:
         present = [np.ones((n_rows, n), bool) for n in n_channels[: len(fields)]]
     held = [p.any(axis=0) for p in present]
-    first, second = _pairs((len(held[0]), len(held[-1])), itself)
-    unlike_pairs = unlike(len(held[0]), len(first)) if itself else []
-    out = np.empty((n_rows, len(first), n_products), np.result_type(*(f[0] for f in fields)))
+    n_all = len(held[0]), len(held[-1])
+    first, second = _pairs(n_all, itself)
+    columns = arrangement(n_all, n_radial, n_degrees, itself)
+    dtype = np.result_type(*(f[0] for f in fields))
+    weights = columns.weights.astype(dtype)
+    out = np.empty((n_rows, len(weights)), dtype)
 
     def fill(rows):
         kept = [p[rows.start] for p in present]
         chosen = kept[0][first] & kept[-1][second]
-        if not chosen.all():
-            out[rows, ~chosen] = 0.0
         if not chosen.any():
+            out[rows] = 0.0
             return
         atoms = slice(ends[rows.start], ends[rows.stop])
         parts = [[c[atoms] for c in field] for field in fields]
@@ -66,15 +70,20 @@ def power_spectrum(left, right, n_channels, groups=None, present=None, n_threads
             if not k[h].all():
                 parts[number] = [_columns_of(c, k[h]) for c in parts[number]]
         products = _products(parts[0], parts[-1], rows.stop - rows.start)
-        counts = int(kept[0].sum()), int(kept[-1].sum())
-        source, _ = arrangement(counts, n_radial, n_degrees, itself)
-        _arrange(products, source, out[rows], chosen)
-        for pairs in unlike_pairs:
-            out[rows, pairs] *= math.sqrt(2.0)
+        source = columns.source
+        if not chosen.all():
+            counts = int(kept[0].sum()), int(kept[-1].sum())
+            source = np.full(len(weights), products.shape[1] - 1)  # where products are zero
+            of_kept = arrangement(counts, n_radial, n_degrees, itself).source
+            source[chosen[columns.pairs]] = of_kept
+        # "clip", with nothing to be clipped, writes to ``out`` without a copy between
+        np.take(products, source, axis=1, out=out[rows], mode="clip")
+        if itself:
+            out[rows] *= weights
 
     longest = max(1, blocks.SPECTRUM_NUMBERS // (n_products * n_channels[0] * n_channels[1]))
     in_threads(fill, _runs(np.diff(ends), present, longest), n_threads)
-    return out.reshape(n_rows, len(first) * n_products)
+    return out
 
 
 @lru_cache(maxsize=128)
@@ -119,54 +128,56 @@ def _pairs(n_channels, itself):
     return np.triu_indices(n_channels[0]) if itself else np.indices(n_channels).reshape(2, -1)
 
 
+class Arrangement(NamedTuple):
+    """Columns of a power spectrum among the products (l, a1 n1, a2 n2).
+
+    Attributes
+    ----------
+    source : ndarray of shape (n_columns,), int
+        Which product each column is.
+    weights : ndarray of shape (n_columns,)
+        Factors of the columns, sqrt(2) where one stands for two equal products.
+    pairs : ndarray of shape (n_columns,), int
+        Pair of channels of each column.
+    """
+
+    source: np.ndarray
+    weights: np.ndarray
+    pairs: np.ndarray
+
+
 @lru_cache(maxsize=64)
 def arrangement(n_channels, n_radial, n_degrees, itself):
-    """Where each column is among the products (l, a1 n1, a2 n2), and its weight."""
-    products = np.arange(n_degrees * np.prod(n_channels) * np.prod(n_radial))
+    """Arrange the columns of two fields, or of one with ``itself``."""
+    products = np.arange(n_degrees * math.prod(n_channels) * math.prod(n_radial))
     products = products.reshape(n_degrees, n_channels[0], n_radial[0], n_channels[1], n_radial[1])
     first, second = _pairs(n_channels, itself)
+    # (l, a1, n1, a2, n2) -> (pair, n1, n2, l)
     source = products.transpose(1, 3, 2, 4, 0)[first, second]
-    weights = np.where(itself & (first != second), np.sqrt(2.0), 1.0)[:, None, None, None]
-    return source.ravel(), np.broadcast_to(weights, source.shape).ravel()
-
-
-@lru_cache(maxsize=64)
-def unlike(n_channels, n_columns):
-    """Slices of the columns of pairs of unlike channels, in the spectrum of a field with itself."""
-    first, second = np.triu_indices(n_channels)
-    size = n_columns // len(first)
-    like = np.flatnonzero(first == second).tolist()
-    return [slice(size * (a + 1), size * b) for a, b in pairwise(like)]
+    n1, n2 = np.indices(n_radial)
+    like = itself & (first == second)[:, None, None]
+    pairs, *_ = kept = np.nonzero(~like | (n1 <= n2))
+    single = ~np.bool_(itself) | like & (n1 == n2)
+    weights = np.where(np.broadcast_to(single, source.shape[:3])[kept], 1.0, math.sqrt(2.0))
+    return Arrangement(
+        source[kept].ravel(), np.repeat(weights, n_degrees), np.repeat(pairs, n_degrees)
+    )
 
 
 def _products(left, right, n_rows):
-    """Sums over m and atoms, scaled, of equally large groups; shape (n_rows, n_products)."""
+    """Sums over m and atoms, scaled, of equally large groups, and a zero at the end of each row."""
     widths = left[0].shape[2], right[0].shape[2]
-    out = np.empty((n_rows, len(left), *widths), np.result_type(left[0], right[0]))
+    n_products = len(left) * widths[0] * widths[1]
+    out = np.empty((n_rows, n_products + 1), np.result_type(left[0], right[0]))
+    out[:, -1] = 0.0
+    by_degree = out[:, :-1].reshape(n_rows, len(left), *widths, copy=False)
     for l, (a, b) in enumerate(zip(left, right, strict=True)):
-        _contract(a, b, factor_of_degree(l), out[:, l])
-    return out.reshape(n_rows, -1)
-
-
-def _contract(left, right, factor, out):
-    """Factor times the sum over m, and over atoms, into ``out`` (n_rows, n_left, n_right)."""
-    shape = len(out), left.shape[1] * (len(left) // len(out))
-    # scaled first: the product of an array with itself is a slower function of BLAS
-    scaled = np.multiply(left, factor, order="C").reshape(*shape, left.shape[2])
-    product = np.multiply if shape[1] == 1 else np.matmul
-    product(scaled.swapaxes(1, 2), right.reshape(*shape, right.shape[2]), out=out)
-
-
-def _arrange(products, source, out, chosen):
-    """Write columns to the chosen pairs of channels of ``out`` (n_rows, n_pairs, n_products)."""
-    whole = chosen.all()
-    shape = len(out), np.count_nonzero(chosen), out.shape[2]
-    columns = out if whole else np.empty(shape, out.dtype)
-    flat = columns.reshape(len(out), -1, copy=False)
-    # "clip", with nothing to be clipped, writes to ``flat`` without a copy between
-    np.take(products, source, axis=1, out=flat, mode="clip")
-    if not whole:
-        out[:, chosen] = columns
+        shape = n_rows, a.shape[1] * (len(a) // n_rows)
+        # scaled first: the product of an array with itself is a slower function of BLAS
+        scaled = np.multiply(a, factor_of_degree(l), order="C").reshape(*shape, widths[0])
+        product = np.multiply if shape[1] == 1 else np.matmul
+        product(scaled.swapaxes(1, 2), b.reshape(*shape, widths[1]), out=by_degree[:, l])
+    return out
 
 
 def pool(rows, groups):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import blocks
 from ..numerics.harmonics import degree_slice
-from .power_spectrum import arrangement, factor_of_degree, unlike
+from .power_spectrum import arrangement, factor_of_degree
 
 
 class SpectrumGradients:
@@ -31,7 +31,7 @@ class SpectrumGradients:
         widths = [field[0].shape[2] for field in both]
         n_radial = tuple(width // n for width, n in zip(widths, n_channels, strict=True))
         self._layout = (tuple(n_channels), n_radial, n_degrees, itself)
-        self._n_degrees, self._widths = n_degrees, widths
+        self._n_degrees, self._widths, self._itself = n_degrees, widths, itself
         self._laws = laws[:1] if itself else laws
         # what the derivatives of either field are multiplied by is the other field
         others = both[1:] if itself else both[::-1]
@@ -42,8 +42,8 @@ class SpectrumGradients:
             ]
             for other in others
         ]
-        self.n_columns = len(arrangement(*self._layout)[0])
-        self._unlike = unlike(n_channels[0], self.n_columns) if itself else []
+        self._weights = arrangement(*self._layout).weights
+        self.n_columns = len(self._weights)
         # of the products, an atom
         self.n_numbers = 3 * n_degrees * widths[0] * widths[1]
 
@@ -65,9 +65,9 @@ class SpectrumGradients:
             products = self._products(fields, fills, rows)
             # "clip" takes without a look at what would be out of bounds
             np.take(products, places, axis=1, out=out[rows], mode="clip")
-            by_direction = out[rows].reshape(len(products), n_directions, -1, copy=False)
-            for columns in self._unlike:
-                by_direction[:, :, columns] *= np.sqrt(2.0)
+            if self._itself:
+                by_direction = out[rows].reshape(len(products), n_directions, -1, copy=False)
+                by_direction *= self._weights
 
     def _products(self, fields, fills, rows):
         """Changes of each field times the other, (n_rows, (l, direction, first, second))."""
@@ -118,7 +118,7 @@ class SumGradients:
 @lru_cache(maxsize=64)
 def _places(n_channels, n_radial, n_degrees, itself, n_directions):
     """Where the columns of each direction are among ``_products``."""
-    source, _ = arrangement(n_channels, n_radial, n_degrees, itself)
+    source = arrangement(n_channels, n_radial, n_degrees, itself).source
     size = math.prod(n_channels) * math.prod(n_radial)
     l, product = np.divmod(source, size)
     directions = np.arange(n_directions)[:, None]
@@ -139,11 +139,11 @@ def power_spectrum_backward(left, right, n_channels, groups, cotangents):
     tuple of list of ndarray
         Like ``left`` and ``right``; the second is None if ``right`` is.
     """
-    fields, widths, n_degrees, (source, weights) = _layout(left, right, n_channels)
+    fields, widths, n_degrees, columns = _layout(left, right, n_channels)
     out = [[np.zeros(c.shape) for c in field] for field in fields]
     for atoms, row in zip(groups, cotangents, strict=True):
         products = np.zeros(n_degrees * widths[0] * widths[1])
-        products[source] = row * weights
+        products[columns.source] = row * columns.weights
         for l, matrix in enumerate(products.reshape(n_degrees, *widths)):
             matrix = factor_of_degree(l) * matrix
             if right is None:

@@ -1,5 +1,6 @@
 """Columns made of the coefficients of fields: values, derivatives, reverse pass."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -84,45 +85,50 @@ class PairColumns:
     fields : list of list of ndarray
         Coefficients of each l of one field or two.
     pairs : list of pair of Part
-        The same part twice for a spectrum of a field with itself.
+        The same part twice for a spectrum of it with itself. Two parts of one field stand for both
+        orders, times sqrt(2).
     """
 
     def __init__(self, fields, pairs):
         self._fields, self._pairs = fields, pairs
 
     def _each(self):
-        """Both parts, their coefficients, None for the second of equal ones, and channels."""
+        """Both parts, their coefficients, None for the second of equal ones, channels, weight."""
         for left, right in self._pairs:
             second = None if right is left else right.of(self._fields)
             channels = left.n_channels, right.n_channels
-            yield left, right, left.of(self._fields), second, channels
+            weight = math.sqrt(2.0) if right is not left and right.field == left.field else 1.0
+            yield left, right, left.of(self._fields), second, channels, weight
 
     def of_groups(self, groups, present, n_threads=1):
         """One row a group of atoms; ``None`` is one row an atom.
 
         ``present`` says which channels of each field a row has, see ``power_spectrum``.
         """
-        parts = [
-            power_spectrum(a, b, channels, groups, present, n_threads)
-            for *_, a, b, channels in self._each()
-        ]
+        parts = []
+        for left, right, a, b, channels, weight in self._each():
+            both = present and [present[left.field], present[right.field]][: 1 if b is None else 2]
+            parts.append(power_spectrum(a, b, channels, groups, both, n_threads))
+            if weight != 1.0:
+                parts[-1] *= weight
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def terms(self, centers):
         """Derivatives of the columns, pair by pair, with the fields that each needs."""
-        for left, right, a, b, channels in self._each():
+        for left, right, a, b, channels, weight in self._each():
             laws, fields = (left.law, right.law), (left.field, right.field)
             used = fields[:1] if b is None else fields
-            yield SpectrumGradients(a, b, channels, laws, centers), used
+            yield SpectrumGradients(a, b, channels, laws, weight * centers), used
 
     def backward(self, groups, cotangents):
         """Factors of the fields, from those of the rows of groups."""
         out = [[np.zeros(c.shape) for c in field] for field in self._fields]
         start = 0
-        for left, right, a, b, channels in self._each():
+        for left, right, a, b, channels, weight in self._each():
             nobody = [[c[:0] for c in field] if field else None for field in (a, b)]
             stop = start + power_spectrum(*nobody, channels).shape[1]
-            both = power_spectrum_backward(a, b, channels, groups, cotangents[:, start:stop])
+            of_rows = weight * cotangents[:, start:stop]
+            both = power_spectrum_backward(a, b, channels, groups, of_rows)
             start = stop
             for part, of_part in zip((left, right), both, strict=True):
                 if of_part is not None:

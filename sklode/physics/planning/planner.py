@@ -13,20 +13,20 @@ from .costs import COSTS, direct_seconds, mesh_seconds
 from .mesh_choice import MeshPlan, amplification, choose_mesh
 from .tails import RANDOM_PHASES, DenseTails, SparseTails, WaveEnvelope
 
-_COARSEST = 1.0  # accuracy of modes
-_FEW_MODES = 7  # of the cheapest meshes
+_COARSEST = 1.0  # largest relative error that radial modes may have
+_FEW_MODES = 7  # radial modes of each channel that the cheapest mesh sums, if there are more
 _MESH_LIMIT = 1e-12  # accuracy beyond which rounding of derivatives on a mesh would show
-_MESH_SHARE = 1.0  # of the tolerance may be aliasing
-_MODE_SHARE = 0.5  # and radial modes that are left out
-_WAVE_BYTES = 600  # of a k-vector, its tables of functions included,
-_COLUMN_BYTES = 20  # and of each of its kernels
-_COARSE = 1e-5  # tol from which on single precision may be enough,
-_CANCELLATION = 10.0  # what these add up to is less, as they oscillate with k
-_SINGLE = 3.0 * 2.0**-24  # and accuracy of waves from which on it is: 1/10 of tol
-_SINGLE_IF_ASKED = 0.3 * 2.0**-24  # the same where errors may be all that is promised
-_NOISE = 5.0 * 2.0**-24  # of a field in single precision: what was found is 1 to 10 times 2^-24
-_NOISE_SHARE = 0.1  # of the accuracy may be noise,
-_ASKED = 2e-5  # and so much if single precision is asked for
+_MESH_SHARE = 1.0  # part of the accuracy that aliasing on a mesh may take
+_MODE_SHARE = 0.5  # part of the accuracy that left-out radial modes may take
+_CANCELLATION = 10.0  # errors of modes oscillate with k, and add up to this much less
+_WAVE_BYTES = 600  # memory of one k-vector and its tables
+_COLUMN_BYTES = 20  # memory of the kernel of one column at one k-vector
+_COARSE = 1e-5  # tol at or above which single precision is considered where float64 is asked for
+_SINGLE = 3.0 * 2.0**-24  # error that each wave may at least have, for sums in single precision
+_SINGLE_IF_ASKED = 0.3 * 2.0**-24  # the same where float32 is asked for: rounding is expected
+_NOISE = 5.0 * 2.0**-24  # rounding of a mesh in single precision; 1 to 10 times 2^-24 was found
+_NOISE_SHARE = 0.1  # part of the accuracy that rounding on a mesh may take
+_FLOAT32_TOL = 2e-5  # accuracy that is enough where float32 is asked for
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,14 @@ class Planner:
     ----------
     basis : RadialBasis or SolidHarmonicBasis
     laws : tuple of SmearedPowerLaw
-    uniform : ndarray of shape (n_laws,)
-        Largest coefficients of k = 0 for a density of 1 atom per cubic angstrom.
+    constants : ndarray of shape (n_laws,)
+        Largest terms of k = 0, those of a density of 1 atom per cubic angstrom.
     summation : Summation
     """
 
-    def __init__(self, basis, laws, uniform, summation):
+    def __init__(self, basis, laws, constants, summation):
         self._basis, self._laws, self._how = basis, laws, summation
-        self._envelope, self._uniform = WaveEnvelope(basis, laws), uniform
+        self._envelope, self._constants = WaveEnvelope(basis, laws), constants
         self._smearing = min(law.smearing for law in laws)
         self._n_columns = (basis.l_max + 1) ** 2 * len(laws) * basis.n_max
         self._n_radial = (basis.l_max + 1) * len(laws) * basis.n_max
@@ -180,7 +180,7 @@ class Planner:
         if direct.dtype == "float64":
             return meshed
         noise, asked = self._noise_of_mesh(contents, k_cutoff, mesh), self._how.dtype == "float32"
-        if np.any(noise > max(_NOISE_SHARE * accuracy, _ASKED * asked)):
+        if np.any(noise > max(_NOISE_SHARE * accuracy, _FLOAT32_TOL * asked)):
             return replace(meshed, dtype="float64")
         return (
             meshed if asked else replace(meshed, omitted=meshed.omitted + noise[:, None] * expected)
@@ -212,8 +212,8 @@ class Planner:
         Between them, sizes that the largest coefficients have at least, (n_laws, n_channels).
         """
         densities = [np.abs(of.totals) / of.volume for of in contents]
-        uniform = np.multiply.outer(densities, self._uniform).swapaxes(1, 2)
-        expected = np.maximum(tails.expected_scales(contents), uniform)
+        constants = np.multiply.outer(densities, self._constants).swapaxes(1, 2)
+        expected = np.maximum(tails.expected_scales(contents), constants)
         if self._how.k_cutoff is None:
             k_cutoffs = tails.cutoffs(accuracy * expected, contents)
             omitted = tails.beyond(k_cutoffs, contents)
@@ -229,7 +229,8 @@ class Planner:
         dtype, modes = self._how.dtype, ()
         if dtype == "float32":  # an atom's own potential may be too large to be subtracted
             smaller = min(1.0, accuracy / self._how.tol)  # what was found beside what is expected
-            of_waves = self._accuracy_of_waves(contents, k_cutoff, _ASKED * smaller * expected)
+            allowed = _FLOAT32_TOL * smaller * expected
+            of_waves = self._accuracy_of_waves(contents, k_cutoff, allowed)
             dtype = "float32" if of_waves.min() > _SINGLE_IF_ASKED else "float64"
         if contents.n_waves(k_cutoff) >= blocks.FEW_WAVES:
             of_waves = self._accuracy_of_waves(contents, k_cutoff, accuracy * expected)

@@ -151,11 +151,6 @@ class Monomials(RadialBasis):
 BASES = {"gto": Gaussians, "monomial": Monomials}  # by the names that users give
 
 
-def radial_basis(name, n_max, l_max, cutoff):
-    """The basis of a name."""
-    return made_once(BASES[name], n_max, l_max, cutoff)
-
-
 @lru_cache(maxsize=64)
 def made_once(basis, n_max, l_max, cutoff):
     """A basis of a class, the same object for the same parameters."""

@@ -78,6 +78,7 @@ class SmearedPowerLaw:
     r"""The potential of one atom: 1/r^p, smoothed below the smearing length.
 
     Eq. (2.1), :math:`v_p(r) = P(p/2, r^2/2\sigma^2) / r^p`; for p = 0 the L2-normalised Gaussian.
+    ``SmearedLaw`` says what the members are for; here stands what is particular to 1/r^p.
 
     Parameters
     ----------
@@ -163,21 +164,7 @@ class SmearedPowerLaw:
         return np.inf if self.exponent else self.blur
 
     def far_field(self, r, measure, limit):
-        """Coefficients of a distant atom, eq. (6.2), for a basis of quadrature ``r, measure``.
-
-        Parameters
-        ----------
-        r : ndarray of shape (n_nodes,)
-        measure : ndarray of shape (l_max + 1, n_max, n_nodes)
-            R_nl r^2 dr.
-        limit : float
-            Smallest distance.
-
-        Returns
-        -------
-        callable
-            Distances (n,) to values (n, (l_max + 1) * n_max), l slowest.
-        """
+        """Coefficients of a distant atom, eq. (6.2), as SmearedLaw has them."""
         series, powers = self._far_series(r, measure, limit)
 
         def values(distances):
