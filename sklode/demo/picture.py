@@ -83,11 +83,11 @@ def _draw_panel(ax, rows, models):
     if errors[-1] > _MARGIN * errors[0]:
         ax.text(
             0.97,
-            0.94,
+            0.04,
             "\N{MULTIPLICATION X}",
             color="tab:red",
             ha="right",
-            va="top",
+            va="bottom",
             fontsize=14,
             transform=ax.transAxes,
         )
