@@ -235,6 +235,64 @@ def test_tolerance_where_charges_cancel(field, length, pbc):
         assert np.abs(rows(tol) - expected).max() < tol * np.abs(expected).max()
 
 
+SHIFTS = [s * size for size in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-10) for s in (1, -1)]
+
+
+@pytest.mark.parametrize(("pbc", "d"), [(SLAB, 2), (WIRE, 1)])
+class TestExponentsNearTheNumberOfDirections:
+    """Where a constant grows, as 1 / (p - d), that neutral structures do not have."""
+
+    @staticmethod
+    def rows(pbc, exponent, tol, **options):
+        model = LongRangePotential(exponent, charges="q", invariants=None, tol=tol, **options)
+        return model.fit([neutral(pbc)]).transform_atoms([neutral(pbc)])
+
+    def test_continuity(self, pbc, d):
+        """Rows change with p as they do for larger changes of it, linearly."""
+        expected, slope = self.rows(pbc, d, 1e-9), self.rows(pbc, d + 0.01, 1e-9)
+        slope = np.abs(slope - expected).max() / 0.01
+        for shift in SHIFTS[2:]:
+            allowed = 1.5 * slope * abs(shift) + 2e-9 * np.abs(expected).max()
+            found = self.rows(pbc, d + shift, 1e-9)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=allowed)
+
+    @pytest.mark.parametrize("options", [{}, {"exterior": True}, {"method": "nufft"}], ids=str)
+    def test_tolerance(self, pbc, d, options):
+        for shift in SHIFTS:
+            expected = self.rows(pbc, d + shift, 1e-11, **options | {"method": "direct"})
+            for tol in (1e-3, 1e-6):
+                error = np.abs(self.rows(pbc, d + shift, tol, **options) - expected).max()
+                assert error < tol * np.abs(expected).max(), (shift, tol)
+
+    @pytest.mark.parametrize("shift", [0.0, 1e-1, -1e-2, 1e-3, -1e-4])
+    def test_strain(self, pbc, d, shift):
+        """Of charges that do not cancel: the constant is the same in a longer box."""
+        atoms = neutral(pbc)
+        atoms.arrays["q"][0] += 0.5
+        options = {"charges": "q", "invariants": "radial_spectrum", "tol": 1e-10}
+        model = LongRangePotential(d + shift, **options).fit([atoms])
+        (found,) = model.transform_strain_gradients([atoms])
+        for a, b in np.ndindex(3, 3):
+            steps, moved = (1e-4, -1e-4), []
+            for step in steps:
+                deformation = np.eye(3)
+                deformation[a, b] += step
+                other = atoms.copy()
+                other.set_cell(atoms.cell.array @ deformation)
+                other.positions = atoms.positions @ deformation
+                moved.append(other)
+            high, low = model.transform(moved)
+            slopes, limit = (high - low) / 2e-4, 1e-6 * np.abs(found).max()
+            np.testing.assert_allclose(found[a, b], slopes, rtol=0, atol=limit)
+
+    def test_weak_screening(self, pbc, d):
+        """Which has the large constant, too."""
+        expected = self.rows(pbc, Yukawa(1e-3), 1e-11)
+        for tol in (1e-3, 1e-6):
+            error = np.abs(self.rows(pbc, Yukawa(1e-3), tol) - expected).max()
+            assert error < tol * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("exponent", [3, 12])
 @pytest.mark.parametrize("field", [LongRangePotential, MultipoleFeatures])
 @pytest.mark.parametrize("cell", [(300.0, 1.0, 1.0), (60.0, 70.0, 1.0)])

@@ -37,10 +37,28 @@ class PartlyPeriodicSum(PeriodicSum):
     def _in_cells(self, batch):
         return in_boxes(batch, self._laws, self._reach, self._tol)
 
+    def _uniform(self, batch, densities):
+        windowed, constant = self._of_uniform_density(batch)
+        return self._terms(windowed + constant, densities)
+
+    def _strained_uniform(self, batch, densities):
+        """The same; the constant depends on the periodic directions alone."""
+        windowed, constant = self._of_uniform_density(batch)
+        along = np.stack([_projector(s.cell[s.periodic]) for s in batch.structures])
+        return -(
+            self._terms(windowed, densities)[..., None, :] * np.eye(3).reshape(9, 1)
+            + self._terms(constant, densities)[..., None, :] * along.reshape(-1, 1, 1, 9, 1)
+        )
+
     def _of_uniform_density(self, batch):
-        windows = map(self._window, batch.structures)
-        weights = [[window.at_zero(law) for law in self._laws] for window in windows]
-        return np.multiply.outer(weights, self._radial[None])
+        """Potentials of 1 atom per cubic angstrom, windowed and constant, (n_structures, n_laws)."""
+        windows = [self._window(structure) for structure in batch.structures]
+        at_zero = np.array([[window.at_zero(law) for law in self._laws] for window in windows])
+        lengths = [(2.0 * window.radius) ** (3 - window.n_periodic) for window in windows]
+        return at_zero[..., 0], at_zero[..., 1] * np.array(lengths)[:, None]
+
+    def _terms(self, weights, densities):
+        return (weights[:, :, None] * densities[:, None])[..., None] * self._radial
 
     def _plans(self, structures, weights, accuracies):
         plans = super()._plans(structures, weights, accuracies)
@@ -50,6 +68,11 @@ class PartlyPeriodicSum(PeriodicSum):
         """Window of a structure in a box."""
         (length, *_) = np.linalg.norm(structure.cell[~structure.periodic], axis=1)
         return Window(0.5 * float(length), tuple(structure.periodic.tolist()), self._unit)
+
+
+def _projector(vectors):
+    """Matrix that leaves of a vector what is along some others, which are rows."""
+    return np.linalg.pinv(vectors) @ vectors
 
 
 def in_boxes(batch, laws, reach, tol, compact=False):

@@ -46,7 +46,7 @@ class PeriodicSum:
         self.l_max, self.n_laws = basis.l_max, len(self._laws)
         # the k = 0 term of a density of 1 atom per cubic angstrom
         self._radial = np.sqrt(4.0 * np.pi) * basis.plane_waves(np.zeros(1))[0, : basis.n_max]
-        self._uniform = np.multiply.outer(uniform, self._radial)
+        self._of_background = np.multiply.outer(uniform, self._radial)
         self._own, self._pairs = own, pairs
         self._tol, self._dtype = summation.tol, summation.dtype
         self._direct = PlaneWaveSum(basis, self._laws)
@@ -54,7 +54,7 @@ class PeriodicSum:
             dtype: MeshSum(basis, self._laws, dtype, summation.n_threads)
             for dtype in ("float64", "float32")
         }
-        self._planner = Planner(basis, self._laws, np.abs(self._uniform).max(axis=1), summation)
+        self._planner = Planner(basis, self._laws, np.abs(self._of_background).max(axis=1), summation)
         self._last_kernels = None  # of derivatives
         self._settled = deque(maxlen=blocks.KEPT_ACCURACIES)  # other threads may add to it
 
@@ -82,7 +82,8 @@ class PeriodicSum:
             strain = np.zeros((len(batch.structures), 3, 3))
         else:
             positions, strain = self._pairs.vjp(batch, cotangents)
-        structures, atoms, weights, uniform = self._inputs(batch)
+        in_cells, atoms, weights, densities = self._inputs(batch)
+        structures, uniform = in_cells.structures, self._strained_uniform(in_cells, densities)
         plans = self._settled_plans(batch, structures, weights)
         kernels = self._kernels(structures, {i: p for i, p in plans.items() if p.mesh is None})
         for i, plan in plans.items():
@@ -94,13 +95,14 @@ class PeriodicSum:
                 gradients = mesh_backward(sums, cell, plan, at, weights[i], parts)
             positions[atoms[i]] += gradients[0]
             strain[i] += gradients[1]
-            # the k = 0 term is inversely proportional to the volume
-            strain[i] -= np.sum(parts[0].sum(axis=(0, 1)) * uniform[i]) * np.eye(3)
+            factors = parts[0].sum(axis=(0, 1))
+            strain[i] += np.einsum("lcn,lcsn->s", factors, uniform[i]).reshape(3, 3)
         return positions, strain
 
     def jacobian(self, batch, atoms):
         """Terms of the derivatives; ``atoms`` says what the atoms are in a larger batch."""
-        structures, _, weights, uniform = self._inputs(batch)
+        in_cells, _, weights, densities = self._inputs(batch)
+        structures, uniform = in_cells.structures, self._strained_uniform(in_cells, densities)
         plans = self._settled_plans(batch, structures, weights)
         many = {i for i in plans if many_atoms(structures[i])}
         kernels, terms = self._kernels(structures, plans), []
@@ -112,8 +114,9 @@ class PeriodicSum:
 
     def _summed(self, batch):
         """Coefficients, and the accuracies at last of those structures of which any atom acts."""
-        structures, atoms, weights, uniform = self._inputs(batch)
-        others = self._other_parts(batch, uniform)
+        in_cells, atoms, weights, densities = self._inputs(batch)
+        structures = in_cells.structures
+        others = self._other_parts(batch, self._uniform(in_cells, densities))
         accuracies = {i: self._tol for i, w in enumerate(weights) if w.any()}
         plans = self._plans(structures, weights, accuracies)
         sums = self._all_parts(structures, atoms, weights, plans, others)
@@ -152,24 +155,30 @@ class PeriodicSum:
         return kernels
 
     def _inputs(self, batch):
-        """Structures, slices of their atoms, weights of each, and the k = 0 terms.
+        """The batch in cells, slices and weights of each structure's atoms, and their densities.
 
-        The last have the shape (n_structures, n_laws, n_channels, n_max).
+        The last have the shape (n_structures, n_channels).
         """
         batch = self._in_cells(batch)
         atoms = [slice(a, b) for a, b in pairwise(batch.offsets.tolist())]
         weights = batch.channels.dense()
         densities = np.add.reduceat(weights, batch.offsets[:-1], axis=0) / batch.volumes[:, None]
-        uniform = self._of_uniform_density(batch) * densities[:, None, :, None]
-        return batch.structures, atoms, [weights[of] for of in atoms], uniform
+        return batch, atoms, [weights[of] for of in atoms], densities
 
     def _in_cells(self, batch):
         """The batch with cells that hold whole structures."""
         return batch
 
-    def _of_uniform_density(self, _):
-        """The k = 0 terms of 1 atom per cubic angstrom, (n_laws, 1, n_max) or one a structure."""
-        return self._uniform[:, None]
+    def _uniform(self, _, densities):
+        """The k = 0 terms, (n_structures, n_laws, n_channels, n_max)."""
+        return self._of_background[:, None] * densities[:, None, :, None]
+
+    def _strained_uniform(self, batch, densities):
+        """Derivatives of these by the strain, (n_structures, n_laws, n_channels, 9, n_max).
+
+        They are inversely proportional to the volume.
+        """
+        return -self._uniform(batch, densities)[..., None, :] * np.eye(3).reshape(9, 1)
 
     def _other_parts(self, batch, uniform):
         """All that does not depend on the k-vectors; as the coefficients, but where zero."""

@@ -139,8 +139,8 @@ class WaveSource:
     plans : dict of int to Plan
         Of those structures that are meant.
     kernels : CellKernels
-    uniform : ndarray of shape (n_structures, n_laws, n_channels, n_max)
-        The terms of k = 0.
+    uniform : ndarray of shape (n_structures, n_laws, n_channels, 9, n_max)
+        Derivatives of the terms of k = 0 by the strain.
     """
 
     def __init__(self, structures, atoms, weights, plans, kernels, uniform):
@@ -187,15 +187,13 @@ class WaveSource:
     def add_strained(self, subset, rows, channels, _, out):
         """Add what is not in ``strained_waves``, the terms of k = 0.
 
-        They are inversely proportional to the volume. ``out`` holds for each law and l an array of
-        shape (n_rows, 2 l + 1, n_channels, 9, n_max).
+        ``out`` holds for each law and l an array of shape (n_rows, 2 l + 1, n_channels, 9, n_max).
         """
         for number in self._acting(subset):
             _, centers = self._centers(number, subset)
             own = rows[centers.start - subset.start : centers.stop - subset.start]
             for total, uniform in zip(out, self._uniform[number], strict=True):
-                for diagonal in (0, 4, 8):
-                    total[0][own, 0, :, diagonal] -= uniform
+                total[0][own, 0] += uniform
 
 
 def length(subset):
