@@ -28,7 +28,7 @@ from ..radial.laws import SmearedPowerLaw, multipole_coefficient, scaled_lower_g
 from ..radial.switches import Exterior
 from ..system.structures import ISOLATED, PARTLY_PERIODIC, PERIODIC, periodicities
 from .orders import OrdersLast
-from .partly_periodic import PartlyPeriodicSum, in_boxes
+from .partly_periodic import PartlyPeriodicSum
 from .periodic import PeriodicSum
 
 _TABLE_ACCURACY = 1e-12
@@ -67,7 +67,7 @@ def multipoles(exponents, n_max, l_max, cutoff, width, summation):
 
     kinds = {
         ISOLATED: PairSum(bare, *sizes, None, summation.n_threads),
-        PARTLY_PERIODIC: from_taylor(field.splits_in_boxes, field.partly_periodic_sum),
+        PARTLY_PERIODIC: from_taylor(field.splits, field.partly_periodic_sum),
         PERIODIC: from_taylor(field.splits, field.periodic_sum),
     }
     return Grouped(periodicities, kinds.get, *sizes)
@@ -97,12 +97,6 @@ class _Multipoles:
             n_radial=len(self.powers),
         )
         return smearing, nearest_sources(sources, self.cutoff)
-
-    def splits_in_boxes(self, batch):
-        """The same for structures that repeat along two axes or one."""
-        smallest = self._smeared(SMALLEST_SPLIT * self.cutoff)
-        tol = self.summation.tol
-        return self.splits(in_boxes(batch, smallest, self._taylor_reach, tol, compact=True))
 
     def partly_periodic_sum(self, split):
         """The same as ``periodic_sum`` of structures in boxes (section 5.2)."""

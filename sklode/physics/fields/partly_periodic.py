@@ -11,7 +11,6 @@ from ..system.structures import Batch
 from .periodic import PeriodicSum
 
 _OPPOSITE = 1e-5  # of the potential of one charge that may be left beside opposite ones
-_COMPACT = 1.7  # length of a box across, in those along: its densest packing is no denser then
 
 
 class PartlyPeriodicSum(PeriodicSum):
@@ -51,7 +50,10 @@ class PartlyPeriodicSum(PeriodicSum):
         )
 
     def _of_uniform_density(self, batch):
-        """Potentials of 1 atom per cubic angstrom, windowed and constant, (n_structures, n_laws)."""
+        """Potentials of 1 atom per cubic angstrom, windowed and constant.
+
+        Both of shape (n_structures, n_laws).
+        """
         windows = [self._window(structure) for structure in batch.structures]
         at_zero = np.array([[window.at_zero(law) for law in self._laws] for window in windows])
         lengths = [(2.0 * window.radius) ** (3 - window.n_periodic) for window in windows]
@@ -75,16 +77,11 @@ def _projector(vectors):
     return np.linalg.pinv(vectors) @ vectors
 
 
-def in_boxes(batch, laws, reach, tol, compact=False):
-    """Put structures in boxes, in which no window makes a difference of ``tol``.
-
-    Those that are ``compact`` are no longer along the structure than across it, so that their
-    volume says how far apart atoms can be.
-    """
+def in_boxes(batch, laws, reach, tol):
+    """Put structures in boxes, in which no window makes a difference of ``tol``."""
 
     def length(extent, repeats, share):
-        least = _COMPACT * repeats.max() if compact else 0.0
-        return max(box_length(extent, reach, repeats.min(), laws, tol * share), least)
+        return box_length(extent, reach, repeats.min(), laws, tol * share)
 
     each = zip(batch.structures, shares_of_one(batch), strict=True)
     structures = [boxed(structure, partial(length, share=share)) for structure, share in each]

@@ -54,7 +54,8 @@ class PeriodicSum:
             dtype: MeshSum(basis, self._laws, dtype, summation.n_threads)
             for dtype in ("float64", "float32")
         }
-        self._planner = Planner(basis, self._laws, np.abs(self._of_background).max(axis=1), summation)
+        uniform = np.abs(self._of_background).max(axis=1)
+        self._planner = Planner(basis, self._laws, uniform, summation)
         self._last_kernels = None  # of derivatives
         self._settled = deque(maxlen=blocks.KEPT_ACCURACIES)  # other threads may add to it
 

@@ -18,7 +18,7 @@ from ..radial.functions import pair_function
 from ..radial.integrals import TABLE_ACCURACY, center_integrals, pair_table
 from ..radial.switches import Exterior
 from ..system.structures import ISOLATED, PARTLY_PERIODIC, PERIODIC, periodicities
-from .partly_periodic import PartlyPeriodicSum, in_boxes, shares_of_one
+from .partly_periodic import PartlyPeriodicSum, shares_of_one
 from .periodic import PeriodicSum
 
 _ROUNDING = 1e-15
@@ -116,8 +116,7 @@ class _Potential:
 
     def splits_in_boxes(self, batch):
         """The same for structures that repeat along two axes or one."""
-        boxes = in_boxes(batch, self.laws, self.basis.reach, self.summation.tol, compact=True)
-        each = zip(self.splits(boxes), shares_of_one(batch), strict=True)
+        each = zip(self.splits(batch), shares_of_one(batch), strict=True)
         return [split and (*split, share) for split, share in each]
 
     @cached_property

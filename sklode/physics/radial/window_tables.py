@@ -1,10 +1,10 @@
 """Tables of Fourier transforms in a window, which the cells that share the window share.
 
-Of eq. (5.1), what the periodic directions are does not matter for the bracket: it is a table over t
-and over the wave numbers q that a box has. The potential of a charged layer, or line, is summed over
-t before it is transformed. The window would end what is constant of it, too, and a constant that is
-much larger than what varies, as for p near the number d of periodic directions, would leave an
-error where charges cancel: so the potential at the window's edge is taken away before.
+The bracket of eq. (5.1) does not depend on the periodic directions: it is a table over t and over
+the wave numbers q that a box has. The potential of a charged layer, or line, is summed over t
+before it is transformed. A window would end what is constant of it, too; where this is much larger
+than what varies, as for p near the number d of periodic directions, it would leave errors where
+charges cancel. So the potential at the window's edge is taken away before.
 """
 
 from functools import cached_property, lru_cache

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 _STEPS = 16  # lengths are powers of 2^(1/16), so that the frames of a trajectory share boxes
+_DIRECTIONS = 32  # of half a circle, in which widths are measured
 
 
 def unit_axes(cell, periodic):
@@ -28,6 +29,19 @@ def unit_axes(cell, periodic):
     return cell
 
 
+def extent_across(structure):
+    """Largest distance of atoms across the periodic directions, at most 0.2 % more.
+
+    Vectors of the cell across are orthogonal and of unit length.
+    """
+    points = structure.positions @ structure.cell[~structure.periodic].T
+    if points.shape[1] == 1:
+        return float(np.ptp(points))
+    angles = np.pi / _DIRECTIONS * np.arange(_DIRECTIONS)
+    widths = np.ptp(points @ np.stack([np.cos(angles), np.sin(angles)]), axis=0)
+    return float(widths.max() / np.cos(0.5 * np.pi / _DIRECTIONS))
+
+
 def boxed(structure, length_of):
     """Put a structure into a box along the directions in which it does not repeat.
 
@@ -44,7 +58,7 @@ def boxed(structure, length_of):
     Structure
     """
     cell, across = unit_axes(structure.cell, structure.periodic), ~structure.periodic
-    extent = np.linalg.norm(np.ptp(structure.positions @ cell[across].T, axis=0))
+    extent = extent_across(replace(structure, cell=cell))
     repeats = np.linalg.norm(structure.cell[structure.periodic], axis=1)
     length = 2.0 ** (np.ceil(_STEPS * np.log2(length_of(extent, repeats))) / _STEPS)
     cell[across] *= length
