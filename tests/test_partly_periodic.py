@@ -308,6 +308,22 @@ def test_tolerance_of_sparse_structures(cell, field, exponent):
     assert np.abs(coarse - fine).max() < 1e-5 * np.abs(fine).max()
 
 
+@pytest.mark.parametrize("pbc", [[True] * 3, SLAB, WIRE])
+@pytest.mark.parametrize("length", [30.0, 60.0])
+def test_distant_images_by_steep_potentials(length, pbc):
+    """Beside whose near field they are less than rounding; as sums over images."""
+    atoms = Atoms(
+        "OH", [[0, 0, 0], [0.3, 0.2, 1.0]], cell=length * np.array([1, 1.2, 1.1]), pbc=pbc
+    )
+    images = atoms.repeat([5 if along else 1 for along in pbc])
+    images.pbc = False
+    middle = 2 * (len(images) // 4)
+    model = LongRangePotential(12, 3.0, 1, 2, exterior=True, invariants=None).fit([atoms])
+    rows, expected = model.transform_atoms([atoms]), model.transform_atoms([images])
+    expected = expected[middle : middle + 2]  # those 3 cells away add 3^-12 each
+    np.testing.assert_allclose(rows, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("bump", [0.0, 1.0])
 def test_tables_and_densities_are_sums_over_neighbours(bump):
     """Potentials that end need no window."""

@@ -28,7 +28,7 @@ from ..radial.laws import SmearedPowerLaw, multipole_coefficient, scaled_lower_g
 from ..radial.switches import Exterior
 from ..system.structures import ISOLATED, PARTLY_PERIODIC, PERIODIC, periodicities
 from .orders import OrdersLast
-from .partly_periodic import PartlyPeriodicSum
+from .partly_periodic import PartlyPeriodicSum, with_shares
 from .periodic import PeriodicSum
 
 _TABLE_ACCURACY = 1e-12
@@ -67,7 +67,7 @@ def multipoles(exponents, n_max, l_max, cutoff, width, summation):
 
     kinds = {
         ISOLATED: PairSum(bare, *sizes, None, summation.n_threads),
-        PARTLY_PERIODIC: from_taylor(field.splits, field.partly_periodic_sum),
+        PARTLY_PERIODIC: from_taylor(field.splits_in_boxes, field.partly_periodic_sum),
         PERIODIC: from_taylor(field.splits, field.periodic_sum),
     }
     return Grouped(periodicities, kinds.get, *sizes)
@@ -98,6 +98,10 @@ class _Multipoles:
         )
         return smearing, nearest_sources(sources, self.cutoff)
 
+    def splits_in_boxes(self, batch):
+        """The same and the share of one, for structures that repeat along two axes or one."""
+        return with_shares(self.splits(batch), batch)
+
     def partly_periodic_sum(self, split):
         """The same as ``periodic_sum`` of structures in boxes (section 5.2)."""
         lengths = {"reach": self._taylor_reach, "unit": self.cutoff}
@@ -112,9 +116,9 @@ class _Multipoles:
 
     def periodic_sum(self, split, kind=PeriodicSum):
         """Taylor coefficients in units of ``taylor_scales``, one law a power."""
-        smearing, nearest = split
+        smearing, nearest, *share = split
         laws = self._smeared(smearing)
-        reach = self._reach(smearing, nearest)
+        reach = self._reach(smearing, nearest, *share)
         smeared = _smeared_function(self.powers, self.l_max, self.cutoff, smearing, reach)
         correction = self._bare.switched(self.switch) - smeared
         return kind(
@@ -133,14 +137,14 @@ class _Multipoles:
         units = scales / self.cutoff ** np.add.outer(np.arange(self.l_max + 1), self.powers)
         return bare_powers(self.powers, self.l_max, self.cutoff, units.ravel())
 
-    def _reach(self, smearing, nearest):
-        """Distance beyond which pairs add less than a hundredth of ``tol``."""
+    def _reach(self, smearing, nearest, share=1.0):
+        """Distance beyond which pairs add less than a hundredth of ``tol`` of a share."""
         degrees = np.add.outer(np.arange(self.l_max + 1), 0.5 * np.array(self.powers)).ravel()
 
         def complement(distances):
             return self._bare(distances) * gammaincc(degrees, _reduced(distances, smearing))
 
-        allowed = 0.01 * self.summation.tol * self._bare(np.array([nearest]))
+        allowed = 0.01 * self.summation.tol * share * self._bare(np.array([nearest]))
         return reach_of_pairs(complement, self.cutoff, smearing, allowed[0])
 
 

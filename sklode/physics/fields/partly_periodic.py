@@ -88,6 +88,12 @@ def in_boxes(batch, laws, reach, tol):
     return Batch(structures, batch.channels)
 
 
+def with_shares(splits, batch):
+    """Splits of the structures of a batch, or None, with ``shares_of_one`` each."""
+    each = zip(splits, shares_of_one(batch), strict=True)
+    return [split and (*split, share) for split, share in each]
+
+
 def shares_of_one(batch):
     """How much is left of the potential of one atom, for each structure, as a list.
 

@@ -18,7 +18,7 @@ from ..radial.functions import pair_function
 from ..radial.integrals import TABLE_ACCURACY, center_integrals, pair_table
 from ..radial.switches import Exterior
 from ..system.structures import ISOLATED, PARTLY_PERIODIC, PERIODIC, periodicities
-from .partly_periodic import PartlyPeriodicSum, shares_of_one
+from .partly_periodic import PartlyPeriodicSum, with_shares
 from .periodic import PeriodicSum
 
 _ROUNDING = 1e-15
@@ -116,8 +116,7 @@ class _Potential:
 
     def splits_in_boxes(self, batch):
         """The same for structures that repeat along two axes or one."""
-        each = zip(self.splits(batch), shares_of_one(batch), strict=True)
-        return [split and (*split, share) for split, share in each]
+        return with_shares(self.splits(batch), batch)
 
     @cached_property
     def _near(self):
@@ -154,6 +153,11 @@ class _Potential:
         nearest = nearest_sources(sources, cutoff)
         return (split, nearest) if exterior or self._tables_resolve(nearest) else None
 
+    @cached_property
+    def _tables_end(self):
+        """Distance up to which potentials are looked up in tables."""
+        return max(pair_table(self.basis, law).near.upper for law in self.laws)
+
     def _tables_resolve(self, nearest):
         """Whether pair tables, accurate beside an overlapping atom, are so beside a distant one.
 
@@ -174,7 +178,8 @@ class _Potential:
         function = pair_function(basis, self.laws)
         inside, outside = np.abs(function(np.array([0.0, nearest])))
         allowed = 0.01 * self.summation.tol * share * outside
-        allowed = np.maximum(allowed, _ROUNDING * inside.max())
+        if nearest < self._tables_end:  # beyond, the far field is exact
+            allowed = np.maximum(allowed, _ROUNDING * inside.max())
         largest = allowed.reshape(basis.l_max + 1, n_laws, -1).max(axis=(0, 2))
         allowed = np.broadcast_to(largest[:, None], (basis.l_max + 1, n_laws, basis.n_max))
         return reach_of_pairs(correction, basis.reach, smearing, allowed.ravel())
