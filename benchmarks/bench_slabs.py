@@ -1,8 +1,8 @@
-"""Slabs of ions: their potential features beside those of padded cells, and torch-pme's potentials.
+"""Slabs and wires of ions: features beside those of padded cells, and torch-pme's potentials.
 
 LongRangePotential of 1/r and 1/r^6, one channel an element, cutoff 3 angstrom, n_max 2, l <= 3, tol
-1e-6, of slabs and of the same atoms with 20 angstrom of vacuum that repeat along three directions,
-which are other numbers. Electrostatic potentials as in ``bench_multipoles``, beside torch-pme with
+1e-6, of slabs, of wires, and of the same atoms with 20 angstrom of vacuum that repeat along three
+directions, which are other numbers. Electrostatic potentials as in ``bench_multipoles``, beside torch-pme with
 its correction for slabs, both at a relative root mean square error of at most 1e-4; torch-pme has
 the fastest parameters of a search and the smallest vacuum, in lateral lengths, that reaches it. The
 reference is sklode with a tol of 1e-9, whose potentials agree with sums over images (tests).
@@ -26,23 +26,35 @@ from sklode import LongRangePotential, MultipoleFeatures
 VACUUM = 20.0  # angstrom
 VACUA = (1.0, 1.5, 2.0)  # lateral lengths, of torch-pme
 ACCURACY = 1e-4
-LATERAL = (8, 18, 42)  # cells along each side: 1024, 5184 and 28224 atoms
+LATERAL = (8, 18, 42)  # cells along each side of slabs: 1024, 5184 and 28224 atoms
+LENGTHS = (32, 160)  # cells along wires: 1024 and 5120 atoms
 TUNED = 6000  # atoms up to which torch-pme is: a search among its meshes takes minutes beyond
 
 
-def slab(n):
-    """Four layers of rock salt."""
-    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat((n, n, 2))
+def salt(repeats, pbc):
+    """Rock salt of so many cubic cells, rattled."""
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat(repeats)
     atoms.rattle(0.1, seed=0)
     atoms.set_initial_charges(np.where(atoms.numbers == 11, 1.0, -1.0))
-    atoms.pbc = [True, True, False]
+    atoms.pbc = pbc
     return atoms
+
+
+def slab(n):
+    """Four layers."""
+    return salt((n, n, 2), [True, True, False])
+
+
+def wire(n):
+    """Four layers in both directions across."""
+    return salt((n, 2, 2), [True, False, False])
 
 
 def padded(atoms, vacuum, pbc):
     """The same in a cell with vacuum."""
     box = atoms.copy()
-    box.cell[2] = [0.0, 0.0, np.ptp(atoms.positions[:, 2]) + vacuum]
+    lengths = np.ptp(atoms.positions, axis=0) + vacuum
+    box.cell[~atoms.pbc] = np.diag(lengths)[~atoms.pbc]
     box.pbc = pbc
     return box
 
@@ -71,12 +83,17 @@ def deviation(found, expected):
     return records.rms_agreement(found - np.mean(found), expected - np.mean(expected))
 
 
-def cases(atoms, with_torch_pme):
+def feature_cases(atoms, name):
+    """Of a slab or wire, and of the same with vacuum."""
     box = padded(atoms, VACUUM, True)
     for p in (1, 6):
-        for name, structure in (("slab", atoms), ("padded", box)):
+        for kind, structure in ((name, atoms), ("padded", box)):
             prepare = partial(features, structures=[structure], exponent=p)
-            yield harness.Case(f"sklode, p = {p}, {name}", prepare, parameters="tol=1e-06")
+            yield harness.Case(f"sklode, p = {p}, {kind}", prepare, parameters="tol=1e-06")
+
+
+def potential_cases(atoms, with_torch_pme):
+    """Electrostatic potentials of a slab, by sklode and torch-pme."""
     reference = potentials([atoms], 1e-9)()[:, 0] / Y_00
 
     def error_of(tol):
@@ -105,10 +122,13 @@ def main():
     benchmark = harness.Benchmark("slabs", __doc__)
     with_torch_pme = peers.installed("torchpme")
     for n in (3,) if benchmark.quick else LATERAL:
-        structures = [slab(n)]
-        benchmark.compare(
-            f"{len(structures[0])} atoms", structures, list(cases(structures[0], with_torch_pme))
-        )
+        atoms = slab(n)
+        each = [*feature_cases(atoms, "slab"), *potential_cases(atoms, with_torch_pme)]
+        benchmark.compare(f"slab, {len(atoms)} atoms", [atoms], each)
+    for n in (3,) if benchmark.quick else LENGTHS:
+        atoms = wire(n)
+        each = list(feature_cases(atoms, "wire"))
+        benchmark.compare(f"wire, {len(atoms)} atoms", [atoms], each)
     benchmark.save()
 
 
