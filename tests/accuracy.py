@@ -16,6 +16,7 @@ from sklode import (
 
 ROUNDING = 1e-10  # of the largest coefficient: tables, and sums of many terms
 SINGLE = 2e-5  # the same where single precision is asked for
+SMALLEST_SINGLE = float(np.finfo(np.float32).tiny)  # that single precision holds
 CANCELLATION = 1e-14  # of an atom's own potential, which is subtracted
 
 
@@ -89,7 +90,7 @@ def _sizes(projector, atoms):
 
     Both are in units that make them alike for all degrees.
     """
-    single = SINGLE if projector.dtype == "float32" else 0.0
+    single, smallest = (SINGLE, SMALLEST_SINGLE) if projector.dtype == "float32" else (0.0, 0.0)
     tol = 0.0 if isinstance(projector, DensityProjector) else projector.tol
     bare = clone(projector).set_params(
         invariants=None,
@@ -102,7 +103,7 @@ def _sizes(projector, atoms):
     if isinstance(projector, LongRangePotential) and not projector.exterior and atoms.pbc.any():
         own = _largest(bare.set_params(include_center=True), _alone(projector, atoms))
     return {
-        key: (size, (tol + single + ROUNDING) * size + CANCELLATION * own[key])
+        key: (size, (tol + single + ROUNDING) * size + CANCELLATION * own[key] + smallest)
         for key, size in largest.items()
     }
 

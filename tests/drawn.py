@@ -101,15 +101,15 @@ class Crystal:
         """
         matrix, shifts = self._steps
         inverse = np.round(np.linalg.inv(matrix)).astype(int).astype(object)
-        good = inverse @ _exact(self.atoms.cell.array)
-        positions = _exact(self.atoms.positions) - shifts.astype(object) @ good
+        good = inverse @ exact_numbers(self.atoms.cell.array)
+        positions = exact_numbers(self.atoms.positions) - shifts.astype(object) @ good
         atoms = self.atoms.copy()
         atoms.set_cell(good.astype(float))
         atoms.positions[:] = positions.astype(float)
         return atoms
 
 
-_exact = np.vectorize(Fraction, otypes=[object])
+exact_numbers = np.vectorize(Fraction, otypes=[object])
 
 
 def unimodular(rng, given, left_handed=False):

@@ -1,5 +1,6 @@
 """Random estimators and structures over wide ranges, each known by a seed and a number."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,7 +83,7 @@ class Content:
     ----------
     elements : list of str
     volume : float
-        Of the largest cell, in cubic angstrom; 0 without any.
+        Of the largest cell, or box of a slab or wire, in cubic angstrom; 0 without any.
     """
 
     elements: list
@@ -91,7 +92,7 @@ class Content:
     @staticmethod
     def of(structures):
         elements = sorted({s for atoms in structures for s in atoms.get_chemical_symbols()})
-        volumes = [atoms.get_volume() for atoms in structures if atoms.pbc.all()]
+        volumes = [volume_of(atoms) for atoms in structures if atoms.pbc.any()]
         return Content(elements, max(volumes, default=0.0))
 
     def sharpest(self, rng):
@@ -99,10 +100,20 @@ class Content:
         return max(pick(rng, 0.05, 0.3, 0.3), np.cbrt(self.volume / 1e5))
 
 
+def volume_of(atoms):
+    """Of the cell, or of a box with room for images of all atoms and 30 angstrom."""
+    vectors = atoms.cell.array[atoms.pbc]
+    across = np.linalg.svd(vectors)[2][len(vectors) :]
+    extent = np.linalg.norm(np.ptp(atoms.positions @ across.T, axis=0))
+    size = np.sqrt(np.linalg.det(vectors @ vectors.T))
+    return size * (2.0 * extent + 30.0) ** len(across)
+
+
 def described(atoms):
     """A structure in a line."""
     cell = np.round(atoms.cell.array, 3).tolist() if atoms.pbc.any() else "isolated"
-    return f"{atoms.symbols!s}, {cell}"
+    repeats = "" if atoms.pbc.all() or not atoms.pbc.any() else f", pbc {atoms.pbc.tolist()}"
+    return f"{atoms.symbols!s}, {cell}{repeats}"
 
 
 def between(rng, low, high):
@@ -116,15 +127,20 @@ def pick(rng, *options):
 
 
 def draw_structures(rng):
-    """One to four structures, isolated or periodic or mixed."""
-    kind = pick(rng, "isolated", "periodic", "mixed")
+    """One to four structures of one periodicity, or of any.
+
+    SKLODE_SOAK_KIND leaves one kind alone.
+    """
+    kinds = {"isolated": draw_cluster, "layers": draw_layer, "periodic": draw_crystal}
+    kind = pick(rng, *kinds, "mixed")
+    kind = os.environ.get("SKLODE_SOAK_KIND", kind)
     elements = list(rng.permutation(ELEMENTS)[: rng.integers(1, 4)])
     most = pick(rng, 4, 4, 16, 16, 64, 130)  # small ones are fast, and have faults of their own
     found = []
-    for number in range(rng.integers(1, 5)):
+    for _ in range(rng.integers(1, 5)):
         n_atoms = int(between(rng, 0.51, most) + 0.5)
-        periodic = kind == "periodic" or (kind == "mixed" and number % 2 == 0)
-        atoms = draw_crystal(rng, n_atoms) if periodic else draw_cluster(rng, n_atoms)
+        draw = pick(rng, *kinds.values()) if kind == "mixed" else kinds[kind]
+        atoms = draw(rng, n_atoms)
         atoms.symbols = rng.choice(elements, n_atoms)
         draw_charges(rng, atoms)
         atoms.set_array(FRAGMENTS, rng.integers(0, 2, n_atoms))
@@ -144,6 +160,30 @@ def draw_crystal(rng, n_atoms):
         seed=int(rng.integers(2**31)),
     )
     return crystal.atoms.copy()
+
+
+def draw_layer(rng, n_atoms):
+    """A slab or wire in any cell, whose other vectors are anything, atoms in any of its images."""
+    crystal = Crystal(
+        shape=pick(rng, *SHAPES),
+        n_atoms=n_atoms,
+        density=between(rng, 0.01, 0.15),
+        left_handed=pick(rng, False, True),
+        seed=int(rng.integers(2**31)),
+    )
+    atoms, order = crystal.atoms.copy(), rng.permutation(3)
+    atoms.pbc = pick(rng, order < 2, order < 1)
+    cell, along = atoms.cell.array.copy(), np.flatnonzero(atoms.pbc)
+    steps = rng.integers(-1, 2, (n_atoms, len(along))) * pick(rng, 0, 1, 100)
+    atoms.positions += steps @ cell[along]
+    if len(along) == 2:
+        first, second = rng.permutation(along)
+        cell[second] += pick(rng, 0, 3, 100) * cell[first]
+    cell[~atoms.pbc] *= pick(rng, 0.0, 0.01, 1.0, 10.0)
+    atoms.set_cell(cell)
+    if rng.random() < 0.3:
+        atoms.positions += rng.normal(scale=1000, size=3)
+    return atoms
 
 
 def draw_cluster(rng, n_atoms):
