@@ -2,10 +2,11 @@
 
 LongRangePotential of 1/r and 1/r^6, one channel an element, cutoff 3 angstrom, n_max 2, l <= 3, tol
 1e-6, of slabs, of wires, and of the same atoms with 20 angstrom of vacuum that repeat along three
-directions, which are other numbers. Electrostatic potentials as in ``bench_multipoles``, beside torch-pme with
-its correction for slabs, both at a relative root mean square error of at most 1e-4; torch-pme has
-the fastest parameters of a search and the smallest vacuum, in lateral lengths, that reaches it. The
-reference is sklode with a tol of 1e-9, whose potentials agree with sums over images (tests).
+directions, which are other numbers. Electrostatic potentials of the slabs as in
+``bench_multipoles``, beside torch-pme with its correction for slabs, both at a relative root mean
+square error of at most 1e-4; torch-pme has the fastest parameters of a search and the smallest
+vacuum, in lateral lengths, that reaches it. The reference is sklode with a tol of 1e-9, whose
+potentials agree with sums over images (tests).
 """
 
 import harness  # before numpy
