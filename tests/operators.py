@@ -46,6 +46,7 @@ OPERATORS = {
     "p = 3": potential(3),
     "p = 6": potential(6),
     "p = 2.5": potential(2.5),
+    "p = 1.001, 2.001": potential((1.001, 2.001), n_max=1, charges="weights"),
     "p = 0, 1, 6": potential((0, 1, 6), n_max=1),
     "p = 6, narrow": potential(6, smearing=0.5, n_max=1, l_max=1),
     "Yukawa": potential(Yukawa(0.3)),
