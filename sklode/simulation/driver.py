@@ -1,0 +1,180 @@
+"""A fitted model as the driver of i-PI, or of any other server that speaks its protocol."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.socketio import IPIProtocol, SocketClient, SocketServer, actualunixsocketname
+
+from .error_bars import ERROR_BAR, check_error_bar, error_bar_of, read_limit
+
+if TYPE_CHECKING:
+    from ..regression import AtomisticRidgeCV
+
+_PAUSE = 0.1  # seconds between two attempts to connect
+
+
+class _Protocol(IPIProtocol):
+    """That of ASE, with a check of the atoms and with error bars beside the forces."""
+
+    def __init__(self, socket, atoms, limit):
+        super().__init__(socket)
+        self.n_evaluations = 0
+        self._atoms, self._limit = atoms, limit
+
+    def recvposdata(self):
+        cell, inverse, positions = super().recvposdata()
+        if len(positions) != len(self._atoms):
+            raise ValueError(
+                f"The server sends positions of {len(positions)} atoms, but the template "
+                f"{self._atoms.get_chemical_formula()} has {len(self._atoms)}. Give the structure "
+                "that the server was started with, its atoms in the same order."
+            )
+        return cell, inverse, positions
+
+    def sendforce(self, energy, forces, virial):
+        if self._limit is not None:
+            check_error_bar(self._atoms, self.n_evaluations, self._limit)
+        extras = json.dumps({ERROR_BAR: error_bar_of(self._atoms)}).encode()
+        super().sendforce(energy, forces, virial, np.frombuffer(extras, np.byte))
+        self.n_evaluations += 1
+
+
+def run_driver(
+    model: "AtomisticRidgeCV",
+    template: Atoms,
+    *,
+    unixsocket: str | None = None,
+    host: str = "localhost",
+    port: int | None = None,
+    limit: float | None = None,
+    wait: float = 60.0,
+) -> int:
+    """Give energies, forces and virials to i-PI until it ends.
+
+    It is the client that i-PI calls a driver: i-PI moves the atoms and asks for forces over a
+    socket. Error bars go with them, as ``energy_std`` (eV) in what i-PI calls extras. Several
+    drivers may serve one i-PI, each a process of its own. The protocol is that of ASE's
+    `SocketClient`, so that other servers that speak it are served, too, such as ASE's
+    `SocketIOCalculator`.
+
+    Parameters
+    ----------
+    model : AtomisticRidgeCV
+        Fitted, with features that have gradients.
+    template : ase.Atoms
+        What i-PI does not send: elements, periodicity and other arrays of the atoms, in the order
+        of the atoms that i-PI was started with. Positions and cell come from i-PI. Constraints
+        are left to it, too.
+    unixsocket : str, default=None
+        Name of a Unix socket, the ``address`` of i-PI in mode "unix".
+    host : str, default="localhost"
+        Machine of the server, if it is not a Unix socket.
+    port : int, default=None
+        Port of the server; None is ASE's default, 31415.
+    limit : float, default=None
+        Largest error bar allowed, in eV for the whole structure; None never stops. i-PI waits for
+        another driver then, or ends with a restart file if its ``ffsocket`` says
+        ``<exit_on_disconnect> True </exit_on_disconnect>``.
+    wait : float, default=60.0
+        Seconds to wait for the server to open its socket.
+
+    Returns
+    -------
+    int
+        How often forces were computed.
+
+    Raises
+    ------
+    ConnectionError
+        If there is no server in time, or if it breaks off.
+    ErrorBarExceeded
+        At the first error bar beyond the limit; its ``step`` counts computations of forces from 0.
+    PropertyNotImplementedError
+        If the features have no gradients.
+    ValueError
+        If the server sends another number of atoms.
+
+    See Also
+    --------
+    watch_error_bars : The limit in simulations of ASE.
+
+    Examples
+    --------
+    A server of ASE in a thread, which asks for one force. i-PI takes its place, see
+    :doc:`/simulations`:
+
+    >>> from threading import Thread
+    >>> from ase.calculators.socketio import SocketIOCalculator
+    >>> from sklode import AtomisticRidgeCV, DensityProjector
+    >>> from sklode.datasets import load_s22x5
+    >>> from sklode.simulation import run_driver
+    >>> dimers = load_s22x5()
+    >>> model = AtomisticRidgeCV(DensityProjector(cutoff=4.0, n_max=2, l_max=1))
+    >>> model = model.fit(dimers.data, dimers.target)
+    >>> atoms = dimers.data[0].copy()
+    >>> def serve():
+    ...     with SocketIOCalculator(port=31427) as atoms.calc:
+    ...         atoms.get_forces()
+    >>> server = Thread(target=serve)
+    >>> server.start()
+    >>> run_driver(model, dimers.data[0], port=31427)
+    1
+    >>> server.join()
+    """
+    limit = read_limit(limit)
+    atoms = _with_calculator(model, template)
+    with _connected(unixsocket, host, port, wait) as client:
+        client.protocol = _Protocol(client.protocol.socket, atoms, limit)
+        client.run(atoms, use_stress=bool(atoms.pbc.any()))
+        return client.protocol.n_evaluations
+
+
+def _with_calculator(model, template):
+    """A copy without constraints, which would change the forces."""
+    if not isinstance(template, Atoms):
+        raise TypeError(f"template must be ase.Atoms; got {type(template).__name__}.")
+    atoms = template.copy()
+    atoms.set_constraint()
+    atoms.calc = model.calculator()
+    return atoms
+
+
+@contextmanager
+def _connected(unixsocket, host, port, wait) -> Iterator[SocketClient]:
+    """A client, as soon as the server has opened its socket."""
+    end = monotonic() + wait
+    while (client := _attempt(unixsocket, host, port)) is None:
+        if monotonic() > end:
+            raise ConnectionError(_nobody_there(unixsocket, host, port, wait))
+        sleep(_PAUSE)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _attempt(unixsocket, host, port):
+    """A connected client, or None where nobody listens yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # ASE drops the socket without closing it
+        try:
+            return SocketClient(host=host, port=port, unixsocket=unixsocket)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+
+
+def _nobody_there(unixsocket, host, port, wait):
+    if unixsocket is None:
+        address = f"port {SocketServer.default_port if port is None else port} of {host}"
+    else:
+        address = f"the Unix socket {actualunixsocketname(unixsocket)}"
+    return (
+        f"No server at {address} within {wait:g} seconds. Start i-PI first, with the same address, "
+        "or wait longer."
+    )
