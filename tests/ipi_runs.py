@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,17 +42,20 @@ INPUT = """<simulation verbosity="low" floatformat="%24.15e">
 """
 
 
-def write_input(path, address, atoms, n_steps, ensemble, motion):
-    """The input file of a simulation that begins with these atoms and their velocities."""
+def write_input(path, atoms, n_steps, ensemble, motion):
+    """Write the input of a run that begins with these atoms; returns the name of its socket."""
+    name = f"sklode_{uuid.uuid4().hex[:12]}"
 
     def text(numbers):
         return ", ".join(f"{number:.17g}" for number in np.ravel(numbers))
 
     positions = [f"atom_x(atom={index})" for index in range(len(atoms))]
     filled = INPUT.format(
-        properties=", ".join(["potential", "kinetic_md", "conserved", "cell_h", "virial_md", *positions]),
+        properties=", ".join(
+            ["potential", "kinetic_md", "conserved", "cell_h", "virial_md", *positions]
+        ),
         n_steps=n_steps,
-        address=address,
+        address=name,
         labels=", ".join(atoms.symbols),
         masses=text(atoms.get_masses() / MASS),
         positions=text(atoms.positions / units.Bohr),
@@ -61,6 +65,7 @@ def write_input(path, address, atoms, n_steps, ensemble, motion):
         motion=motion,
     )
     path.write_text(filled)
+    return name
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A fitted model drives i-PI, a real one, over a Unix socket."""
 
 import socket
-import uuid
 
 import ipi_runs
 import numpy as np
@@ -56,9 +55,8 @@ def atoms(model):
 
 def simulate(folder, model, atoms, motion, ensemble="", n_steps=N_STEPS, **options):
     """Run i-PI and the driver; returns how often forces were computed."""
-    name = f"sklode_{uuid.uuid4().hex[:12]}"
     template = options.pop("template", atoms)
-    ipi_runs.write_input(folder / "input.xml", name, atoms, n_steps, ensemble, motion)
+    name = ipi_runs.write_input(folder / "input.xml", atoms, n_steps, ensemble, motion)
     with ipi_runs.running(folder):
         return run_driver(model, template, unixsocket=name, wait=20.0, **options)
 
@@ -136,5 +134,8 @@ def test_a_limit_ends_both_and_leaves_what_was_printed(tmp_path, model, atoms):
 
 
 def test_another_number_of_atoms_is_named(tmp_path, model, atoms):
-    with pytest.raises(ValueError, match=r"positions of 4 atoms, but the template \w+ has 3"):
-        simulate(tmp_path, model, atoms, NVE, template=atoms[:3])
+    name = ipi_runs.write_input(tmp_path / "input.xml", atoms, 1, "", NVE)
+    with ipi_runs.running(tmp_path) as server:
+        with pytest.raises(ValueError, match=r"positions of 4 atoms, but the template \w+ has 3"):
+            run_driver(model, atoms[:3], unixsocket=name, wait=20.0)
+        server.kill()  # it waits for another driver
