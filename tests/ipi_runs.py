@@ -1,4 +1,4 @@
-"""Runs of i-PI in a process of its own, with input in atomic units, so that nothing is converted."""
+"""Runs of i-PI in a process of its own, with input in atomic units, which it does not convert."""
 
 import shutil
 import subprocess
