@@ -9,7 +9,7 @@ from borders import SHRUNKEN, sizes
 import sklode
 
 PACKAGE = Path(sklode.__file__).parent
-NO_SUMS = {"plotting.py", "experiment.py", "files.py", "datasets.py"}
+NO_SUMS = {"experiment.py", "files.py", "datasets.py"}
 SMALLEST = 10  # of numbers in functions; below are indices and bytes of a number
 
 ALLOWED = {  # integers by which no work is divided, and at which no other way of computing begins
