@@ -152,11 +152,13 @@ class BindingCurveDisplay:
         -------
         BindingCurveDisplay
         """
+        distance = from_info(X, distance)
+        groups = None if groups is None else from_info(X, groups)
         return cls.from_predictions(
             y,
             estimator.predict(X),
-            distance=from_info(X, distance),
-            groups=None if groups is None else from_info(X, groups),
+            distance=distance,
+            groups=groups,
             ax=ax,
             name=name,
             scatter_kwargs=scatter_kwargs,

@@ -49,11 +49,11 @@ class DistanceErrorDisplay:
     >>> display = DistanceErrorDisplay.from_predictions(
     ...     data.target, 0.9 * data.target, distance=data.distance)
     >>> display.line_.get_xydata().round(3)
-    array([[0.9  , 0.031],
-           [1.   , 0.032],
-           [1.2  , 0.026],
-           [1.5  , 0.018],
-           [2.   , 0.011]])
+    array([[0.9  , 0.036],
+           [1.   , 0.042],
+           [1.2  , 0.034],
+           [1.5  , 0.02 ],
+           [2.   , 0.008]])
     """
 
     def __init__(
@@ -148,10 +148,11 @@ class DistanceErrorDisplay:
         ValueError
             For a structure without an energy or a distance; the message names it.
         """
+        y_true, distance = energies_of(X, y), from_info(X, distance)
         return cls.from_predictions(
-            energies_of(X, y),
+            y_true,
             estimator.predict(X),
-            distance=from_info(X, distance),
+            distance=distance,
             n_bins=n_bins,
             ax=ax,
             name=name,

@@ -57,7 +57,7 @@ class ErrorBarDisplay:
     >>> bars = rng.uniform(0.01, 0.1, size=200)
     >>> display = ErrorBarDisplay.from_predictions(np.zeros(200), rng.normal(scale=bars), bars)
     >>> display.ax_.get_legend().get_texts()[0].get_text()
-    'RMS of error / bar: 0.97'
+    'RMS of error / bar: 1.03'
     """
 
     def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike, y_std: ArrayLike, n_bins: int = 8):
@@ -190,11 +190,10 @@ class ErrorBarDisplay:
         ValueError
             For a structure without an energy, and for error bars that are not finite.
         """
-        y_pred, y_std = estimator.predict(X, return_std=True)
+        y_true = energies_of(X, y)
         return cls.from_predictions(
-            energies_of(X, y),
-            y_pred,
-            y_std,
+            y_true,
+            *estimator.predict(X, return_std=True),
             n_bins=n_bins,
             ax=ax,
             kind=kind,

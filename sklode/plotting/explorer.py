@@ -168,12 +168,10 @@ def _properties(properties, sizes, level):
         values = np.asarray(values)
         fitting = [target for target in (level, "structure") if values.shape == (sizes[target],)]
         if not fitting:
-            wanted = " or ".join(
-                str(sizes[target]) for target in dict.fromkeys((level, "structure"))
-            )
             raise ValueError(
-                f"Property '{name}' must have one value for each {level}, {wanted}; got shape "
-                f"{values.shape}."
+                f"Property '{name}' must have one value for each structure ({sizes['structure']})"
+                + f" or atom ({sizes['atom']})" * (level == "atom")
+                + f"; got shape {values.shape}."
             )
         shown[name] = {"target": fitting[0], "values": values}
     return shown
