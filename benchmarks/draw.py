@@ -8,7 +8,16 @@ import numpy as np
 import records
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"
-NAMES = ("long_range", "methods", "density", "multipoles", "parallel", "gradients", "ridge")
+NAMES = (
+    "long_range",
+    "methods",
+    "density",
+    "multipoles",
+    "parallel",
+    "gradients",
+    "ridge",
+    "simulation",
+)
 COLUMNS = (
     "system",
     "code",

@@ -1,6 +1,7 @@
 """A fitted model as the driver of i-PI, or of any other server that speaks its protocol."""
 
 import json
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,8 @@ _PAUSE = 0.1  # seconds between two attempts to connect
 class _Protocol(IPIProtocol):
     """That of ASE, with a check of the atoms and with error bars beside the forces."""
 
-    def __init__(self, socket, atoms, limit):
-        super().__init__(socket)
+    def __init__(self, connection, atoms, limit):
+        super().__init__(connection)
         self.n_evaluations = 0
         self._atoms, self._limit = atoms, limit
 
@@ -164,9 +165,12 @@ def _attempt(unixsocket, host, port):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # ASE drops the socket without closing it
         try:
-            return SocketClient(host=host, port=port, unixsocket=unixsocket)
+            client = SocketClient(host=host, port=port, unixsocket=unixsocket)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
+    if unixsocket is None:  # forces go at once, in several small messages
+        client.protocol.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
 
 
 def _nobody_there(unixsocket, host, port, wait):
