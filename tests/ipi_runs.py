@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import units
+from ase.calculators.socketio import actualunixsocketname
 
 COMMAND = shutil.which("i-pi", path=Path(sys.executable).parent) or shutil.which("i-pi")
 TIME = units._hbar / units._e / units.Ha * units.s  # the atomic unit of time, in that of ASE
@@ -69,8 +70,8 @@ def write_input(path, atoms, n_steps, ensemble, motion):
 
 
 @contextmanager
-def running(folder):
-    """i-PI in a folder with an input file; its end is waited for."""
+def running(folder, name):
+    """i-PI in a folder with an input file, on this socket; its end is waited for."""
     with open(folder / "log", "w") as log:
         server = subprocess.Popen([COMMAND, "input.xml"], cwd=folder, stdout=log, stderr=log)
         try:
@@ -81,6 +82,7 @@ def running(folder):
             finally:
                 server.kill()
                 server.wait()
+                Path(actualunixsocketname(name)).unlink(missing_ok=True)
 
 
 @dataclass

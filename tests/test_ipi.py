@@ -57,7 +57,7 @@ def simulate(folder, model, atoms, motion, ensemble="", n_steps=N_STEPS, **optio
     """Run i-PI and the driver; returns how often forces were computed."""
     template = options.pop("template", atoms)
     name = ipi_runs.write_input(folder / "input.xml", atoms, n_steps, ensemble, motion)
-    with ipi_runs.running(folder):
+    with ipi_runs.running(folder, name):
         return run_driver(model, template, unixsocket=name, wait=20.0, **options)
 
 
@@ -139,7 +139,7 @@ def test_a_limit_ends_both_and_leaves_what_was_printed(constant_pressure, tmp_pa
 
 def test_another_number_of_atoms_is_named(tmp_path, model, atoms):
     name = ipi_runs.write_input(tmp_path / "input.xml", atoms, 1, "", NVE)
-    with ipi_runs.running(tmp_path) as server:
+    with ipi_runs.running(tmp_path, name) as server:
         with pytest.raises(ValueError, match=r"positions of 4 atoms, but the template \w+ has 3"):
             run_driver(model, atoms[:3], unixsocket=name, wait=20.0)
         server.kill()  # it waits for another driver
