@@ -97,7 +97,6 @@ def step(structures, make_calculator):
     atoms = atoms.copy()
     atoms.calc = make_calculator()
     dynamics = VelocityVerlet(atoms, TIMESTEP)
-    dynamics.run(0)
     return partial(dynamics.run, 1)
 
 
@@ -112,7 +111,6 @@ def step_behind_a_socket(structures, model):
     driver.start()
     atoms.calc = SocketIOCalculator(unixsocket=name)
     dynamics = VelocityVerlet(atoms, TIMESTEP)
-    dynamics.run(0)
     return partial(dynamics.run, 1)
 
 

@@ -14,11 +14,12 @@ from sklearn.decomposition import PCA
 
 from ..inputs.atoms import read_container, real_array
 from ..preprocessing import BlockScaler
+from .map_page import map_page
 
 Level = Literal["structure", "atom"]
 _MAP = "PCA"  # name of the coordinates of the map
 _N_COMPONENTS = 3
-_ENDINGS = (".json", ".json.gz")
+_ENDINGS = (".html", ".json", ".json.gz")
 
 
 def explore(
@@ -51,8 +52,9 @@ def explore(
     level : {"structure", "atom"}, default="structure"
         What the points of the map are.
     path : str or path-like, default=None
-        Name of a file to write, which ends in ``.json`` or ``.json.gz``. It opens at
-        https://chemiscope.org, or with ``chemiscope.show_input`` in a notebook.
+        Name of a file to write. What ends in ``.html`` is a page that any browser shows, without a
+        network (3 MB and the structures); ``.json`` and ``.json.gz`` are chemiscope's own format,
+        which https://chemiscope.org and ``chemiscope.show_input`` open.
 
     Returns
     -------
@@ -64,8 +66,8 @@ def explore(
     ImportError
         Without chemiscope.
     ValueError
-        For another ending of ``path``, wrong numbers of rows or values, rows that are not finite,
-        or an unknown name.
+        For another ending of ``path``, wrong numbers of rows or values, rows that are not finite, a
+        single row or column, or an unknown name.
 
     Examples
     --------
@@ -80,9 +82,9 @@ def explore(
     >>> properties = {"error": y - dimers.target, "error bar": error_bars}
     >>> with TemporaryDirectory() as folder:
     ...     path = explore(dimers.data, model.features_, properties=properties,
-    ...                    path=Path(folder) / "map.json.gz")
+    ...                    path=Path(folder) / "map.html")
     ...     path.name
-    'map.json.gz'
+    'map.html'
     """
     chemiscope = _chemiscope()
     if level not in ("structure", "atom"):
@@ -95,12 +97,12 @@ def explore(
         raise ValueError(f"color must be the name of a property, one of {[*shown]}; got {color!r}.")
     coordinates = principal_components(_rows(structures, features, level, sizes[level]))
     shown[_MAP] = {"target": level, "values": coordinates}
-    axes = {axis: f"{_MAP}[{i + 1}]" for i, axis in enumerate("xy"[: coordinates.shape[1]])}
     given = {
         "structures": structures,
         "properties": shown,
         "settings": chemiscope.quick_settings(
-            **axes,
+            x=f"{_MAP}[1]",
+            y=f"{_MAP}[2]",
             map_color=color,
             periodic=any(atoms.pbc.any() for atoms in structures),
             target=level,
@@ -153,6 +155,8 @@ def _rows(structures, features, level, n_rows):
             f"features must have one row for each {level}, shape ({n_rows}, n_features); got shape "
             f"{rows.shape}."
         )
+    if min(rows.shape) < 2:
+        raise ValueError(f"A map needs two {level}s and two columns at least; got {rows.shape}.")
     wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(wrong):
         raise ValueError(f"features must be finite; row {wrong[0]} is not.")
@@ -180,10 +184,14 @@ def _properties(properties, sizes, level):
 def _write(chemiscope, path, given):
     """The file, whole or not at all."""
     if not path.name.endswith(_ENDINGS):
-        raise ValueError(f"path must end in {' or '.join(_ENDINGS)}; got {str(path)!r}.")
+        raise ValueError(f"path must end in {', '.join(_ENDINGS)}; got {str(path)!r}.")
     name = path.name.split(".")[0]
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{name}") as folder:
-        unfinished = os.path.join(folder, path.name)
-        chemiscope.write_input(unfinished, metadata={"name": name}, **given)
-        os.replace(unfinished, path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".map") as folder:
+        ending = ".json" if path.suffix == ".html" else path.name.removeprefix(name)
+        unfinished = Path(folder) / f"{name}{ending}"
+        chemiscope.write_input(str(unfinished), metadata={"name": name}, **given)
+        if path.suffix == ".html":
+            text = map_page(unfinished.read_text(encoding="utf-8"), name)
+            unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
     return path
