@@ -43,9 +43,14 @@ INPUT = """<simulation verbosity="low" floatformat="%24.15e">
 """
 
 
+def free_name():
+    """A name of a socket that nobody else uses."""
+    return f"sklode_{uuid.uuid4().hex[:12]}"
+
+
 def write_input(path, atoms, n_steps, ensemble, motion):
     """Write the input of a run that begins with these atoms; returns the name of its socket."""
-    name = f"sklode_{uuid.uuid4().hex[:12]}"
+    name = free_name()
 
     def text(numbers):
         return ", ".join(f"{number:.17g}" for number in np.ravel(numbers))

@@ -77,6 +77,15 @@ def test_first_model(example, capsys):
         assert line in found
 
 
+def test_map_of_errors(example, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert example("map_of_errors").path.name == "map_of_errors.html"
+    found = capsys.readouterr().out
+    for line in ("pairs  0.176", "shortest bars 0.040", "longest  bars 0.265", "bar   1.17"):
+        assert line in found
+    assert (tmp_path / "map_of_errors.html").stat().st_size > 3e6
+
+
 def test_decay(example):
     for p, slopes in example("decay").slopes.items():
         for degree, slope in slopes.items():
