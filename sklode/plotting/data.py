@@ -1,6 +1,6 @@
 """What displays are given, checked, and the axes that they draw on."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -153,7 +153,7 @@ def energies_of(X: Sequence[Atoms], y: ArrayLike | None) -> ArrayLike:
     return read_energies(read_container(X)) if y is None else y
 
 
-def from_info(X: Sequence[Atoms], values: str | ArrayLike) -> ArrayLike | list[Hashable]:
+def from_info(X: Sequence[Atoms], values: str | ArrayLike) -> Any:
     """The values that structures hold under a key of their ``info``; what is no key stays.
 
     Parameters

@@ -113,8 +113,7 @@ class ParityDisplay:
         self.points_ = ax.scatter(y_true, y_pred, **options)
         self._draw_diagonal(line_kwargs)
         ax.set(xlabel=f"reference {what} ({unit})", ylabel=f"predicted {what} ({unit})")
-        for handle in ax.legend(loc="upper left", handletextpad=0.2).legend_handles:
-            handle.set_alpha(1.0)
+        ax.legend(loc="upper left", handletextpad=0.2)
         return self
 
     def _draw_diagonal(self, line_kwargs):
@@ -134,7 +133,7 @@ class ParityDisplay:
         cls,
         estimator: "AtomisticRidgeCV",
         X: Sequence[Atoms],
-        y: Sequence | None = None,
+        y: ArrayLike | None = None,
         *,
         quantity: Quantity = "energy",
         ax: "Axes | None" = None,
@@ -169,7 +168,7 @@ class ParityDisplay:
         ValueError
             For an unknown quantity, and for a structure without a reference; the message names it.
         """
-        options = {"scatter_kwargs": scatter_kwargs, "line_kwargs": line_kwargs}
+        options: dict[str, Any] = {"scatter_kwargs": scatter_kwargs, "line_kwargs": line_kwargs}
         options |= {"quantity": quantity, "ax": ax, "name": name}
         if quantity == "forces":
             forces = _reference_forces(read_container(X), y)
@@ -184,8 +183,8 @@ class ParityDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true: Sequence,
-        y_pred: Sequence,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
         *,
         quantity: Quantity = "energy",
         ax: "Axes | None" = None,

@@ -3,7 +3,6 @@
 import json
 import socket
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -147,7 +146,7 @@ def _with_calculator(model, template):
 
 
 @contextmanager
-def _connected(unixsocket, host, port, wait) -> Iterator[SocketClient]:
+def _connected(unixsocket, host, port, wait):
     """A client, as soon as the server has opened its socket."""
     end = monotonic() + wait
     while (client := _attempt(unixsocket, host, port)) is None:
