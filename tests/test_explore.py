@@ -89,7 +89,7 @@ def test_a_page_holds_all_that_it_shows(tmp_path):
     assert "function loadChemiscopeSphinx" in page
 
 
-@pytest.mark.filterwarnings("ignore:chemiscope.show only displays:UserWarning")
+@pytest.mark.filterwarnings("ignore:chemiscope.show only:UserWarning")
 def test_the_widget():
     widget = explore(X, FEATURES, properties={"error": ERRORS})
     assert isinstance(widget, chemiscope.widget.ChemiscopeWidget)

@@ -52,6 +52,7 @@ def example(monkeypatch):
 
     def import_example(name):
         plt = pytest.importorskip("matplotlib.pyplot")
+        plt.close("all")  # of other tests
         plt.switch_backend("Agg")
         for folder in ("real", "models", "first", "."):
             monkeypatch.syspath_prepend(FOLDER / folder)
