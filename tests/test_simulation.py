@@ -105,9 +105,8 @@ def test_the_run_goes_on_from_where_it_stopped(tmp_path, model, atoms):
 
 
 def test_a_random_walk_and_a_relaxation_of_the_cell(tmp_path, model, atoms):
-    walk = Langevin(
-        atoms, 0.5 * units.fs, temperature_K=300, friction=0.01, rng=np.random.default_rng(0)
-    )
+    rng = np.random.default_rng(0)
+    walk = Langevin(atoms, 0.5 * units.fs, temperature_K=300, friction=0.01, fixcm=False, rng=rng)
     relaxation = BFGS(FrechetCellFilter(atoms), logfile=None, trajectory=str(tmp_path / "r.traj"))
     for dynamics, options in ((walk, {}), (relaxation, {"fmax": 1e-9})):
         watch_error_bars(dynamics)
