@@ -28,7 +28,7 @@ INPUT = """<simulation verbosity="low" floatformat="%24.15e">
     <exit_on_disconnect> True </exit_on_disconnect>
   </ffsocket>
   <system>
-    <initialize nbeads="1">
+    <initialize nbeads="{n_beads}">
       <positions mode="manual"> [{positions}] </positions>
       <labels mode="manual"> [{labels}] </labels>
       <masses mode="manual"> [{masses}] </masses>
@@ -48,7 +48,7 @@ def free_name():
     return f"sklode_{uuid.uuid4().hex[:12]}"
 
 
-def write_input(path, atoms, n_steps, ensemble, motion):
+def write_input(path, atoms, n_steps, ensemble, motion, n_beads=1):
     """Write the input of a run that begins with these atoms; returns the name of its socket."""
     name = free_name()
 
@@ -64,11 +64,12 @@ def write_input(path, atoms, n_steps, ensemble, motion):
         address=name,
         labels=", ".join(atoms.symbols),
         masses=text(atoms.get_masses() / MASS),
-        positions=text(atoms.positions / units.Bohr),
-        velocities=text(atoms.get_velocities() * TIME / units.Bohr),
+        positions=text([atoms.positions / units.Bohr] * n_beads),
+        velocities=text([atoms.get_velocities() * TIME / units.Bohr] * n_beads),
         cell=text(atoms.cell[:].T / units.Bohr),  # lattice vectors are columns
         ensemble=ensemble,
         motion=motion,
+        n_beads=n_beads,
     )
     path.write_text(filled)
     return name
@@ -103,10 +104,15 @@ class Printed:
     positions: np.ndarray
 
 
+def read_error_bars(folder, bead=0):
+    """The extras of one bead, one number a step."""
+    lines = (folder / f"run.error_{bead}").read_text().splitlines()
+    return np.array([float(line) for line in lines if "#" not in line])
+
+
 def read_output(folder):
-    """Read the files of ``INPUT``."""
+    """Read the files of ``INPUT`` for a single bead."""
     columns = np.loadtxt(folder / "run.out", ndmin=2)
-    lines = (folder / "run.error_0").read_text().splitlines()
     cells = np.zeros((len(columns), 3, 3))
     row, column = [0, 1, 2, 1, 2, 2], [0, 1, 2, 0, 0, 1]  # xx, yy, zz, xy, xz, yz
     cells[:, row, column] = columns[:, 3:9] * units.Bohr
@@ -115,7 +121,7 @@ def read_output(folder):
         energies=columns[:, 0] * units.Ha,
         kinetic=columns[:, 1] * units.Ha,
         conserved=columns[:, 2] * units.Ha,
-        error_bars=np.array([float(line) for line in lines if "#" not in line]),
+        error_bars=read_error_bars(folder),
         cells=cells,
         stresses=-virials * units.Ha / units.Bohr**3,
         positions=columns[:, 15:].reshape(len(columns), -1, 3) * units.Bohr,

@@ -1,6 +1,7 @@
 """A fitted model drives i-PI, a real one, over a Unix socket."""
 
 import socket
+from threading import Thread
 
 import ipi_runs
 import numpy as np
@@ -136,6 +137,29 @@ def test_a_limit_ends_both_and_leaves_what_was_printed(constant_pressure, tmp_pa
     assert caught.value.error_bar == pytest.approx(bars[first], rel=1e-9)
     np.testing.assert_array_equal(ipi_runs.read_output(tmp_path).error_bars, bars[:first])
     assert (tmp_path / "RESTART").exists()
+
+
+def test_several_drivers_share_the_beads_of_a_path_integral(tmp_path, model, atoms):
+    motion = NVT.replace("langevin", "pile_l")
+    name = ipi_runs.write_input(tmp_path / "input.xml", atoms, 3, TEMPERATURE, motion, n_beads=2)
+    counts = []
+
+    def drive():
+        counts.append(run_driver(model, atoms, unixsocket=name, wait=20.0))
+
+    drivers = [Thread(target=drive) for _ in range(2)]
+    with ipi_runs.running(tmp_path, name):
+        for driver in drivers:
+            driver.start()
+        for driver in drivers:
+            driver.join()
+    assert sum(counts) == 2 * (3 + 1)
+    assert min(counts) > 0
+    first, second = (ipi_runs.read_error_bars(tmp_path, bead) for bead in range(2))
+    start = model.predict([atoms], return_std=True)[1][0]
+    assert first[0] == second[0] == pytest.approx(start, rel=1e-9)
+    assert len(first) == len(second) == 4
+    assert (first[1:] != second[1:]).all()
 
 
 def test_another_number_of_atoms_is_named(tmp_path, model, atoms):

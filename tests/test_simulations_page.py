@@ -69,7 +69,7 @@ def test_the_input_of_ipi_and_the_driver(names, folder):
     assert printed[0, 1] == pytest.approx(start, abs=1e-5)  # positions in a file of 8 digits
     assert 50 < printed[:, 2].mean() < 500
     assert np.ptp(printed[:, 3]) < 0.02
-    lines = (folder / "copper.error_bar_0").read_text().splitlines()
+    lines = (folder / "copper.bar_0").read_text().splitlines()
     bars = [float(line) for line in lines if "#" not in line]
     assert len(bars) == 21
     assert 0 < min(bars) < max(bars) < 0.05

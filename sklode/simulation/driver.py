@@ -2,14 +2,13 @@
 
 import json
 import socket
-import warnings
-from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.socketio import IPIProtocol, SocketClient, SocketServer, actualunixsocketname
+from ase.parallel import world
 
 from .error_bars import ERROR_BAR, check_error_bar, error_bar_of, read_limit
 
@@ -43,6 +42,17 @@ class _Protocol(IPIProtocol):
         extras = json.dumps({ERROR_BAR: error_bar_of(self._atoms)}).encode()
         super().sendforce(energy, forces, virial, np.frombuffer(extras, np.byte))
         self.n_evaluations += 1
+
+
+class _Client(SocketClient):
+    """That of ASE on a connection that is there, which ASE would not wait for."""
+
+    def __init__(self, protocol):
+        self.comm = world
+        self.protocol = protocol
+        self.log = protocol.log
+        self.closed = False
+        self.state = "READY"
 
 
 def run_driver(
@@ -129,10 +139,10 @@ def run_driver(
     """
     limit = read_limit(limit)
     atoms = _with_calculator(model, template)
-    with _connected(unixsocket, host, port, wait) as client:
-        client.protocol = _Protocol(client.protocol.socket, atoms, limit)
-        client.run(atoms, use_stress=bool(atoms.pbc.any()))
-        return client.protocol.n_evaluations
+    with _connected(unixsocket, host, port, wait) as connection:
+        protocol = _Protocol(connection, atoms, limit)
+        _Client(protocol).run(atoms, use_stress=bool(atoms.pbc.any()))
+        return protocol.n_evaluations
 
 
 def _with_calculator(model, template):
@@ -145,31 +155,31 @@ def _with_calculator(model, template):
     return atoms
 
 
-@contextmanager
 def _connected(unixsocket, host, port, wait):
-    """A client, as soon as the server has opened its socket."""
+    """A connection, as soon as the server has opened its socket."""
     end = monotonic() + wait
-    while (client := _attempt(unixsocket, host, port)) is None:
-        if monotonic() > end:
-            raise ConnectionError(_nobody_there(unixsocket, host, port, wait))
-        sleep(_PAUSE)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def _attempt(unixsocket, host, port):
-    """A connected client, or None where nobody listens yet."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # ASE drops the socket without closing it
+    while True:
         try:
-            client = SocketClient(host=host, port=port, unixsocket=unixsocket)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None
-    if unixsocket is None:  # forces go at once, in several small messages
-        client.protocol.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return client
+            return _connect(unixsocket, host, port)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            if monotonic() > end:
+                raise ConnectionError(_nobody_there(unixsocket, host, port, wait)) from error
+        sleep(_PAUSE)
+
+
+def _connect(unixsocket, host, port):
+    if unixsocket is None:
+        port = SocketServer.default_port if port is None else port
+        connection = socket.create_connection((host, port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # many small messages
+        return connection
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(actualunixsocketname(unixsocket))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _nobody_there(unixsocket, host, port, wait):
