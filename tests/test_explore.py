@@ -114,6 +114,10 @@ def test_the_widget():
             {"properties": {"error": ERRORS[1:]}, "level": "atom"},
             rf"for each structure \(7\) or atom \({N_ATOMS}\); got shape \(6,\)",
         ),
+        (
+            {"properties": {"bar": np.where(ERRORS == 0, np.inf, 1)}},
+            "'bar' is infinite at index 3; give NaN",
+        ),
         ({"properties": {"PCA": ERRORS}}, "name 'PCA' is taken by the map"),
         ({"color": "error"}, r"color must be .* one of \[\]; got 'error'"),
         ({"level": "atoms"}, "level must be 'structure' or 'atom'; got 'atoms'"),

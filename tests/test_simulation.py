@@ -1,6 +1,7 @@
 """Error bars along simulations of ASE, and what the driver refuses; i-PI is in test_ipi.py."""
 
 import pickle
+import socket
 from threading import Thread
 
 import numpy as np
@@ -191,3 +192,9 @@ def test_no_server_in_time(model):
         run_driver(model, X[0], port=31430, wait=0.2)
     with pytest.raises(TypeError, match=r"template must be ase\.Atoms; got list"):
         run_driver(model, [X[0]])
+
+
+def test_systems_without_unix_sockets(model, monkeypatch):
+    monkeypatch.delattr(socket, "AF_UNIX", raising=False)
+    with pytest.raises(ValueError, match="no Unix sockets: give host and port"):
+        run_driver(model, X[0], unixsocket="nowhere")

@@ -46,7 +46,8 @@ def explore(
         ``level="atom"``, makes the rows; or the rows themselves, one for each structure or atom.
     properties : mapping of str to array-like, default=None
         What else to show, by name: numbers or texts, one for each structure. With ``level="atom"``
-        also one for each atom, the atoms of all structures one after the other.
+        also one for each atom, the atoms of all structures one after the other. NaN, which is drawn
+        gray, stands for what is not known.
     color : str, default=None
         The property that colours the map; None takes the first one.
     level : {"structure", "atom"}, default="structure"
@@ -176,6 +177,11 @@ def _properties(properties, sizes, level):
                 f"Property '{name}' must have one value for each structure ({sizes['structure']})"
                 + f" or atom ({sizes['atom']})" * (level == "atom")
                 + f"; got shape {values.shape}."
+            )
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            index = int(np.flatnonzero(np.isinf(values))[0])
+            raise ValueError(
+                f"Property '{name}' is infinite at index {index}; give NaN for what is not known."
             )
         shown[name] = {"target": fitting[0], "values": values}
     return shown

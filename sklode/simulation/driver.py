@@ -108,7 +108,7 @@ def run_driver(
     PropertyNotImplementedError
         If the features have no gradients.
     ValueError
-        If the server sends another number of atoms.
+        If the server sends another number of atoms, and for a Unix socket where there are none.
 
     See Also
     --------
@@ -173,6 +173,8 @@ def _connect(unixsocket, host, port):
         connection = socket.create_connection((host, port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # many small messages
         return connection
+    if not hasattr(socket, "AF_UNIX"):
+        raise ValueError("This system has no Unix sockets: give host and port, here and to i-PI.")
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(actualunixsocketname(unixsocket))
