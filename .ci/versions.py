@@ -31,7 +31,13 @@ def lower_bounds():
     """What pip calls constraints, from the bounds that pyproject.toml states."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    stated = [*project["dependencies"], *extras["plot"], *extras["dask"], *extras["test"]]
+    stated = [
+        *project["dependencies"],
+        *extras["plot"],
+        *extras["explore"],
+        *extras["dask"],
+        *extras["test"],
+    ]
     return [re.sub(r"\[.*?\]", "", r).replace(">=", "==") for r in stated if ">=" in r]
 
 

@@ -62,8 +62,8 @@ def sklode(structures, transformer):
     return call
 
 
-def featomic(structures, name, far, **basis):
-    """The same of featomic, with its default splines if nothing is said; ready to be timed."""
+def featomic_spectrum(name, far, **basis):
+    """The calculator of featomic, with its default splines if nothing is said."""
     from featomic import SphericalExpansion
     from featomic.clebsch_gordan import PowerSpectrum as Invariants
 
@@ -80,7 +80,12 @@ def featomic(structures, name, far, **basis):
     lode = None
     if name == "rho x V":
         lode = peers.featomic_lode(exponent=1, k_cutoff=k_cutoff(far), **far, **basis)
-    calculator = Invariants(local, lode)
+    return Invariants(local, lode)
+
+
+def featomic(structures, name, far, **basis):
+    """Rows and gradients of featomic, ready to be timed."""
+    calculator = featomic_spectrum(name, far, **basis)
     return partial(calculator.compute, structures, gradients=["positions"])
 
 

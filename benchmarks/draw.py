@@ -17,6 +17,7 @@ NAMES = (
     "parallel",
     "gradients",
     "ridge",
+    "simulation",
 )
 COLUMNS = (
     "system",
@@ -199,7 +200,7 @@ def main():
     if not tables:
         raise SystemExit(f"no results in {arguments.results}: run run_all.py first")
     draw(tables, arguments.figures / "speed.png")
-    for name in NAMES:  # the page includes them all
+    for name in NAMES:  # the pages include them all
         records.write(arguments.figures / f"speed_{name}.csv", document(tables.get(name, [])))
     records.write(arguments.figures / "speed_machine.csv", machine(tables))
     print(f"wrote {arguments.figures / 'speed.png'} and {len(NAMES) + 1} tables beside it")

@@ -22,6 +22,7 @@ NAMES = (
     "parallel",
     "gradients",
     "ridge",
+    "simulation",
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "gallery")]
 from estimator_table import members  # noqa: E402
+from map_scraper import FOLDER, map_scraper  # noqa: E402
 
 project = "sklode"
 author = "the sklode developers"
@@ -40,6 +41,7 @@ numpydoc_class_members_toctree = False
 
 GALLERY = [  # in the order of its page
     "first_model",
+    "map_of_errors",
     "decay",
     "toy_gas",
     "binding_curves",
@@ -68,6 +70,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"^(gallery|freeze)\.py$",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklode",),
+    "image_scrapers": ("matplotlib", map_scraper),
     "reset_modules": ("matplotlib",),
     "image_srcset": ["2x"],
     "remove_config_comments": True,
@@ -81,6 +84,7 @@ html_theme = "furo"
 html_title = "sklode"
 html_static_path = ["_static"]
 html_css_files = ["sklode.css"]
+html_extra_path = [str(FOLDER)]
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"

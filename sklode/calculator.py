@@ -34,6 +34,11 @@ class SklodeCalculator(Calculator):
     **kwargs
         Those of `ase.calculators.calculator.Calculator`, such as ``atoms``.
 
+    See Also
+    --------
+    sklode.simulation.watch_error_bars : Error bars in trajectories, and a limit for them.
+    sklode.simulation.run_driver : The model as a driver of i-PI.
+
     Notes
     -----
     ``results`` holds ``energy`` and ``free_energy``, the same number (eV), and ``energy_std``, the

@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 import sklode
-from sklode import calculator, datasets, gradients, plotting, potentials
+from sklode import calculator, datasets, gradients, plotting, potentials, simulation
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 OFFLINE = """
@@ -47,9 +47,7 @@ def test_every_public_name_has_a_page():
     assert sorted(listed.pop("sklode")) == sorted(sklode.__all__)
     assert listed.pop("sklode.calculator") == ["SklodeCalculator"]
     assert calculator.SklodeCalculator
-    assert listed.pop("sklode.plotting") == ["BindingCurveDisplay"]
-    assert plotting.BindingCurveDisplay
-    for module in (gradients, potentials, datasets):
+    for module in (gradients, potentials, datasets, plotting, simulation):
         assert sorted(listed.pop(module.__name__)) == sorted(module.__all__)
     assert not listed
 

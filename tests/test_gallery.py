@@ -52,6 +52,7 @@ def example(monkeypatch):
 
     def import_example(name):
         plt = pytest.importorskip("matplotlib.pyplot")
+        plt.close("all")  # of other tests
         plt.switch_backend("Agg")
         for folder in ("real", "models", "first", "."):
             monkeypatch.syspath_prepend(FOLDER / folder)
@@ -75,6 +76,15 @@ def test_first_model(example, capsys):
     found = capsys.readouterr().out
     for line in ("predict zero       0.149 eV", "local              0.097 eV", "0.031 eV"):
         assert line in found
+
+
+def test_map_of_errors(example, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert example("map_of_errors").path.name == "map_of_errors.html"
+    found = capsys.readouterr().out
+    for line in ("pairs  0.176", "shortest bars 0.040", "longest  bars 0.265", "bar   1.17"):
+        assert line in found
+    assert (tmp_path / "map_of_errors.html").stat().st_size > 3e6
 
 
 def test_decay(example):

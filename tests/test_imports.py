@@ -131,7 +131,7 @@ def test_optional_packages_are_not_imported():
     imported = set(imported.stdout.decode().split())
     assert "sklode.datasets" in imported
     # pandas imports pyarrow where it is installed
-    assert imported.isdisjoint({"matplotlib", "polars", "dask", "skops"})
+    assert imported.isdisjoint({"matplotlib", "polars", "dask", "skops", "chemiscope"})
 
 
 def test_public_names_exist():

@@ -1,27 +1,24 @@
-"""Pictures of predictions, in the manner of scikit-learn's displays."""
+"""Energies against separation."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike
 
-from .inputs.atoms import describe, read_container, real_array
+from ..inputs.atoms import real_array
+from .data import Predictor, from_info, new_axes, same_length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class _Predictor(Protocol):
-    def predict(self, X: Sequence[Atoms]) -> ArrayLike: ...
-
-
 class BindingCurveDisplay:
     """Energies against separation: reference as points, predictions as lines.
 
-    Create it with ``from_estimator`` or ``from_predictions``. For parity plots and learning curves
-    use scikit-learn's PredictionErrorDisplay and LearningCurveDisplay.
+    Create it with ``from_estimator`` or ``from_predictions``. For learning curves use
+    scikit-learn's LearningCurveDisplay.
 
     Parameters
     ----------
@@ -95,10 +92,7 @@ class BindingCurveDisplay:
         -------
         self
         """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots()
+        ax = new_axes(ax)
         distance, y_true, y_pred = (
             real_array(getattr(self, name), name) for name in ("distance", "y_true", "y_pred")
         )
@@ -126,7 +120,7 @@ class BindingCurveDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: _Predictor,
+        estimator: Predictor,
         X: Sequence[Atoms],
         y: ArrayLike,
         *,
@@ -158,10 +152,8 @@ class BindingCurveDisplay:
         -------
         BindingCurveDisplay
         """
-        if isinstance(distance, str):
-            distance = _from_info(X, distance)
-        if isinstance(groups, str):
-            groups = _from_info(X, groups)
+        distance = from_info(X, distance)
+        groups = None if groups is None else from_info(X, groups)
         return cls.from_predictions(
             y,
             estimator.predict(X),
@@ -203,24 +195,6 @@ class BindingCurveDisplay:
         -------
         BindingCurveDisplay
         """
-        given = (y_true, y_pred, distance, groups)
-        lengths = [len(np.asarray(a)) for a in given if a is not None]
-        if len(set(lengths)) > 1:
-            raise ValueError(
-                "y_true, y_pred, distance and groups must be of equal length; got lengths "
-                f"{lengths}."
-            )
+        same_length(y_true=y_true, y_pred=y_pred, distance=distance, groups=groups)
         display = cls(distance=distance, y_true=y_true, y_pred=y_pred, groups=groups)
         return display.plot(ax, name=name, scatter_kwargs=scatter_kwargs, line_kwargs=line_kwargs)
-
-
-def _from_info(X, key):
-    """Read the values that structures hold under a key of their ``info``."""
-    structures = read_container(X)
-    for index, atoms in enumerate(structures):
-        if key not in atoms.info:
-            raise ValueError(
-                f"{describe(index, atoms)}: has no key '{key}'; it has {sorted(atoms.info)}. Set "
-                "it in atoms.info, or pass an array."
-            )
-    return [atoms.info[key] for atoms in structures]
