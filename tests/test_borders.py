@@ -9,7 +9,8 @@ from borders import SHRUNKEN, sizes
 import sklode
 
 PACKAGE = Path(sklode.__file__).parent
-NO_SUMS = {"plotting", "experiment.py", "files.py", "datasets.py"}  # files and folders
+NO_SUMS = {"plotting", "labels", "label_checks.py", "label_keys.py", "simulation"}
+NO_SUMS |= {"experiment.py", "files.py", "picture.py", "datasets.py"}  # files and folders
 SMALLEST = 10  # of numbers in functions; below are indices and bytes of a number
 
 ALLOWED = {  # integers by which no work is divided, and at which no other way of computing begins
@@ -40,6 +41,14 @@ ALLOWED = {  # integers by which no work is divided, and at which no other way o
     "_POINT_BYTES": "for an estimate of memory",
     "_WAVE_BYTES": "for an estimate of memory",
     "_COLUMN_BYTES": "for an estimate of memory",
+    "_ITERATIONS": "of a fixed point for an estimate of time",
+    "_PANEL_NODES": "of an integral, by its accuracy",
+    "_DIRECTIONS": "in which a width is measured, with a bound for those between",
+    "_RIDGES": "a label in a list of jobs",
+    "_KEPT": "tables at once; those that are not kept are made again, the same",
+    "LARGEST_BYTES": "of a folder of rows; deleted ones are computed again, the same",
+    "FILE_BYTES": "of a file of rows, which are read as they were written",
+    "SMALL_BYTES": "of the same",
     "_LARGEST": "block that glibc learns from; numbers do not depend on it",
 }
 
