@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -149,6 +150,44 @@ def test_binding_curves():
         assert 0.9 < beads[f"p = {power}"] < 6
     assert numbers["beads"]["dispersion"]["p = 1"] > 690
     assert 43 < numbers["beads"]["dispersion"]["together"] < 45
+
+
+def test_far_field():
+    numbers = stored("far_field")
+    rows, by_exponent = numbers["choices"], numbers["by exponent"]
+    shown = {"points": (0.062, 0.037), "dimers": (0.064, 0.046), "cuts": (0.040, 0.029)}
+    for way, (far, mean) in shown.items():
+        assert rows[way]["far"] == pytest.approx(far, abs=5e-4)
+        assert rows[way]["mean"] == pytest.approx(mean, abs=5e-4)
+    assert rows["points"]["promised"] == pytest.approx(0.056, abs=5e-4)
+    assert min(numbers["candidates"]["far"]) == pytest.approx(0.018, abs=5e-4)
+    cuts, far = (dict(zip(by_exponent["p"], by_exponent[k], strict=True)) for k in ("cuts", "far"))
+    assert far[1] > numbers["local"] == pytest.approx(0.097, abs=5e-4)
+    assert cuts[1] == pytest.approx(0.099, abs=5e-4)
+    middle = {p: far[p] for p in (3, 4, 5, 6)}
+    assert max(cuts[p] for p in middle) < 1.031 * cuts[3] == 1.031 * min(cuts.values())
+    assert far[3] == max(middle.values()) > 1.8 * min(middle.values())
+    learning = {k: [np.median(v) for v in row] for k, row in numbers["learning"].items()}
+    assert 0.09 < min(learning["local, far"][1:]) < max(learning["local, far"][1:]) < 0.105
+    assert max(learning["local + long-range, far"][1:]) < 0.04
+    low, high = (
+        np.quantile(numbers["learning"][f"{kind}, unseen"], q, axis=1)
+        for kind, q in (("local", 0.25), ("local + long-range", 0.75))
+    )
+    assert (low < high).tolist() == [True, False, True, True]  # overlap
+    local, both = (np.array(learning[f"{k}, unseen"]) for k in ("local", "local + long-range"))
+    assert ((both < local) == [False, True, True, True]).all()
+    assert local[-1] < local[0]
+    assert both[-1] < both[0]
+    known = numbers["applicability"]
+    novelty, error = np.array(known["novelty"]), np.array(known["error"])
+    (outside,) = np.flatnonzero(novelty > 1)
+    assert known["dimer"][outside] == "Formic_acid_dimer"
+    assert error[outside] == pytest.approx(0.33, abs=5e-3)
+    assert novelty[error.argmax()] == pytest.approx(0.87, abs=5e-3)
+    assert pd.Series(novelty).corr(pd.Series(error), method="spearman") == pytest.approx(
+        0.67, abs=5e-3
+    )
 
 
 def test_charge_dimers():

@@ -56,6 +56,10 @@ def test_binding_curves(check):
     check("binding_curves", atol=1e-4)
 
 
+def test_far_field(check):
+    check("far_field", atol=1e-4)
+
+
 def test_molecule_above_slab(check):
     check("molecule_above_slab", atol=1e-4)
 
