@@ -23,6 +23,7 @@ NAMES = (
     "gradients",
     "ridge",
     "simulation",
+    "search",
 )
 
 

@@ -1,5 +1,6 @@
 """Structures to describe: ionic crystals of any size, in one cell or in many, and dimers."""
 
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,25 @@ def different_cells(n_structures, n_atoms):
 def dimers():
     """110 isolated dimers of C, H, N and O, 6 to 30 atoms each."""
     return load_s22x5().data
+
+
+def stretched_dimers(count):
+    """Isolated dimers of S22x5 in turn, each with its molecules moved apart by up to 1 angstrom."""
+    rng = np.random.default_rng(0)
+    chosen = []
+    for atoms in islice(cycle(dimers()), count):
+        first, second = (atoms.arrays["fragment"] == label for label in (0, 1))
+        axis = atoms.positions[second].mean(axis=0) - atoms.positions[first].mean(axis=0)
+        stretched = atoms.copy()
+        stretched.positions[second] += rng.uniform() * axis / np.linalg.norm(axis)
+        chosen.append(stretched)
+    return chosen
+
+
+def attraction(atoms):
+    """Energy of -10 eV angstrom^6/r^6 between the atoms of two molecules."""
+    first, second = (atoms.positions[atoms.arrays["fragment"] == label] for label in (0, 1))
+    return -10.0 * np.sum(np.linalg.norm(first[:, None] - second, axis=2) ** -6.0)
 
 
 def dimers_of_file(system, folder, count=None):
