@@ -45,6 +45,16 @@ def s22x5_run(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_the_readme_shows_the_table_that_is_printed(s22x5_run):
+    readme = Path(__file__).resolve().parents[1].joinpath("README.md").read_text()
+    header = "    " + 20 * " " + "far separations  unseen groups\n"
+    start = readme.index(header)
+    shown = [line[4:] for line in readme[start:].splitlines()[:4]]
+    printed = s22x5_run[1].stdout.splitlines()
+    assert shown == printed[printed.index(shown[0]) :][:4]
+
+
+@pytest.mark.slow
 def test_far_separations_of_s22x5_are_predicted_within_0_04_ev(s22x5_run):
     table = pd.read_csv(s22x5_run[0] / "predictions.csv")
     far = table[table["part"] == "far"]

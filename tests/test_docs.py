@@ -11,7 +11,15 @@ import pytest
 from sklearn.base import clone
 
 import sklode
-from sklode import calculator, datasets, gradients, plotting, potentials, simulation
+from sklode import (
+    calculator,
+    datasets,
+    gradients,
+    model_selection,
+    plotting,
+    potentials,
+    simulation,
+)
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 OFFLINE = """
@@ -47,7 +55,7 @@ def test_every_public_name_has_a_page():
     assert sorted(listed.pop("sklode")) == sorted(sklode.__all__)
     assert listed.pop("sklode.calculator") == ["SklodeCalculator"]
     assert calculator.SklodeCalculator
-    for module in (gradients, potentials, datasets, plotting, simulation):
+    for module in (gradients, potentials, datasets, plotting, simulation, model_selection):
         assert sorted(listed.pop(module.__name__)) == sorted(module.__all__)
     assert not listed
 

@@ -8,14 +8,26 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.build import bulk
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
 
 import sklode
-from sklode.datasets import make_point_charges
+from sklode import (
+    BlockScaler,
+    DensityProjector,
+    InteractionFeatures,
+    LongRangePotential,
+    PowerSpectrum,
+)
+from sklode.datasets import load_s22x5, make_point_charges
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+RMSE = "neg_root_mean_squared_error"
 REFERENCE = (ROOT / "docs" / "reference.rst").read_text()
 
 
@@ -34,6 +46,23 @@ def test_the_example_ends_in_the_number_that_it_shows():
     local = code.replace(", LongRangePotential(exponent=6)", "")
     number = re.search(r"in its place gives ([\d.]+) eV", README).group(1)
     assert run(local) == f"RMSE {number} eV\n"
+
+
+def test_penalties_chosen_by_points_and_by_dimers_have_the_errors_that_are_shown():
+    dimers = load_s22x5()
+    X, y, groups = pd.Series(dimers.data), dimers.target, dimers.groups
+    rho_v = PowerSpectrum(DensityProjector(cutoff=3.0), LongRangePotential(exponent=6))
+    rows = InteractionFeatures(rho_v).fit_transform(X)
+    penalties = np.logspace(-6, 3, 10)
+    errors = {"points": [], "dimers": []}
+    for train, test in GroupKFold(5).split(X, groups=groups):
+        folds = list(GroupKFold(5).split(train, groups=groups[train]))
+        for way, cv in (("points", None), ("dimers", folds)):
+            ridge = RidgeCV(penalties, fit_intercept=False, cv=cv, scoring=RMSE if cv else None)
+            model = make_pipeline(BlockScaler(), ridge).fit(rows[train], y[train])
+            errors[way].extend(model.predict(rows[test]) - y[test])
+    shown = re.search(r"([\d.]+) eV by points and ([\d.]+) eV by dimers", README).groups()
+    assert shown == tuple(f"{np.sqrt(np.mean(np.square(e))):.3f}" for e in errors.values())
 
 
 def test_every_program_runs_by_itself_and_prints_what_it_says():
@@ -93,7 +122,7 @@ def test_gradients_of_featomic_are_what_the_table_says():
 
 
 def test_transformers_without_gradients_are_those_that_the_reference_names():
-    features = REFERENCE.split("Models of energies and forces")[0].split("currentmodule")[1]
+    features = REFERENCE.split("Fragments\n")[0].split("currentmodule")[1]
     listed = re.findall(r"^   (\w+)$", features, re.MULTILINE)
     assert len(listed) == 7
     without = [x for x in listed if not hasattr(getattr(sklode, x), "transform_gradients")]
