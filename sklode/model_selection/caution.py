@@ -25,7 +25,7 @@ class Caution:
         Lower Cholesky factor of the smaller one of the two Gram matrices plus alpha.
     alpha : float
     noise : float
-        Size of an error whose row has unit variance.
+        Root mean square of left-out errors over the roots of their variances.
     limit : float
         Variance that 95 % of the left-out rows stay below.
     """
@@ -50,7 +50,7 @@ class Caution:
         return cls(rows, mean, np.linalg.cholesky(small), alpha, float(noise), float(limit))
 
     def variances(self, rows: NDArray) -> NDArray:
-        """The part of each row's squared length of which the fit knows nothing."""
+        """The part of each row's squared length of which the fit knows nothing, eq. (9.2)."""
         rows = rows - self.mean
         lengths = np.einsum("sf,sf->s", rows, rows)
         if self.rows.shape[0] <= self.rows.shape[1]:

@@ -60,7 +60,7 @@ def centered(
 def ridge_path(
     blocks: Sequence[Block], factors: Sequence[float], targets: NDArray, alphas: NDArray
 ) -> tuple[NDArray, NDArray]:
-    r"""Predictions of the fits for all alphas, :math:`K_{st} (K_{tt} + \alpha)^{-1} y`.
+    """Predictions of the fits for all alphas, and their variances, eqs. (9.1) and (9.2).
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def ridge_path(
     -------
     predictions : ndarray of shape (n_alphas, n_test)
     variances : ndarray of shape (n_alphas, n_test)
-        :math:`K_{ss} - K_{st} (K_{tt} + \alpha)^{-1} K_{ts}`, the part of a row's squared length of
-        which the fit knows nothing: that of Bayesian regression, for a prior of unit width.
+        The part of a row's squared length of which the fit knows nothing: that of Bayesian
+        regression, for a prior of unit width.
     """
     squares = np.square(factors)
     lengths = sum(f * block.squares for f, block in zip(squares, blocks, strict=True))
