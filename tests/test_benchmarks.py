@@ -2,12 +2,15 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from ase import Atoms
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 MEASURED = """
@@ -143,3 +146,40 @@ def test_harness_measures_and_writes(records, tmp_path):
     assert first["ratio_to_sklode"] == 1.0
     assert second["error"] == 0.5
     assert first["numpy"] == np.__version__
+
+
+@pytest.mark.slow
+def test_choice_repeats_the_demo_and_the_local_model_of_old(tmp_path):
+    done = run(BENCHMARKS / "bench_choice.py", "--output", tmp_path / "choice.csv")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "choice.csv").set_index(["experiment", "code"])
+    far, unseen = table.loc["far separations"], table.loc["unseen groups"]
+    # what the demo printed when one candidate was chosen by one split
+    assert far["rmse_ev"]["local, one split"] == pytest.approx(0.0569, abs=6e-5)
+    assert unseen["rmse_ev"]["local, one split"] == pytest.approx(0.0974, abs=6e-5)
+    rules = (BENCHMARKS.parent / "docs" / "choosing.rst").read_text()
+    shown = re.search(r"on S22x5, whole, it gives far (\S+) and unseen (\d\.\d+)", rules).groups()
+    ratios = (part["ratio"]["local + long-range"] for part in (far, unseen))
+    assert shown == tuple(f"{ratio:.2f}" for ratio in ratios)
+    readme = (BENCHMARKS.parent / "README.md").read_text()
+    shown = re.search(r"([\d.]+) eV by points and ([\d.]+) eV by dimers", readme).groups()
+    penalties = (unseen["rmse_ev"][f"rho x V, left-out {way}"] for way in ("points", "groups"))
+    assert shown == tuple(f"{error:.3f}" for error in penalties)
+    assert "over all sets" in done.stdout
+
+
+def test_stretched_dimers_have_the_energy_of_their_distances(records):
+    systems = importlib.import_module("systems")
+    pair = Atoms("H2", [[0, 0, 0], [0, 0, 2]])
+    pair.set_array("fragment", np.array([0, 1]))
+    assert systems.attraction(pair) == pytest.approx(-10 / 64)
+    structures = systems.stretched_dimers(111)
+    first, last = structures[0], structures[110]  # of the same dimer
+    assert first.get_chemical_formula() == last.get_chemical_formula()
+    assert systems.attraction(first) != systems.attraction(last)
+    for found, dimer in zip(structures, systems.dimers(), strict=False):
+        moved = np.linalg.norm(found.positions - dimer.positions, axis=1)
+        inside = dimer.arrays["fragment"] == 0
+        assert not moved[inside].any()
+        assert np.ptp(moved[~inside]) < 1e-12
+        assert 0 < moved.max() < 1
