@@ -80,7 +80,7 @@ def test_the_table_shows_what_the_predictions_say(s22x5_run):
             line = next(x for x in finished.stdout.splitlines() if x.startswith(f"{model} "))
             assert f"{error:.4f}" in line
     assert "predict zero" in finished.stdout
-    assert "brings the error down" in finished.stdout
+    assert "bring the error down" in finished.stdout
     assert "search" in finished.stderr  # the progress bar
 
 

@@ -75,7 +75,7 @@ def test_stored_numbers_are_reported_and_drawn(example, path, capsys):
 def test_first_model(example, capsys):
     example("first_model")
     found = capsys.readouterr().out
-    for line in ("predict zero       0.149 eV", "local              0.098 eV", "0.018 eV"):
+    for line in ("predict zero       0.149 eV", "local              0.097 eV", "0.018 eV"):
         assert line in found
 
 
@@ -155,17 +155,18 @@ def test_binding_curves():
 def test_far_field():
     numbers = stored("far_field")
     rows, by_exponent = numbers["choices"], numbers["by exponent"]
-    shown = {"points": (0.062, 0.037), "dimers": (0.064, 0.046), "cuts": (0.040, 0.029)}
+    shown = {"points": (0.068, 0.037), "dimers": (0.062, 0.042), "cuts": (0.042, 0.028)}
     for way, (far, mean) in shown.items():
         assert rows[way]["far"] == pytest.approx(far, abs=5e-4)
         assert rows[way]["mean"] == pytest.approx(mean, abs=5e-4)
-    assert rows["points"]["promised"] == pytest.approx(0.056, abs=5e-4)
+    assert rows["points"]["promised"] == pytest.approx(0.053, abs=5e-4)
     assert min(numbers["candidates"]["far"]) == pytest.approx(0.018, abs=5e-4)
     cuts, far = (dict(zip(by_exponent["p"], by_exponent[k], strict=True)) for k in ("cuts", "far"))
     assert far[1] > numbers["local"] == pytest.approx(0.097, abs=5e-4)
-    assert cuts[1] == pytest.approx(0.099, abs=5e-4)
+    assert cuts[1] == pytest.approx(0.097, abs=5e-4)
     middle = {p: far[p] for p in (3, 4, 5, 6)}
-    assert max(cuts[p] for p in middle) < 1.031 * cuts[3] == 1.031 * min(cuts.values())
+    assert cuts[3] == min(cuts.values()) == pytest.approx(0.086, abs=5e-4)
+    assert max(cuts[p] for p in middle) == pytest.approx(0.089, abs=5e-4)
     assert far[3] == max(middle.values()) > 1.8 * min(middle.values())
     learning = {k: [np.median(v) for v in row] for k, row in numbers["learning"].items()}
     assert 0.09 < min(learning["local, far"][1:]) < max(learning["local, far"][1:]) < 0.105
@@ -174,7 +175,7 @@ def test_far_field():
         np.quantile(numbers["learning"][f"{kind}, unseen"], q, axis=1)
         for kind, q in (("local", 0.25), ("local + long-range", 0.75))
     )
-    assert (low < high).tolist() == [True, False, True, True]  # overlap
+    assert (low < high).all()  # overlap
     local, both = (np.array(learning[f"{k}, unseen"]) for k in ("local", "local + long-range"))
     assert ((both < local) == [False, True, True, True]).all()
     assert local[-1] < local[0]
@@ -183,10 +184,10 @@ def test_far_field():
     novelty, error = np.array(known["novelty"]), np.array(known["error"])
     (outside,) = np.flatnonzero(novelty > 1)
     assert known["dimer"][outside] == "Formic_acid_dimer"
-    assert error[outside] == pytest.approx(0.33, abs=5e-3)
-    assert novelty[error.argmax()] == pytest.approx(0.87, abs=5e-3)
+    assert error[outside] == pytest.approx(0.36, abs=5e-3)
+    assert novelty[error.argmax()] == pytest.approx(0.84, abs=5e-3)
     assert pd.Series(novelty).corr(pd.Series(error), method="spearman") == pytest.approx(
-        0.67, abs=5e-3
+        0.70, abs=5e-3
     )
 
 
