@@ -183,7 +183,7 @@ def test_far_field():
     known = numbers["applicability"]
     novelty, error = np.array(known["novelty"]), np.array(known["error"])
     (outside,) = np.flatnonzero(novelty > 1)
-    assert known["dimer"][outside] == "Formic_acid_dimer"
+    assert known["who"] == "Formic_acid_dimer at 0.9"
     assert error[outside] == pytest.approx(0.36, abs=5e-3)
     assert novelty[error.argmax()] == pytest.approx(0.84, abs=5e-3)
     assert pd.Series(novelty).corr(pd.Series(error), method="spearman") == pytest.approx(

@@ -87,7 +87,7 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
     which folds of large and of small errors have the same say. Of candidates that differ in
     parameters of the last step of the pipeline alone, such as alpha, the best stands for all. Those
     whose error is at most 3 times the smallest are averaged, with weights 1/error^2. This rule is
-    from trials with sets of binding curves, see the gallery on far fields.
+    from trials with sets of binding curves, see :ref:`rules-tried`.
 
     Examples
     --------

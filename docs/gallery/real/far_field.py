@@ -169,10 +169,11 @@ def applicability(X, y, groups):
     for train, test in GroupKFold(5).split(X, groups=groups):
         found = search(BOTH, None, combine="near_best")
         found.fit(X.iloc[train], y[train], groups=groups[train])
-        parts.append(found.assess(X.iloc[test]).assign(reference=y[test], dimer=groups[test]))
+        parts.append(found.assess(X.iloc[test]).assign(reference=y[test]))
     table = pd.concat(parts).sort_index()
     table["error"] = (table["prediction"] - table["reference"]).abs()
-    return table[["dimer", "error", "error_bar", "novelty"]].to_dict("list")
+    outside = [f"{a.info['dimer']} at {a.info['distance']}" for a in X[table["outside"]]]
+    return table[["error", "error_bar", "novelty"]].to_dict("list") | {"who": ", ".join(outside)}
 
 
 @threadpool_limits.wrap(limits=1)  # the matrices are small: more threads only get in the way
@@ -208,7 +209,7 @@ def report(numbers):
     print("\nmedian over draws\n", table.round(3).to_string())
     known = pd.DataFrame(numbers["applicability"])
     outside = known["novelty"] > 1
-    print(f"\noutside: {outside.sum()} of {len(known)}, {set(known['dimer'][outside])}")
+    print(f"\noutside: {outside.sum()} of {len(known)}, {known['who'][0]}")
     print(f"RMSE outside {rmse(known['error'][outside]):.3f} eV, ", end="")
     print(
         f"inside {rmse(known['error'][~outside]):.3f} eV; rank correlation of novelty and error ",
@@ -249,9 +250,9 @@ def draw_learning(ax, learning):
         low, middle, high = np.quantile(learning[f"{kind}, {what}"], [0.25, 0.5, 0.75], axis=1)
         ax.plot(SIZES, middle, style, label=f"{kind}, {what}")
         ax.fill_between(SIZES, low, high, color=style[:2], alpha=0.12)
-    ax.set(xlabel="dimers trained on", ylabel="RMSE / eV", yscale="log")
+    ax.set(xlabel="dimers trained on", ylabel="RMSE / eV", yscale="log", ylim=(0.025, 0.6))
     ax.set_title("more molecules: median and quartiles of draws", fontsize=10)
-    ax.legend(fontsize=8)
+    ax.legend(loc="upper right", ncols=2, fontsize=8)
 
 
 def draw_novelty(ax, table):
