@@ -11,6 +11,7 @@ from ase import Atoms
 from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -36,9 +37,24 @@ __all__ = [
     "StrOptions",
     "StructureTransformer",
     "fit_context",
+    "output_container",
+    "reads_predictions",
 ]
 
 fit_context = _fit_context
+
+
+def reads_predictions(scoring: object) -> bool:
+    """Whether a scoring takes nothing from an estimator but its predictions of all of X."""
+    if callable(scoring):
+        return isinstance(scoring, _BaseScorer)
+    members = scoring.values() if isinstance(scoring, Mapping) else ()
+    return all(reads_predictions(member) for member in members)
+
+
+def output_container(transformer: object) -> str:
+    """What ``transform`` gives: "default", "pandas" or "polars"."""
+    return _get_output_config("transform", transformer)["dense"]
 
 
 class Number(Interval):
@@ -205,7 +221,7 @@ class StructureTransformer(Differentiable, CheckedWhenLoaded, TransformerMixin, 
         return self._frame_of_atoms(self._describe(atoms_list, per_atom=True), X, atoms_list)
 
     def _frame_of_atoms(self, rows, X, atoms_list):
-        container = _get_output_config("transform", self)["dense"]
+        container = output_container(self)
         if container == "default":
             return rows
         columns = self.get_feature_names_out()

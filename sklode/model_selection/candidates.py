@@ -1,20 +1,23 @@
 """Scores of all candidates of a search: ridge models from products of rows, others one by one."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ..ridge.row_products import Block, centered, ridge_path
-from .stored_rows import setting
+from .scoring import Judge
+from .stored_rows import in_threads, setting
 
 _RIDGES = -1  # stands for all ridge models in a list of jobs
 
@@ -55,6 +58,30 @@ class Data:
             None if self.weights is None else self.weights[index],
         )
 
+    def folds(self, cv: object, groups: NDArray | None) -> list[Fold]:
+        """Splits of the structures, in which groups stay whole if `cv` is a number or None.
+
+        Raises
+        ------
+        ValueError
+            If there is no split, or a part without any weight.
+        """
+        if groups is not None and (cv is None or isinstance(cv, Integral)):
+            cv = GroupKFold(min(5, len(set(groups.tolist()))) if cv is None else cv)
+        everything = np.arange(len(self.structures))  # parts may be masks
+        splits = check_cv(cv).split(self.structures, self.targets, groups)
+        folds = [Fold(everything[train], everything[test]) for train, test in splits]
+        if not folds:
+            raise ValueError(f"cv gives no split: {cv!r}.")
+        for number, fold in enumerate(folds):
+            for name, part in vars(fold).items():
+                if self.weights is not None and not self.weights[part].any():
+                    raise ValueError(
+                        f"sample_weight is zero for all {len(part)} structures of the {name} part "
+                        f"of split {number}. Leave them out of X, or choose another cv."
+                    )
+        return folds
+
     def fit(self, estimator: BaseEstimator) -> BaseEstimator:
         """Fit an estimator, with the weights if there are any."""
         return estimator.fit(self.structures, self.targets, **self._weights_for(estimator))
@@ -66,21 +93,10 @@ class Data:
             return {f"{estimator.steps[-1][0]}__sample_weight": self.weights}
         return {"sample_weight": self.weights}
 
-    def score(self, scorer: Callable, estimator: BaseEstimator) -> dict[str, float]:
+    def score(self, judge: Judge, estimator: BaseEstimator) -> dict[str, float]:
         """Scores of a fitted estimator, by name."""
         weights = {} if self.weights is None else {"sample_weight": self.weights}
-        return scorer(estimator, self.structures, self.targets, **weights)
-
-
-class Single:
-    """One scorer that gives a dict, as several do."""
-
-    def __init__(self, scorer: Callable):
-        self._scorer = scorer
-
-    def __call__(self, *args: object, **kwargs: object) -> dict[str, float]:
-        """The score under the name "score"."""
-        return {"score": self._scorer(*args, **kwargs)}
+        return judge(estimator, self.structures, self.targets, **weights)
 
 
 class Predicted(RegressorMixin, BaseEstimator):
@@ -152,15 +168,12 @@ class RidgeModel:
     @classmethod
     def of(cls, estimator: BaseEstimator) -> "RidgeModel | None":
         """The parts of an estimator; None if it is something else, or not solved in closed form."""
-        if not isinstance(estimator, Pipeline) or len(estimator.steps) < 2:
+        if type(estimator) is not Pipeline or len(estimator.steps) < 2:
             return None
         ridge = estimator.steps[-1][1]
-        if (
-            type(ridge) is not Ridge
-            or ridge.positive
-            or np.ndim(ridge.alpha)
-            or not ridge.alpha > 0
-        ):
+        if type(ridge) is not Ridge or ridge.positive:
+            return None
+        if not isinstance(ridge.alpha, Real) or not ridge.alpha > 0:
             return None
         steps = estimator.steps[:-1]
         parts = _branches(steps[0][1]) if len(steps) == 1 else None
@@ -170,7 +183,7 @@ class RidgeModel:
 
 def _branches(union):
     """Branches of a union and their weights; None for anything else."""
-    if not isinstance(union, FeatureUnion):
+    if type(union) is not FeatureUnion:
         return None
     weights = union.transformer_weights or {}
     names = [name for name, branch in union.transformer_list if not isinstance(branch, str)]
@@ -184,7 +197,7 @@ def evaluate(
     estimators: Sequence[BaseEstimator],
     data: Data,
     folds: Sequence[Fold],
-    scorer: Callable,
+    judge: Judge,
     n_jobs: int | None,
 ) -> list[list[Score]]:
     """Scores of each estimator in each fold.
@@ -198,8 +211,7 @@ def evaluate(
         Not fitted.
     data : Data
     folds : sequence of Fold
-    scorer : callable
-        Gives a dict of scores.
+    judge : Judge
     n_jobs : int or None
 
     Returns
@@ -214,16 +226,16 @@ def evaluate(
 
     def work(what, number):
         fold = folds[number]
-        if what == _RIDGES:
-            return _ridge_scores(models, data.part(fold.train), data.part(fold.test), scorer)
         train, test = data.part(fold.train), data.part(fold.test)
-        return {what: _fit_and_score(estimators[what], train, test, scorer)}
+        if what == _RIDGES:
+            return _ridge_scores(estimators, models, train, test, judge)
+        return {what: _fit_and_score(estimators[what], train, test, judge)}
 
     scores: dict[tuple[int, int], Score] = {}
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    results = parallel(delayed(work)(*job) for job in jobs)
     progress = tqdm(total=len(jobs), desc="splits", unit="fit", disable=None, leave=False)
-    with progress:
+    with progress, in_threads():
+        parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
+        results = parallel(delayed(work)(*job) for job in jobs)
         for (_, number), found in zip(jobs, results, strict=True):
             for i, score in found.items():
                 scores[i, number] = score
@@ -235,16 +247,16 @@ def _is_vector(targets):
     return targets is not None and targets.ndim == 1
 
 
-def _fit_and_score(estimator, train, test, scorer):
+def _fit_and_score(estimator, train, test, judge):
     start = time.perf_counter()
     fitted = train.fit(clone(estimator))
     fit_time = time.perf_counter() - start
     start = time.perf_counter()
-    values = test.score(scorer, fitted)
+    values = test.score(judge, fitted)
     return Score(values, fit_time, time.perf_counter() - start)
 
 
-def _ridge_scores(models, train, test, scorer):
+def _ridge_scores(estimators, models, train, test, judge):
     """Scores of all ridge models in one fold, by number."""
     start = time.perf_counter()
     weights = np.ones(len(train.targets)) if train.weights is None else train.weights
@@ -266,7 +278,8 @@ def _ridge_scores(models, train, test, scorer):
     scores = {}
     for i, (row, variances) in predicted.items():
         start = time.perf_counter()
-        values = test.score(scorer, Predicted(row))
+        known = Predicted(row) if judge.reads_predictions else train.fit(clone(estimators[i]))
+        values = test.score(judge, known)
         spent = time.perf_counter() - start
         scores[i] = Score(values, share, spent, variances, row - test.targets)
     return scores

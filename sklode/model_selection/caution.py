@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve
+from sklearn.pipeline import Pipeline
 
-from .candidates import Score
+from .candidates import Data, Score
 
 _QUANTILE = 0.95  # of the left-out structures count as known
 
@@ -38,8 +39,15 @@ class Caution:
     limit: float
 
     @classmethod
-    def of(cls, rows: NDArray, mean: NDArray, alpha: float, left_out: Sequence[Score]) -> "Caution":
-        """From the rows of the fit and the scores of the same model on left-out structures."""
+    def of(cls, fitted: Pipeline, data: Data, left_out: Sequence[Score]) -> "Caution | None":
+        """From a fitted model and its scores on left-out structures; None if it is no ridge."""
+        if left_out[0].variances is None:
+            return None
+        alpha = fitted[-1].alpha
+        matrix = np.asarray(fitted[:-1].transform(data.structures), dtype=float)
+        weights = np.ones(len(matrix)) if data.weights is None else data.weights
+        mean = np.average(matrix, axis=0, weights=weights) * fitted[-1].fit_intercept
+        rows = (matrix - mean) * np.sqrt(weights)[:, None]
         small = rows @ rows.T if rows.shape[0] <= rows.shape[1] else rows.T @ rows
         small[np.diag_indices(len(small))] += alpha
         variances = np.concatenate([score.variances for score in left_out])

@@ -13,6 +13,27 @@ from .candidates import RidgeModel
 _NEAR = 3.0  # times the smallest error: what validation on few structures hardly tells apart
 
 
+_NO_ERROR = (
+    'combine="near_best" weighs candidates by their errors and needs a scoring that is minus an '
+    'error, such as "neg_root_mean_squared_error"; {}. With several scorers, `refit` names the one.'
+)
+
+
+def check_is_error(scoring: object, refit: object) -> None:
+    """Refuse what cannot be minus an error, even where no score is above zero.
+
+    Raises
+    ------
+    ValueError
+        For the score of an estimator, R^2 and others that are no errors, and for a `refit` that
+        chooses by itself.
+    """
+    if callable(refit):
+        raise ValueError('refit may be a callable with combine="best" alone: it chooses one.')
+    if scoring is None or (isinstance(scoring, str) and not scoring.startswith("neg_")):
+        raise ValueError(_NO_ERROR.format(f"scoring is {scoring!r}"))
+
+
 def fold_errors(scores: NDArray) -> NDArray:
     """Errors from scores that are minus an error; the geometric mean over the splits.
 
@@ -31,11 +52,8 @@ def fold_errors(scores: NDArray) -> NDArray:
         If a score is above zero or not finite, so that it is not minus an error.
     """
     if not (scores <= 0.0).all():
-        raise ValueError(
-            'combine="near_best" weighs candidates by their errors and needs a scoring that is '
-            'minus an error, such as "neg_root_mean_squared_error"; this one gave '
-            f"{scores[~(scores <= 0.0)][0]:.3g}. With several scorers, `refit` names the one."
-        )
+        wrong = scores[~(scores <= 0.0)][0]
+        raise ValueError(_NO_ERROR.format(f"this one gave {wrong:.3g}"))
     tiny = np.finfo(float).tiny
     return np.exp(np.log(np.maximum(-scores, tiny)).mean(axis=1))
 
@@ -86,15 +104,15 @@ def merged(estimators: Sequence[BaseEstimator], weights: Sequence[float]) -> Pip
             )
         intercept += weight * model.ridge.intercept_
         # FeatureUnion multiplies columns by its weights
-        sizes = [len(branch.get_feature_names_out()) for branch in model.branches]
-        parts = np.split(model.ridge.coef_, np.cumsum(sizes)[:-1])
+        sizes = [len(branch.get_feature_names_out()) for branch in model.branches[:-1]]
+        parts = np.split(model.ridge.coef_, np.cumsum(sizes, dtype=int), axis=-1)
         pieces = zip(model.keys, model.branches, model.factors, parts, strict=True)
         for key, branch, factor, part in pieces:
             branches.setdefault(key, branch)
             coefficients[key] = coefficients.get(key, 0.0) + weight * factor * part
     ridge = Ridge(**estimators[0][-1].get_params())
-    ridge.coef_ = np.concatenate(list(coefficients.values()))
+    ridge.coef_ = np.concatenate(list(coefficients.values()), axis=-1)
     ridge.intercept_ = intercept
-    ridge.n_features_in_ = len(ridge.coef_)
+    ridge.n_features_in_ = ridge.coef_.shape[-1]
     union = FeatureUnion([(f"block{i}", b) for i, b in enumerate(branches.values())])
     return Pipeline([("features", union), ("ridge", ridge)])

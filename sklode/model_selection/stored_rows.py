@@ -2,16 +2,19 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pickle import PicklingError
 
 import joblib
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
 from tqdm.auto import tqdm
 
-from ..base import StructureTransformer
+from ..base import StructureTransformer, output_container
 
 
 class StoredRows(TransformerMixin, BaseEstimator):
@@ -29,7 +32,8 @@ class StoredRows(TransformerMixin, BaseEstimator):
         self.key = key
 
     def __sklearn_clone__(self):
-        return StoredRows(self.store, self.key)  # what is stored is shared
+        # what is stored is shared
+        return StoredRows(self.store, self.key).set_output(transform=output_container(self))
 
     def __sklearn_is_fitted__(self):
         return True
@@ -64,21 +68,28 @@ class RowStore:
         self._transformers: dict[str, StructureTransformer] = {}
         self._rows: dict[str, NDArray] = {}
 
-    def stand_in(self, transformer: StructureTransformer) -> StoredRows:
-        """What takes the place of a transformer that is not fitted yet."""
+    def stand_in(self, transformer: StructureTransformer) -> BaseEstimator:
+        """What takes the place of a transformer that is not fitted yet.
+
+        One that contains others which learn from values, such as scalers, stays what it is: it has
+        to be fitted to each training part.
+        """
+        if not _learns_elements_alone(transformer):
+            return transformer
         key = setting(transformer)
         if key not in self._transformers:
             self._transformers[key] = clone(transformer)
-        return StoredRows(self, key)
+        return self._stored(transformer, key)
+
+    def _stored(self, transformer, key):
+        return StoredRows(self, key).set_output(transform=output_container(transformer))
 
     def compute(self) -> None:
         """Fit the transformers that are not fitted yet, and keep the rows of all structures."""
         missing = [key for key in self._transformers if key not in self._rows]
         for key in tqdm(missing, desc="features", unit="setting", disable=None, leave=False):
-            transformer = self._transformers[key]
-            if hasattr(transformer, "set_output"):
-                transformer.set_output(transform="default")
-            self._rows[key] = transformer.fit(self._structures).transform(self._structures)
+            rows = self._transformers[key].fit(self._structures).transform(self._structures)
+            self._rows[key] = np.asarray(rows)
 
     def rows(self, key: str, structures: Sequence[Atoms]) -> NDArray:
         """Rows of some of the structures."""
@@ -112,8 +123,9 @@ class RowStore:
         def stand_in(transformer):
             key = str(id(transformer))
             if key not in store._rows:
+                store._transformers[key] = transformer
                 store._rows[key] = np.asarray(transformer.transform(structures))
-            return StoredRows(store, key)
+            return store._stored(transformer, key)
 
         return [replace_transformers(estimator, stand_in) for estimator in estimators]
 
@@ -169,12 +181,28 @@ def without_last(estimator: BaseEstimator) -> BaseEstimator:
     return estimator[:-1] if isinstance(estimator, Pipeline) else estimator
 
 
+def in_threads() -> AbstractContextManager:
+    """Where joblib, in unions for instance, works in threads: structures keep their identity."""
+    return joblib.parallel_config(backend="threading")
+
+
+def _learns_elements_alone(transformer):
+    inner = [v for v in transformer.get_params().values() if isinstance(v, BaseEstimator)]
+    return all(isinstance(v, StructureTransformer | Pipeline | FeatureUnion) for v in inner)
+
+
 def _description(value):
     """Types and parameters, all the way down; stored rows by their key."""
-    if isinstance(value, BaseEstimator):
+    if isinstance(value, BaseEstimator) and not isinstance(value, FrozenEstimator):
         parameters = value.get_params(deep=False)
         parameters.pop("store", None)  # large, and the same for all
-        return type(value).__qualname__, {k: _description(v) for k, v in parameters.items()}
+        described = {k: _description(v) for k, v in parameters.items()}
+        return id(type(value)), output_container(value), described
     if isinstance(value, list | tuple):
         return [_description(member) for member in value]
-    return value
+    if isinstance(value, dict):
+        return {k: _description(member) for k, member in value.items()}
+    try:
+        return joblib.hash(value)
+    except (PicklingError, TypeError, AttributeError):  # such as lambdas
+        return id(value)

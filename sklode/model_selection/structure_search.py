@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import Literal, Self
 
 import numpy as np
@@ -10,8 +9,7 @@ import pandas as pd
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import GroupKFold, ParameterGrid, check_cv
+from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,10 +17,11 @@ from ..base import N_JOBS, CheckedWhenLoaded, HasMethods, StrOptions, fit_contex
 from ..inputs.atoms import read_container, read_structures, row_index
 from ..inputs.targets import read_sample_weight, read_shared_groups, read_values
 from ..regression import AtomisticRidgeCV
-from .candidates import Data, Fold, Single, evaluate
+from .candidates import Data, evaluate
 from .caution import Caution
-from .combining import fold_errors, merged, near_best
-from .stored_rows import RowStore, replace_transformers, setting, without_last
+from .combining import check_is_error, fold_errors, merged, near_best
+from .scoring import Judge, called_refit, deciding_score
+from .stored_rows import RowStore, in_threads, replace_transformers, setting, without_last
 from .table import results_table
 
 
@@ -41,16 +40,18 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
     param_grid : dict or list of dict
         As in GridSearchCV: names of parameters and lists of values.
     scoring : str, callable, list, tuple or dict, default=None
-        As in GridSearchCV. None: the estimator's own score, R^2.
+        As in GridSearchCV. None: the estimator's own score, R^2. A function of (estimator, X, y)
+        may ask for anything, so that every candidate is fitted for it; ``make_scorer`` is faster.
     cv : int, splitter or iterable, default=None
         As in GridSearchCV; 5 folds, or with ``groups`` in ``fit`` folds of whole groups.
         `NearToFarSplit` for curves that have to be carried on.
     combine : {"best", "near_best"}, default="best"
         "best" predicts with the best candidate. "near_best" with a mean of those that validation
         can hardly tell from it, which is better where few structures judge. See the notes.
-    refit : bool or str, default=True
+    refit : bool, str or callable, default=True
         Whether to fit the best candidate, or those that are combined, to all structures. With
-        several scorers the name of the one that chooses.
+        several scorers the name of the one that chooses. A callable takes ``cv_results_`` and gives
+        the index of the best one, as in GridSearchCV.
     n_jobs : int, default=None
         Folds at once, in threads. Transformers have ``n_jobs`` of their own.
 
@@ -123,7 +124,7 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         "scoring": [str, callable, list, tuple, dict, None],
         "cv": ["cv_object"],
         "combine": [StrOptions({"best", "near_best"})],
-        "refit": ["boolean", str],
+        "refit": ["boolean", str, callable],
         "n_jobs": N_JOBS,
     }
 
@@ -135,7 +136,7 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         scoring: str | Callable | Sequence | Mapping | None = None,
         cv: object = None,
         combine: Literal["best", "near_best"] = "best",
-        refit: bool | str = True,
+        refit: bool | str | Callable = True,
         n_jobs: int | None = None,
     ):
         self.estimator = estimator
@@ -178,6 +179,7 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
             For a wrong parameter, a grid that changes nothing, groups that have one member each, or
             bad input; the message names the structure.
         """
+        self._forget()
         atoms_list = read_container(X)
         read_structures(atoms_list)
         weights = (
@@ -188,15 +190,21 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         store = RowStore(atoms_list)
         estimators = [self._candidate(parameters, store, y) for parameters in grid]
         self._check_grid(estimators)
-        folds = self._folds(atoms_list, data.targets, read_shared_groups(groups, len(atoms_list)))
-        scorer, self.multimetric_ = self._scorers()
+        folds = data.folds(self.cv, read_shared_groups(groups, len(atoms_list)))
+        judge = self._judge()
         store.compute()
-        scores = evaluate(estimators, data, folds, scorer, self.n_jobs)
+        scores = evaluate(estimators, data, folds, judge, self.n_jobs)
         self.n_splits_ = len(folds)
+        self.multimetric_ = set(scores[0][0].values) != {"score"}
         self.cv_results_ = results_table(grid, scores)
-        self.scorer_ = scorer
         self._choose(estimators, data, grid, scores, store)
         return self
+
+    def _forget(self):
+        """Leave nothing of an earlier fit that this one may not replace."""
+        found = "best_index_", "best_params_", "best_score_", "best_estimator_", "estimators_"
+        for name in (*found, "weights_", "refit_time_", "_members", "_caution"):
+            vars(self).pop(name, None)
 
     def _candidate(self, parameters, store, y):
         """An estimator with some parameters, whose transformers of structures are looked up."""
@@ -213,49 +221,41 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
                 f"at least one parameter two different values; got {self.param_grid}."
             )
 
-    def _folds(self, atoms_list, targets, groups):
-        cv = self.cv
-        if groups is not None and (cv is None or isinstance(cv, Integral)):
-            cv = GroupKFold(min(5, len(set(groups.tolist()))) if cv is None else cv)
-        splits = check_cv(cv).split(atoms_list, targets, groups)
-        return [Fold(np.asarray(train), np.asarray(test)) for train, test in splits]
-
-    def _scorers(self):
-        """What gives a dict of scores, and whether there are several."""
-        scoring = self.scoring
-        several = not (scoring is None or isinstance(scoring, str) or callable(scoring))
-        scorer = check_scoring(self.estimator, scoring=scoring)
-        if several and self.refit is True:
-            raise ValueError(
-                "With several scorers, refit must name the one that chooses, or be False; known "
-                f"are {sorted(scoring)}."
-            )
-        return (scorer if several else Single(scorer)), several
+    def _judge(self):
+        """What scores the candidates."""
+        judge, chosen = Judge(self.estimator, self.scoring), self.scoring
+        if isinstance(chosen, list | tuple | dict):
+            name = deciding_score(self.refit, chosen)
+            chosen = chosen.get(name) if isinstance(chosen, dict) else name
+        if self.combine == "near_best" and self.refit:
+            check_is_error(chosen, self.refit)
+        return judge
 
     def _choose(self, estimators, data, grid, scores, store):
         """Find the best candidates and fit them to all structures."""
-        if self.multimetric_ and not self.refit:
+        name = deciding_score(self.refit, scores[0][0].values)
+        if name is None and not self.refit:
             return
-        name = self.refit if self.multimetric_ else "score"
-        if f"mean_test_{name}" not in self.cv_results_:
-            raise ValueError(
-                f"refit names no scorer: {name!r}; known are {sorted(scores[0][0].values)}."
-            )
         index, weights = self._selected(estimators, grid, scores, name)
         self.best_index_ = int(index[0])
         self.best_params_ = grid[self.best_index_]
-        self.best_score_ = float(self.cv_results_[f"mean_test_{name}"][self.best_index_])
+        if not callable(self.refit):
+            self.best_score_ = float(self.cv_results_[f"mean_test_{name}"][self.best_index_])
         if not self.refit:
             return
         start = time.perf_counter()
-        fitted = [data.fit(clone(estimators[i])) for i in index]
-        self._keep_caution(fitted[0], data, scores[self.best_index_])
+        with in_threads():
+            fitted = [data.fit(clone(estimators[i])) for i in index]
+            caution = Caution.of(fitted[0], data, scores[self.best_index_])
+            self._caution = caution and vars(caution)  # plain arrays
         self.estimators_ = [store.restore(estimator) for estimator in fitted]
         self.best_estimator_, self.weights_ = self.estimators_[0], weights
         self.refit_time_ = time.perf_counter() - start
 
     def _selected(self, estimators, grid, scores, name):
         """Indices of the candidates that predict, from the best on, and their weights."""
+        if callable(self.refit):
+            return np.array([called_refit(self.refit, self.cv_results_, len(grid))]), np.ones(1)
         means = self.cv_results_[f"mean_test_{name}"]
         if np.isnan(means).all():
             raise ValueError("No candidate has a score: all are NaN.")
@@ -263,21 +263,23 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
             return np.array([np.nanargmax(means)]), np.ones(1)
         errors = fold_errors(np.array([[s.values[name] for s in row] for row in scores]))
         index, weights = near_best(errors, [setting(without_last(e)) for e in estimators])
-        members = {"error": errors[index], "weight": weights}
-        parameters = pd.DataFrame([grid[i] for i in index])
-        self.members_ = pd.DataFrame(members).join(parameters).set_axis(index, axis=0)
+        self._members = {"index": index, "error": errors[index], "weight": weights}
         return index, weights
 
-    def _keep_caution(self, fitted, data, left_out):
-        """What `assess` needs, as plain arrays; for ridge models alone."""
-        self._caution = None
-        if left_out[0].variances is not None:
-            ridge = fitted[-1]
-            matrix = np.asarray(fitted[:-1].transform(data.structures), dtype=float)
-            weights = np.ones(len(matrix)) if data.weights is None else data.weights
-            mean = np.average(matrix, axis=0, weights=weights) * ridge.fit_intercept
-            rows = (matrix - mean) * np.sqrt(weights)[:, None]
-            self._caution = vars(Caution.of(rows, mean, ridge.alpha, left_out))
+    @property
+    def scorer_(self) -> Callable:
+        """What scored the candidates, as of GridSearchCV."""
+        check_is_fitted(self)
+        return Judge(self.estimator, self.scoring).scorer  # not kept: models are saved with us
+
+    @property
+    def members_(self) -> pd.DataFrame:
+        """The candidates that are combined, see the class."""
+        if "_members" not in vars(self):
+            raise AttributeError('Only a fitted search with combine="near_best" has members_.')
+        members = pd.DataFrame(self._members)
+        parameters = [self.cv_results_["params"][i] for i in members["index"]]
+        return members.join(pd.DataFrame(parameters)).set_index("index").rename_axis(None)
 
     def _check_refitted(self):
         check_is_fitted(self)
@@ -287,7 +289,8 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
     def _predictions(self, atoms_list):
         """Those of each member: (n_members, n_structures, ...)."""
         members = RowStore.of_fitted(self.estimators_, atoms_list)
-        return np.array([member.predict(atoms_list) for member in members])
+        with in_threads():
+            return np.array([member.predict(atoms_list) for member in members])
 
     def predict(
         self, X: Sequence[Atoms], return_std: bool = False
@@ -389,5 +392,10 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         float
         """
         self._check_refitted()
-        values = self.scorer_(self, read_container(X), y)
-        return float(values[self.refit if self.multimetric_ else "score"])
+        judged = self if "_members" in vars(self) else self.best_estimator_
+        values = self.scorer_(judged, read_container(X), y)
+        if not self.multimetric_:
+            return float(values)
+        if self.refit not in values:
+            raise AttributeError("With several scorers, score needs a refit that names one.")
+        return float(values[self.refit])

@@ -1,6 +1,7 @@
 """The table of a search, in the layout of GridSearchCV."""
 
 from collections.abc import Sequence
+from numbers import Number
 
 import numpy as np
 from scipy.stats import rankdata
@@ -31,17 +32,21 @@ def results_table(grid: Sequence[dict], scores: Sequence[Sequence[Score]]) -> di
         table |= {f"split{i}_test_{name}": column for i, column in enumerate(values.T)}
         table[f"mean_test_{name}"] = mean = values.mean(axis=1)
         table[f"std_test_{name}"] = values.std(axis=1)
-        table[f"rank_test_{name}"] = rankdata(-mean, method="min").astype(np.int32)
+        table[f"rank_test_{name}"] = rankdata(_known(-mean), method="min").astype(np.int32)
     return table
 
 
 def _parameter_column(grid, name):
     """Values of a parameter; masked for the candidates that do not set it."""
-    column = np.ma.MaskedArray(np.empty(len(grid), dtype=object), mask=True)
-    for i, parameters in enumerate(grid):
-        if name in parameters:
-            column[i] = parameters[name]
-    values = column.compressed().tolist()
-    if len(values) == len(grid) and all(type(v) in (int, float) for v in values):
-        return np.ma.MaskedArray(np.array(values), mask=False)
+    values = {i: parameters[name] for i, parameters in enumerate(grid) if name in parameters}
+    numbers = all(isinstance(value, bool | np.bool_ | Number) for value in values.values())
+    dtype = np.array(list(values.values())).dtype if numbers else object
+    column = np.ma.MaskedArray(np.empty(len(grid), dtype=dtype), mask=True)
+    for i, value in values.items():
+        column[i] = value
     return column
+
+
+def _known(values):
+    """Values to rank, with those that are NaN behind all others."""
+    return np.where(np.isnan(values), np.inf, values)

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import eigh, qr, svd
+
+# Rounding errors of products, in units of alpha, from which on rows are decomposed themselves: they
+# keep twice the digits, in twice the time. Baselines of large weight need it.
+_COARSE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,14 @@ def ridge_path(
     """
     squares = np.square(factors)
     lengths = sum(f * block.squares for f, block in zip(squares, blocks, strict=True))
-    if sum(block.train.shape[1] for block in blocks) < len(targets):
+    few_columns = sum(block.train.shape[1] for block in blocks) < len(targets)
+    size = sum(f * np.trace(block.products) for f, block in zip(squares, blocks, strict=True))
+    is_coarse = np.finfo(float).eps * size > _COARSE * alphas.min()
+    if few_columns or is_coarse:
         train = np.hstack([f * b.train for f, b in zip(factors, blocks, strict=True)])
         test = np.hstack([f * b.test for f, b in zip(factors, blocks, strict=True)])
-        values, vectors = eigh(train.T @ train, driver="evd", check_finite=False)
+        values, vectors, moments = _directions(train, targets, is_coarse)
         along = test @ vectors  # test, direction
-        moments = vectors.T @ (train.T @ targets)
         explained = np.maximum(values, 0.0)
     else:
         products = sum(f * block.products for f, block in zip(squares, blocks, strict=True))
@@ -98,3 +104,13 @@ def ridge_path(
     predictions = (shrunk * moments) @ along.T
     variances = lengths - (shrunk * explained) @ np.square(along).T
     return predictions, np.maximum(variances, 0.0)
+
+
+def _directions(rows, targets, is_coarse):
+    """Eigenvalues and eigenvectors of the products of columns, and the targets' moments in them."""
+    if not is_coarse:
+        values, vectors = eigh(rows.T @ rows, driver="evd", check_finite=False)
+        return values, vectors, vectors.T @ (rows.T @ targets)
+    basis, triangle = qr(rows.T, mode="economic", check_finite=False)
+    vectors, sizes, left = svd(triangle, full_matrices=False, check_finite=False)
+    return np.square(sizes), basis @ vectors, sizes * (left @ targets)
