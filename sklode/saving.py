@@ -1,5 +1,6 @@
 """Models on disk, as skops files, which run no code when they are read."""
 
+from importlib import import_module
 from pathlib import Path
 
 from sklearn.base import BaseEstimator
@@ -14,17 +15,30 @@ def save_model(model: BaseEstimator, path: str | Path) -> None:
         Of this package and scikit-learn.
     path : path-like
         Usually with the suffix ".skops".
+
+    Raises
+    ------
+    ValueError
+        If the model holds functions without a name of their own, such as a lambda, which no file
+        can tell; nothing is written.
     """
     import skops.io
 
-    skops.io.dump(model, path)
+    stored = skops.io.dumps(model)
+    nameless = [n for n in skops.io.get_untrusted_types(data=stored) if "<" in n]
+    if nameless:
+        raise ValueError(
+            f"{path}: was not written, since the model holds {', '.join(nameless)}, which cannot "
+            "be read again. Define this at the top of a module of your own."
+        )
+    Path(path).write_bytes(stored)
 
 
 def load_model(path: str | Path) -> BaseEstimator:
     """Read a model that `save_model` or ``skops.io.dump`` wrote.
 
-    A skops file holds numbers and names of types, no code; only types of this package are trusted
-    beyond those that skops knows.
+    A skops file holds numbers and names of types, no code; only classes of this package are trusted
+    beyond what skops knows. Its functions are not, since some of them write files.
 
     Parameters
     ----------
@@ -39,8 +53,8 @@ def load_model(path: str | Path) -> BaseEstimator:
     OSError
         If the file cannot be read.
     ValueError
-        If it is no skops file, or holds types of other packages; the message names them. Read those
-        that you trust with ``skops.io.load``.
+        If it is no skops file, or holds functions, or types of other packages; the message names
+        them. Read those that you trust with ``skops.io.load``.
 
     Examples
     --------
@@ -63,10 +77,21 @@ def load_model(path: str | Path) -> BaseEstimator:
         unknown = skops.io.get_untrusted_types(file=path)
     except Exception as error:
         raise ValueError(f"{path}: is no skops file ({error}).") from error
-    others = [name for name in unknown if not name.startswith("sklode.")]
+    others = [name for name in unknown if not _is_our_class(name)]
     if others:
         raise ValueError(
-            f"{path}: holds types of other packages, {', '.join(others)}. If you trust them, "
+            f"{path}: holds functions, or types of other packages, {', '.join(others)}. If you trust them, "
             f"read it with skops.io.load({str(path)!r}, trusted={unknown})."
         )
     return skops.io.load(path, trusted=unknown)
+
+
+def _is_our_class(name):
+    module, _, member = name.rpartition(".")
+    if not module.startswith("sklode."):
+        return False
+    try:
+        found = getattr(import_module(module), member, None)
+    except ImportError:
+        return False
+    return isinstance(found, type) and found.__module__.startswith("sklode.")

@@ -173,7 +173,7 @@ class RidgeModel:
         ridge = estimator.steps[-1][1]
         if type(ridge) is not Ridge or ridge.positive:
             return None
-        if not isinstance(ridge.alpha, Real) or not ridge.alpha > 0:
+        if not isinstance(ridge.alpha, Real) or not float(ridge.alpha) > 0.0:
             return None
         steps = estimator.steps[:-1]
         parts = _branches(steps[0][1]) if len(steps) == 1 else None

@@ -222,7 +222,6 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
             )
 
     def _judge(self):
-        """What scores the candidates."""
         judge, chosen = Judge(self.estimator, self.scoring), self.scoring
         if isinstance(chosen, list | tuple | dict):
             name = deciding_score(self.refit, chosen)
