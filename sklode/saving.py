@@ -80,8 +80,8 @@ def load_model(path: str | Path) -> BaseEstimator:
     others = [name for name in unknown if not _is_our_class(name)]
     if others:
         raise ValueError(
-            f"{path}: holds functions, or types of other packages, {', '.join(others)}. If you trust them, "
-            f"read it with skops.io.load({str(path)!r}, trusted={unknown})."
+            f"{path}: holds functions, or types of other packages, {', '.join(others)}. If you "
+            f"trust them, read it with skops.io.load({str(path)!r}, trusted={unknown})."
         )
     return skops.io.load(path, trusted=unknown)
 

@@ -224,8 +224,30 @@ def test_columns_of_very_different_size():
     left, sizes, right = np.linalg.svd(train, full_matrices=False)
     exact = new @ (right.T @ (sizes / (sizes**2 + 1e-3) * (left.T @ y)))
     block = Block.of(*centered(train, new, np.ones(40), False))
-    found, _ = ridge_path([block], [1.0], y, np.array([1e-3]))
+    found, variances = ridge_path([block], [1.0], y, np.array([1e-3]))
     np.testing.assert_allclose(found[0], exact, rtol=1e-9, atol=1e-9 * np.abs(exact).max())
+    np.testing.assert_allclose(variances[0], _unknown(train, new, 1e-3), rtol=1e-9)
+
+
+def _unknown(train, new, alpha):
+    """Variances from all directions, those included in which the rows of the fit do not differ."""
+    _, sizes, right = np.linalg.svd(train, full_matrices=True)
+    values = np.append(sizes**2, np.zeros(train.shape[1] - len(sizes)))
+    return (new @ right.T) ** 2 @ (alpha / (alpha + values))
+
+
+def test_novelty_beside_a_baseline_of_large_weight(dimers):
+    X, y = dimers
+    branches = [("far", make_pipeline(far(), BlockScaler())), ("composition", Composition())]
+    union = FeatureUnion(branches, transformer_weights={"composition": 1e5})
+    grid = {"ridge__alpha": [1e-3, 1.001e-3]}
+    estimator = Pipeline([("features", union), ("ridge", Ridge())])
+    search = StructureSearchCV(estimator, grid, scoring=RMSE, cv=3).fit(X[:20], y[:20])
+    rows = search.best_estimator_[:-1].transform(X)
+    rows -= rows[:20].mean(axis=0)
+    expected = _unknown(rows[:20], rows, search.best_params_["ridge__alpha"])
+    novelty = search.assess(X)["novelty"]
+    np.testing.assert_allclose(novelty / novelty[0], expected / expected[0], rtol=1e-7)
 
 
 def test_the_table_has_numbers(dimers):

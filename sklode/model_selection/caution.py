@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve
+from scipy.linalg import qr, svd
 from sklearn.pipeline import Pipeline
 
 from .candidates import Data, Score
@@ -19,11 +19,12 @@ class Caution:
 
     Attributes
     ----------
-    rows : ndarray of shape (n_train, n_columns)
-        Weighted rows of the fit, without their mean.
     mean : ndarray of shape (n_columns,)
-    root : ndarray
-        Lower Cholesky factor of the smaller one of the two Gram matrices plus alpha.
+        Of the rows of the fit.
+    directions : ndarray of shape (n_columns, n_directions)
+        In which the rows of the fit differ.
+    values : ndarray of shape (n_directions,)
+        Squared length of all rows of the fit in each direction.
     alpha : float
     noise : float
         Root mean square of left-out errors over the roots of their variances.
@@ -31,9 +32,9 @@ class Caution:
         Variance that 95 % of the left-out rows stay below.
     """
 
-    rows: NDArray
     mean: NDArray
-    root: NDArray
+    directions: NDArray
+    values: NDArray
     alpha: float
     noise: float
     limit: float
@@ -48,21 +49,21 @@ class Caution:
         weights = np.ones(len(matrix)) if data.weights is None else data.weights
         mean = np.average(matrix, axis=0, weights=weights) * fitted[-1].fit_intercept
         rows = (matrix - mean) * np.sqrt(weights)[:, None]
-        small = rows @ rows.T if rows.shape[0] <= rows.shape[1] else rows.T @ rows
-        small[np.diag_indices(len(small))] += alpha
+        basis, triangle = qr(rows.T, mode="economic")  # of rows, not their products: more digits
+        directions, sizes, _ = svd(triangle, full_matrices=False)
         variances = np.concatenate([score.variances for score in left_out])
         errors = np.concatenate([score.errors for score in left_out])
         known = variances > 0
         noise = np.sqrt(np.mean(errors[known] ** 2 / variances[known])) if known.any() else np.nan
         limit = np.quantile(variances, _QUANTILE)
-        return cls(rows, mean, np.linalg.cholesky(small), alpha, float(noise), float(limit))
+        values = np.square(sizes)
+        return cls(mean, basis @ directions, values, alpha, float(noise), float(limit))
 
     def variances(self, rows: NDArray) -> NDArray:
         """The part of each row's squared length of which the fit knows nothing, eq. (9.2)."""
         rows = rows - self.mean
-        lengths = np.einsum("sf,sf->s", rows, rows)
-        if self.rows.shape[0] <= self.rows.shape[1]:
-            cross = rows @ self.rows.T
-            known = np.einsum("st,ts->s", cross, cho_solve((self.root, True), cross.T))
-            return np.maximum(lengths - known, 0.0)
-        return self.alpha * np.einsum("sf,fs->s", rows, cho_solve((self.root, True), rows.T))
+        along = rows @ self.directions
+        rest = rows - along @ self.directions.T
+        return np.einsum("sf,sf->s", rest, rest) + np.square(along) @ (
+            self.alpha / (self.values + self.alpha)
+        )

@@ -83,7 +83,6 @@ def ridge_path(
         regression, for a prior of unit width.
     """
     squares = np.square(factors)
-    lengths = sum(f * block.squares for f, block in zip(squares, blocks, strict=True))
     few_columns = sum(block.train.shape[1] for block in blocks) < len(targets)
     size = sum(f * np.trace(block.products) for f, block in zip(squares, blocks, strict=True))
     is_coarse = np.finfo(float).eps * size > _COARSE * alphas.min()
@@ -91,19 +90,21 @@ def ridge_path(
         train = np.hstack([f * b.train for f, b in zip(factors, blocks, strict=True)])
         test = np.hstack([f * b.test for f, b in zip(factors, blocks, strict=True)])
         values, vectors, moments = _directions(train, targets, is_coarse)
+        shrunk = 1.0 / (np.maximum(values, 0.0) + alphas[:, None])  # alpha, direction
         along = test @ vectors  # test, direction
-        explained = np.maximum(values, 0.0)
+        rest = test - along @ vectors.T  # formed first: lengths may be 1e15 of these
+        unknown = alphas[:, None] * shrunk @ np.square(along).T
+        variances = np.einsum("tf,tf->t", rest, rest) + unknown
     else:
         products = sum(f * block.products for f, block in zip(squares, blocks, strict=True))
         cross = sum(f * block.cross for f, block in zip(squares, blocks, strict=True))
         values, vectors = eigh(products, driver="evd", check_finite=False)
+        shrunk = 1.0 / (np.maximum(values, 0.0) + alphas[:, None])
         along = cross @ vectors
         moments = vectors.T @ targets
-        explained = 1.0
-    shrunk = 1.0 / (np.maximum(values, 0.0) + alphas[:, None])  # alpha, direction
-    predictions = (shrunk * moments) @ along.T
-    variances = lengths - (shrunk * explained) @ np.square(along).T
-    return predictions, np.maximum(variances, 0.0)
+        lengths = sum(f * block.squares for f, block in zip(squares, blocks, strict=True))
+        variances = np.maximum(lengths - shrunk @ np.square(along).T, 0.0)
+    return (shrunk * moments) @ along.T, variances
 
 
 def _directions(rows, targets, is_coarse):
