@@ -200,6 +200,19 @@ class TestWords:
         text = verdict(results_of(self.errors([0.2, 0.1, 0.1], [0.2, 0.1, 0.1005])))
         assert text.count("make no difference") == 2
 
+    def test_charges_are_told_apart_from_long_range_features(self):
+        """Charges that spoil a good model are no reason to use local features alone."""
+        names = [*self.NAMES, "local + long-range + charges"]
+        errors = {FAR: [0.2, 0.1, 0.05, 0.02], UNSEEN: [0.2, 0.1, 0.08, 0.12]}
+        text = verdict(results_of(pd.DataFrame(errors, index=names)))
+        assert "from 0.1 to 0.05 eV. With charges of the molecules it is 0.02 eV." in text
+        assert "from 0.1 to 0.08 eV. With charges of the molecules it is 0.12 eV." in text
+        assert "use local features alone" not in text
+        errors = {FAR: [0.2, 0.1, 0.12, 0.02], UNSEEN: [0.2, 0.1, 0.12, 0.11]}
+        text = verdict(results_of(pd.DataFrame(errors, index=names)))
+        assert "from 0.1 to 0.12 eV. With charges of the molecules it is 0.02 eV." in text
+        assert "use local features alone. With charges of the molecules it is 0.11 eV." in text
+
     def test_digits_of_apolar_sets(self):
         unit, shown = table(self.errors([0.0012, 0.0008, 0.0005], [0.004, 0.003, 0.002]))
         assert unit == "meV"

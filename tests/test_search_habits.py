@@ -106,6 +106,14 @@ class TestScoring:
             with pytest.raises(ValueError, match="needs a scoring that is minus an error"):
                 search.fit(*dimers)
 
+    @pytest.mark.filterwarnings("ignore:overflow")
+    def test_errors_that_are_infinite(self, dimers):
+        """Weights of 0/0 would end in a model of NaN."""
+        X, y = dimers
+        search = StructureSearchCV(model(), ALPHAS, scoring=RMSE, cv=3, combine="near_best")
+        with pytest.raises(ValueError, match="needs finite scores; one is -inf"):
+            search.fit(X, np.where(np.arange(30) == 3, 1e200, y))
+
     def test_the_scorer_gives_a_number(self, dimers):
         mine, theirs = both(dimers, model(), ALPHAS)
         expected = theirs.scorer_(theirs.best_estimator_, *dimers)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .candidates import LOCAL
+from .candidates import CHARGES, LOCAL, LONG_RANGE
 from .experiment import FAR, UNSEEN, Results
 
 _WHERE = {
@@ -30,17 +30,20 @@ def verdict(results: Results) -> str:
 
 
 def _comparison(title, column, unit):
-    naive, local, both = column.iloc[0], column[LOCAL], column.iloc[-1]
+    naive, local, both, last = column.iloc[0], column[LOCAL], column[LONG_RANGE], column.iloc[-1]
     gain = f"from {local:.4g} to {both:.4g} {unit}"
     if both < (1 - _SAME) * local:
         text = f"long-range features bring the error down {gain}"
     elif both <= (1 + _SAME) * local:
         text = f"long-range features make no difference: {local:.4g} and {both:.4g} {unit}"
     else:
-        text = f"long-range features make it worse, {gain}: use local features alone"
-    if min(local, both) >= naive:
+        text = f"long-range features make it worse, {gain}"
+        text += ": use local features alone" if last > local else ""
+    if CHARGES in column:
+        text += f". With charges of the molecules it is {last:.4g} {unit}"
+    if min(local, both, last) >= naive:
         text += f". No model is better than to {column.index[0]}, {naive:.4g} {unit}"
-    elif both >= naive:
+    elif last >= naive:
         text += f". To {column.index[0]} would be better, {naive:.4g} {unit}"
     return f"{_WHERE[title]}, {text}."
 

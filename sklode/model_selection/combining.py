@@ -51,8 +51,13 @@ def fold_errors(scores: NDArray) -> NDArray:
     ValueError
         If a score is above zero or not finite, so that it is not minus an error.
     """
-    if not (scores <= 0.0).all():
-        wrong = scores[~(scores <= 0.0)][0]
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f'combine="near_best" needs finite scores; one is {scores[~np.isfinite(scores)][0]}. '
+            "Look for targets that are far too large, or give other parts with `cv`."
+        )
+    if (scores > 0.0).any():
+        wrong = scores[scores > 0.0][0]
         raise ValueError(_NO_ERROR.format(f"this one gave {wrong:.3g}"))
     tiny = np.finfo(float).tiny
     return np.exp(np.log(np.maximum(-scores, tiny)).mean(axis=1))

@@ -31,7 +31,8 @@ def results_table(grid: Sequence[dict], scores: Sequence[Sequence[Score]]) -> di
         values = np.array([[s.values[name] for s in row] for row in scores])
         table |= {f"split{i}_test_{name}": column for i, column in enumerate(values.T)}
         table[f"mean_test_{name}"] = mean = values.mean(axis=1)
-        table[f"std_test_{name}"] = values.std(axis=1)
+        with np.errstate(invalid="ignore"):  # infinite errors have no spread
+            table[f"std_test_{name}"] = values.std(axis=1)
         table[f"rank_test_{name}"] = rankdata(_known(-mean), method="min").astype(np.int32)
     return table
 
