@@ -202,9 +202,8 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
 
     def _forget(self):
         """Leave nothing of an earlier fit that this one may not replace."""
-        found = "best_index_", "best_params_", "best_score_", "best_estimator_", "estimators_"
-        for name in (*found, "weights_", "refit_time_", "_members", "_caution"):
-            vars(self).pop(name, None)
+        for name in [n for n in vars(self) if n.endswith("_") or n in ("_members", "_caution")]:
+            delattr(self, name)
 
     def _candidate(self, parameters, store, y):
         """An estimator with some parameters, whose transformers of structures are looked up."""
