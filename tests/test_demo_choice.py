@@ -273,3 +273,22 @@ def test_without_curves_groups_choose():
     columns = (np.array([atoms.info[key] for atoms in near]) for key in ("e", "name", "r"))
     results = Demo(DimerSet(near, *columns, True)).run()
     assert list(results.errors) == [FAR, UNSEEN]
+
+
+def test_a_group_with_one_near_point_takes_no_cuts_from_the_others(monkeypatch):
+    """It teaches in every cut, and the curves of the others are cut as often as before."""
+    frames = complexes(["Li", "Na", "K", "Rb"], lambda metal, r: -0.5 / r**3)
+    frames = frames[:16]  # rubidium has the nearest distance alone
+    for atoms in frames:
+        atoms.set_array("fragment", np.array([0, 1, 1]))
+    columns = (np.array([atoms.info[key] for atoms in frames]) for key in ("e", "name", "r"))
+    demo = Demo(DimerSet(frames, *columns, True))
+    seen = []
+    monkeypatch.setattr(demo, "_search", lambda name, train, splits: seen.append(splits))
+    near = np.flatnonzero(demo.dimers.distance <= 2.8)
+    demo._search_far("local", near)
+    (splits,) = seen
+    lonely = np.flatnonzero(demo.dimers.groups[near] == "Rb").item()
+    assert len(splits) == 3
+    assert all(lonely in train and lonely not in test for train, test in splits)
+    assert all(len(train) + len(test) == len(near) for train, test in splits)

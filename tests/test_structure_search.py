@@ -25,6 +25,7 @@ from sklode import (
 )
 from sklode.datasets import load_s22x5
 from sklode.model_selection import NearToFarSplit, StructureSearchCV
+from sklode.model_selection.combining import fold_errors
 from sklode.ridge.row_products import Block, centered, ridge_path
 
 SPECIES = ["H", "C", "N", "O"]
@@ -228,6 +229,12 @@ def chosen(dimers):
 
 
 class TestCombining:
+    def test_a_fold_that_is_met_by_chance_decides_nothing(self):
+        scores = -np.array([[1.0, 1.0, 1.0], [2.0, 2.0, 0.0], [3.0, 3.0, 3.0]])
+        errors = fold_errors(scores)
+        np.testing.assert_allclose(errors, [1.0, (4 * 1e-3) ** (1 / 3), 3.0])
+        np.testing.assert_allclose(fold_errors(np.zeros((2, 2))), 0.0, atol=1e-300)
+
     def test_the_members_are_the_near_ones_at_their_best(self, combined):
         table = pd.DataFrame(combined.cv_results_)
         splits = -table[["split0_test_score", "split1_test_score"]].to_numpy()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from ase import Atoms
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline
@@ -203,17 +204,23 @@ class Demo:
     def _search_far(self, name, near):
         """Choose by cuts of the near curves that also go from near to far."""
         d = self.dimers
-        distances = [d.distance[near][d.groups[near] == group] for group in set(d.groups[near])]
-        shortest = min(len(curve) for curve in distances)
-        if max(np.ptp(curve) for curve in distances) == 0.0:
+        groups, distances = d.groups[near], d.distance[near]
+        n_points = {g: len(set(distances[groups == g])) for g in set(groups)}
+        is_curve = np.array([n_points[g] > 1 for g in groups])
+        if not is_curve.any():
             return self._search(name, near, self._by_group(near))
-        curves = []
-        for i in near:
-            atoms = d.structures[i].copy()
-            atoms.info = {"distance": d.distance[i], "curve": d.groups[i]}
-            curves.append(atoms)
+        frames = []
+        for distance, group in zip(distances[is_curve], groups[is_curve], strict=True):
+            frames.append(Atoms("X", info={"distance": distance, "curve": group}))
+        shortest = min(n for n in n_points.values() if n > 1)
         cuts = NearToFarSplit(min(N_CUTS, shortest), curve="curve", near_share=FIRST_CUT)
-        return self._search(name, near, list(cuts.split(curves)))
+        # groups with one near point teach in every cut, and judge in none
+        points, curves = np.flatnonzero(~is_curve), np.flatnonzero(is_curve)
+        splits = [
+            (np.concatenate([curves[train], points]), curves[test])
+            for train, test in cuts.split(frames)
+        ]
+        return self._search(name, near, splits)
 
     def _by_group(self, train):
         groups = self.dimers.groups[train]

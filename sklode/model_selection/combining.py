@@ -13,6 +13,8 @@ from .candidates import RidgeModel
 _NEAR = 3.0  # times the smallest error: what validation on few structures hardly tells apart
 
 
+_BY_CHANCE = 1e-3  # of the usual error of a fold; smaller ones tell no more
+
 _NO_ERROR = (
     'combine="near_best" weighs candidates by their errors and needs a scoring that is minus an '
     'error, such as "neg_root_mean_squared_error"; {}. With several scorers, `refit` names the one.'
@@ -44,7 +46,8 @@ def fold_errors(scores: NDArray) -> NDArray:
     Returns
     -------
     ndarray of shape (n_candidates,)
-        Folds of large and of small errors have the same say.
+        Folds of large and of small errors have the same say. Errors below a thousandth of the
+        usual one of their fold count as that: a fold that is met by chance decides nothing.
 
     Raises
     ------
@@ -59,8 +62,9 @@ def fold_errors(scores: NDArray) -> NDArray:
     if (scores > 0.0).any():
         wrong = scores[scores > 0.0][0]
         raise ValueError(_NO_ERROR.format(f"this one gave {wrong:.3g}"))
-    tiny = np.finfo(float).tiny
-    return np.exp(np.log(np.maximum(-scores, tiny)).mean(axis=1))
+    usual = np.median(-scores, axis=0)
+    floored = np.maximum(-scores, np.maximum(_BY_CHANCE * usual, np.finfo(float).tiny))
+    return np.exp(np.log(floored).mean(axis=1))
 
 
 def near_best(errors: NDArray, settings: Sequence[Hashable]) -> tuple[NDArray, NDArray]:
