@@ -110,7 +110,7 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None, *, missing_forc
 
 def read_energies(atoms_list):
     """Energies of the calculators, in eV, for structures that must all have one."""
-    energies = [_calculated(i, atoms, ["energy"])["energy"] for i, atoms in enumerate(atoms_list)]
+    energies = known_energies(atoms_list)
     for index, energy in enumerate(energies):
         if energy is None:
             raise ValueError(
@@ -118,6 +118,11 @@ def read_energies(atoms_list):
                 + hint(atoms_list)
             )
     return np.array(energies)
+
+
+def known_energies(atoms_list):
+    """Energies of the calculators, in eV; None for structures that have none."""
+    return [_calculated(i, atoms, ["energy"])["energy"] for i, atoms in enumerate(atoms_list)]
 
 
 def _calculated(index, atoms, names, missing_forces="error"):

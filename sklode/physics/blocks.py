@@ -68,6 +68,8 @@ CHUNKS_PER_TASK = 4  # at most, of a worker's task, which costs some millisecond
 SHARED_BYTES = 2**22  # of rows, from which on sending costs more than a file in memory
 KEPT_SHARED_BYTES = 2**28  # of such a file that is used again
 EQUATION_BYTES = 2**26  # of a batch of equations
+BATCH_ATOMS = 2**14  # of a file of features, and of what a worker gets at once
+BATCH_NUMBERS = 2**22  # features of such a file
 CACHED_EQUATION_BYTES = 2**29  # of all equations, up to which they are kept
 
 

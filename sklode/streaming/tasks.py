@@ -1,0 +1,102 @@
+"""Batches of structures to joblib's workers and results back, in order and in bounded memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+
+from joblib import effective_n_jobs, parallel_config
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import Parallel, delayed
+
+_PER_WORKER = 2  # batches on their way: one in work, one waiting
+_MOST_PER_WORKER = 4  # of those, with results that wait to be used
+
+
+class WorkerVanished(RuntimeError):
+    """A worker process ended before its result was there."""
+
+
+def each_batch(function: Callable, batches: Iterable, n_jobs: int | None) -> Iterator[tuple]:
+    """Pairs of a batch and ``function(batch)``, in order.
+
+    Results do not depend on who computes them: each batch is worked on by one worker.
+
+    Parameters
+    ----------
+    function : callable
+    batches : iterable
+        Read as workers need them.
+    n_jobs : int or None
+        As in joblib.
+
+    Yields
+    ------
+    batch, result
+
+    Raises
+    ------
+    WorkerVanished
+        If a worker process was killed, and joblib's backend does not start its work again.
+    Exception
+        What the batches or the function raise.
+    """
+    if effective_n_jobs(n_jobs) == 1:
+        yield from ((batch, function(batch)) for batch in batches)
+        return
+    try:
+        with closing(_by_workers(function, _Given(batches), n_jobs)) as results:
+            yield from results
+    except BrokenProcessPool as error:
+        raise WorkerVanished("A worker process was killed, perhaps for lack of memory.") from error
+    except Exception as error:
+        if type(error).__name__ in ("KilledWorker", "CommClosedError", "CancelledError"):
+            raise WorkerVanished(f"Workers of the cluster were lost: {error}") from error
+        raise
+
+
+class _Given:
+    """Batches that were handed out and whose results are not back; what stopped them.
+
+    joblib takes tasks in threads where an exception would be lost, so that it is kept for later.
+    """
+
+    def __init__(self, batches):
+        self._batches, self.open = iter(batches), []
+        self.ended, self.error = False, None
+
+    def take(self, most):
+        """Batches, as long as no more than some are open."""
+        while len(self.open) < most and not self.ended:
+            try:
+                batch = next(self._batches)
+            except StopIteration:
+                self.ended = True
+            except BaseException as error:
+                self.ended, self.error = True, error
+            else:
+                self.open.append(batch)
+                yield batch
+
+
+def _by_workers(function, given, n_jobs):
+    n_workers = effective_n_jobs(n_jobs)
+    as_they_come = get_active_backend()[0].supports_return_generator
+    parallel = Parallel(
+        n_jobs=n_jobs,
+        return_as="generator" if as_they_come else "list",
+        batch_size=1,
+        pre_dispatch=_PER_WORKER * n_workers,
+    )
+    most = (_MOST_PER_WORKER if as_they_come else _PER_WORKER) * n_workers
+    with parallel:  # one pool of workers for all rounds
+        while not given.ended:  # a round ends when results wait, which bounds the memory
+            for result in parallel(delayed(_alone)(function, b) for b in given.take(most)):
+                yield given.open.pop(0), result
+    if given.error is not None:
+        raise given.error
+
+
+def _alone(function, batch):
+    """The function in a worker, which starts no workers of its own."""
+    with parallel_config(backend="sequential"):
+        return function(batch)
