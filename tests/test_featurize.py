@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from ase.db import connect
 from ase.io import write
 from joblib import parallel_config
 from numpy.testing import assert_array_equal
+from processes import killed
 from sklearn.base import clone
 from sklearn.linear_model import SGDRegressor
 from sklearn.pipeline import make_pipeline, make_union
@@ -339,19 +339,11 @@ class TestResume:
         "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))]
     )
     def test_killed_at_random_moments(self, seed, xyz, undisturbed, tmp_path):
-        folder = tmp_path / "killed"
-        script = Path(__file__).with_name("killed.py")
-        command = [sys.executable, str(script), str(seed), str(xyz), str(folder)]
-        where = {"PYTHONPATH": str(script.parents[1]), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=os.environ | where
-        )
-        assert done.returncode == 0, done.stderr
-        n_kills, n_states = map(int, done.stdout.split())
+        n_kills, n_states = killed("featurize", seed, xyz, tmp_path)
         assert n_kills > 3, "nothing was killed in the middle"
         assert n_states > 3, "no run got further than the one before"
-        pd.testing.assert_frame_equal(FeatureDataset(folder).read(), undisturbed)
-        assert not list(folder.glob(".*"))
+        pd.testing.assert_frame_equal(FeatureDataset(tmp_path).read(), undisturbed)
+        assert not list(tmp_path.glob(".*"))
 
     def options(self):
         return {"batch_atoms": 40, "info_keys": ["number"]}

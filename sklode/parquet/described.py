@@ -1,6 +1,5 @@
 """Rows of a batch of structures, and which structures have none, and why."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +14,6 @@ from ..projection.chain_rule import branches
 from ..streaming.batches import Batch
 
 Level = Literal["structure", "atom"]
-_SINGLE = re.compile(r"^X\[0\]( \([^)]*\))?:? ?")  # how messages name one structure alone
 
 
 @dataclass(frozen=True)
@@ -109,10 +107,7 @@ class Describer:
             except MemoryError:
                 raise
             except Exception as error:
-                formula = _formula(atoms)
-                named = f"{record.label} ({formula or 'empty'})"
-                reason = _SINGLE.sub("", str(error))
-                bad.append(Failure(record.index, formula, f"{named}: {reason}"))
+                bad.append(Failure(record.index, _formula(atoms), record.blame(atoms, error)))
             else:
                 good.append((record, atoms))
         return good, bad

@@ -40,6 +40,29 @@ class Batch:
         return blake2b(b"".join(r.digest() for r in self.records), digest_size=16).hexdigest()
 
 
+class Filling:
+    """Where one batch ends and the next begins.
+
+    Parameters
+    ----------
+    most_atoms, most_structures : int
+        Of a batch; one structure may be larger.
+    """
+
+    def __init__(self, most_atoms: int, most_structures: int):
+        self._most_atoms, self._most_structures = most_atoms, most_structures
+        self._n_atoms = self._n_structures = 0
+
+    def begins(self, n_atoms: int) -> bool:
+        """Whether the next structure, of so many atoms, begins a batch."""
+        full = self._n_structures == self._most_structures
+        begins = self._n_structures > 0 and (full or self._n_atoms + n_atoms > self._most_atoms)
+        if begins:
+            self._n_atoms = self._n_structures = 0
+        self._n_atoms, self._n_structures = self._n_atoms + n_atoms, self._n_structures + 1
+        return begins
+
+
 def cut(source: Source, most_atoms: int, most_structures: int) -> Iterator[Batch]:
     """Batches of a source, which depend on its structures alone.
 
@@ -54,13 +77,12 @@ def cut(source: Source, most_atoms: int, most_structures: int) -> Iterator[Batch
     Batch
     """
     held: list[Record] = []
-    number, n_atoms, fraction = 0, 0, None
+    number, fraction, filling = 0, None, Filling(most_atoms, most_structures)
     for record in source.records():
-        if held and (n_atoms + record.n_atoms > most_atoms or len(held) == most_structures):
+        if filling.begins(record.n_atoms):
             yield Batch(number, held, False, fraction)
-            number, held, n_atoms = number + 1, [], 0
+            number, held = number + 1, []
         held.append(record)
-        n_atoms += record.n_atoms
         fraction = source.fraction
     if held:
         yield Batch(number, held, True, 1.0)

@@ -31,7 +31,10 @@ def learns_elements_only(transformer: object) -> bool:
     if isinstance(transformer, Pipeline):
         steps = [s for _, s in transformer.steps if s is not None and not isinstance(s, str)]
         return len(steps) == 1 and learns_elements_only(steps[0])
-    return isinstance(transformer, StructureTransformer)
+    if not isinstance(transformer, StructureTransformer):
+        return False
+    inside = [v for v in transformer.get_params(deep=False).values() if hasattr(v, "fit")]
+    return all(learns_elements_only(part) for part in inside)
 
 
 def cover(structures: Iterable[Atoms]) -> list[Atoms]:

@@ -1,5 +1,6 @@
 """Structures of a source that are not read yet, as they go to workers."""
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -9,6 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from ..inputs.xyz import read_frame
 
+_ALONE = re.compile(r"^X\[0\]( \([^)]*\))?:? ?")  # how messages name one structure alone
 _RESULTS = ("energy", "forces", "stress")
 
 
@@ -55,6 +57,11 @@ class Record:
         if isinstance(self.content, str):
             return read_frame(self.label, self.first, self.content.splitlines(keepends=True))
         return self.content
+
+    def blame(self, atoms: Atoms, error: Exception) -> str:
+        """What is wrong with the structure, from an error about it alone."""
+        formula = atoms.get_chemical_formula() or "empty"
+        return f"{self.label} ({formula}): {_ALONE.sub('', str(error))}"
 
     def digest(self) -> bytes:
         """16 bytes that another structure, or one with other results, does not have."""

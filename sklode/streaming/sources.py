@@ -59,7 +59,7 @@ class Source:
         self._given: Any = given
         if isinstance(given, (str, os.PathLike)):
             self._files = _files(os.fspath(given))
-        elif _are_paths(given):
+        elif are_paths(given):
             self._files = [path for item in given for path in _files(os.fspath(item))]
         elif not callable(given) and not isinstance(given, Iterator):
             if isinstance(given, (Atoms, dict, bytes)) or not hasattr(given, "__len__"):
@@ -122,9 +122,11 @@ class Source:
         return (record.read() for record in self.records())
 
 
-def _are_paths(structures):
-    listed = isinstance(structures, (list, tuple)) and len(structures) > 0
-    return listed and all(isinstance(item, (str, os.PathLike)) for item in structures)
+def are_paths(structures: object) -> bool:
+    """Whether this is a list of paths."""
+    if not isinstance(structures, (list, tuple)) or not structures:
+        return False
+    return all(isinstance(item, (str, os.PathLike)) for item in structures)
 
 
 def _files(text):

@@ -1,0 +1,161 @@
+"""What a source of structures has to learn from, before anything is computed."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from ase import Atoms
+
+from ..inputs.atoms import read_structures
+from ..inputs.targets import read_sample_weight, read_targets
+from ..physics import blocks
+from ..streaming.batches import ahead, cut
+from ..streaming.fitted import cover
+from ..streaming.tasks import each_batch
+
+_ELEMENTS = 119  # atomic numbers from 0
+_READ_AHEAD = 4  # batches
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What all structures have, in arrays that stay small.
+
+    Attributes
+    ----------
+    sizes : ndarray of shape (n_structures,), int
+        Numbers of atoms.
+    counts : ndarray of shape (n_structures, 119), int
+        Of the elements, by atomic number.
+    known : ndarray of shape (n_structures, 3), int
+        How many energies, force components and stress components are known.
+    groups : list or None
+        Labels.
+    sample_weight : ndarray of shape (n_structures,)
+    sample : list of ase.Atoms
+        A few of the structures, which have all elements.
+    digest : str
+        Text that other structures do not have.
+    """
+
+    sizes: np.ndarray
+    counts: np.ndarray
+    known: np.ndarray
+    groups: list | None
+    sample_weight: np.ndarray
+    sample: list
+    digest: str
+
+    @property
+    def numbers(self):
+        """Atomic numbers of all elements, sorted."""
+        return np.flatnonzero(self.counts.any(axis=0))
+
+
+def survey(source, groups, sample_weight):
+    """Read all structures once.
+
+    Parameters
+    ----------
+    source : Source
+    groups : str, array-like of shape (n_structures,) or None
+        A key of ``atoms.info``, or labels.
+    sample_weight : str, array-like of shape (n_structures,) or None
+        The same of weights.
+
+    Returns
+    -------
+    Survey
+
+    Raises
+    ------
+    ValueError
+        For a structure that cannot be read or has wrong targets; the message names it.
+    """
+    keys = [key for key in (groups, sample_weight) if isinstance(key, str)]
+    batches = ahead(cut(source, blocks.BATCH_ATOMS, blocks.BATCH_ATOMS), _READ_AHEAD)
+    found, digest = [], blake2b(digest_size=16)
+    for batch, part in each_batch(_Look(keys), batches, None):
+        digest.update(batch.digest().encode())
+        found.append(part)
+    if not found:
+        raise ValueError("The source holds no structures.")
+    sizes, counts, known = (np.concatenate([part[k] for part in found]) for k in range(3))
+    info = {key: [value for part in found for value in part[3][key]] for key in keys}
+    labels = info[groups] if isinstance(groups, str) else groups
+    if labels is not None and len(labels) != len(sizes):
+        raise ValueError(
+            f"groups must have one label a structure: {len(sizes)}; got {len(labels)}."
+        )
+    weights = info[sample_weight] if isinstance(sample_weight, str) else sample_weight
+    return Survey(
+        sizes,
+        counts,
+        known,
+        labels,
+        read_sample_weight(weights, len(sizes)),
+        cover([atoms for part in found for atoms in part[4]]),
+        digest.hexdigest(),
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a batch has to learn from, as a worker sees it."""
+
+    keys: list[str]
+
+    def __call__(self, batch):
+        atoms_list = read_all(batch.records)
+        targets = checked(read_targets, batch.records, atoms_list)
+        known = [
+            [0 if value is None else np.size(value) for value in values]
+            for values in (targets.energies, targets.forces, targets.stresses)
+        ]
+        counts = np.array(
+            [np.bincount(atoms.numbers, minlength=_ELEMENTS) for atoms in atoms_list], np.int32
+        )
+        info = {key: [_info(*pair, key) for pair in zip(batch.records, atoms_list, strict=True)]
+                for key in self.keys}  # fmt: skip
+        return (
+            np.array([len(a) for a in atoms_list]),
+            counts,
+            np.array(known).T,
+            info,
+            cover(atoms_list),
+        )
+
+
+def read_all(records):
+    """Structures of records, checked.
+
+    Raises
+    ------
+    ValueError
+        Names the structure by its place in the source.
+    """
+    atoms_list = [record.read() for record in records]
+    checked(read_structures, records, atoms_list)
+    return atoms_list
+
+
+def checked(function, records, atoms_list: list[Atoms]):
+    """Result of a function of structures; its errors name these by their places in the source."""
+    try:
+        return function(atoms_list)
+    except (ValueError, TypeError):
+        for record, atoms in zip(records, atoms_list, strict=True):
+            try:
+                function([atoms])
+            except (ValueError, TypeError) as error:
+                raise ValueError(record.blame(atoms, error)) from error
+        raise
+
+
+def _info(record, atoms, key):
+    if key not in atoms.info:
+        raise ValueError(
+            f"{record.label} ({atoms.get_chemical_formula()}): has no info[{key!r}]; it has "
+            f"{sorted(map(str, atoms.info))}."
+        )
+    return atoms.info[key]

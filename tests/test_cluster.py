@@ -1,0 +1,133 @@
+"""Features and fits on a cluster of processes, of which some are killed."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+from joblib import parallel_config
+
+import sklode
+from sklode import AtomisticRidgeCV, DensityProjector
+from sklode.physics import blocks
+
+distributed = pytest.importorskip("dask.distributed", reason="needs the extra dask")
+pytestmark = pytest.mark.slow
+
+DENSITY = DensityProjector(cutoff=3.0, n_max=2, l_max=1)
+
+
+@pytest.fixture(scope="module")
+def many():
+    structures = []
+    for number in range(300):
+        rng = np.random.default_rng(number)
+        atoms = molecule(["H2O", "CH4", "CH3OH", "NH3"][number % 4])
+        atoms.positions += rng.normal(scale=0.1, size=atoms.positions.shape)
+        results = {"energy": rng.normal(), "forces": rng.normal(size=(len(atoms), 3))}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        structures.append(atoms)
+    return structures
+
+
+@pytest.fixture
+def cluster():
+    """Two processes, each with one that watches over it and starts it again."""
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
+    with (
+        distributed.LocalCluster(n_workers=2, **options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(2, timeout=60)
+        yield client
+
+
+class Slow(DensityProjector):
+    """So slow that its worker can be killed in the middle."""
+
+    def transform(self, X):
+        time.sleep(0.05)
+        return super().transform(X)
+
+
+class Killer(threading.Thread):
+    """Kills one of the workers once the work has begun."""
+
+    def __init__(self, client, begun):
+        super().__init__(daemon=True)
+        self.victim, self.begun, self.killed = min(client.run(os.getpid).values()), begun, False
+
+    def run(self):
+        while not self.begun():
+            time.sleep(0.005)
+        os.kill(self.victim, signal.SIGKILL)
+        self.killed = True
+
+
+def test_features(cluster, many, tmp_path):
+    transformer = Slow(cutoff=3.0, n_max=2, l_max=1).fit(many)
+    expected = sklode.featurize(transformer, many, tmp_path / "alone", batch_atoms=40).read()
+    folder = tmp_path / "cluster"
+    killer = Killer(cluster, lambda: len(list(folder.glob("part-*"))) >= 5)
+    killer.start()
+    with parallel_config("dask"):
+        dataset = sklode.featurize(transformer, many, folder, batch_atoms=40)
+    assert killer.killed
+    assert dataset.complete
+    pd.testing.assert_frame_equal(dataset.read(), expected)
+
+
+def test_fits(cluster, many, monkeypatch):
+    monkeypatch.setattr(blocks, "EQUATION_BYTES", 2**15)
+    monkeypatch.setattr(blocks, "BATCH_ATOMS", 100)
+    expected = AtomisticRidgeCV(DENSITY).fit(lambda: iter(many))
+    seen = []
+
+    def source():
+        for number, atoms in enumerate(many):
+            seen.append(number)
+            yield atoms
+
+    killer = Killer(cluster, lambda: len(seen) > 350)  # in the first pass over the equations
+    killer.start()
+    with parallel_config("dask"):
+        got = AtomisticRidgeCV(DENSITY).fit(source)
+    assert killer.killed
+    assert np.array_equal(got.coef_, expected.coef_)
+    for name, values in expected.cv_results_.items():
+        assert np.array_equal(got.cv_results_[name], values), name
+
+
+class Poison(DensityProjector):
+    """Kills every worker that describes the structure 150, unless it is the parent."""
+
+    def __init__(self, *args, parent=0, **others):
+        super().__init__(*args, **others)
+        self.parent = parent
+
+    def transform(self, X):
+        if os.getpid() != self.parent and any(len(atoms) == 12 for atoms in X):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().transform(X)
+
+
+def test_a_batch_that_kills_every_worker(cluster, many, tmp_path):
+    """A clear error, and what is there stays usable."""
+    X = [*many[:150], molecule("C3H9C", strict=False) if False else twelve(), *many[150:]]
+    transformer = Poison(cutoff=3.0, n_max=2, l_max=1).fit(X)
+    with (
+        parallel_config("dask"),
+        pytest.raises(RuntimeError, match=r"Workers of the cluster were lost.*featurize again"),
+    ):
+        sklode.featurize(transformer, X, tmp_path, batch_atoms=40)
+    transformer = DENSITY.fit(X)
+    del transformer
+
+
+def twelve():
+    return molecule("C6H6")
