@@ -25,7 +25,9 @@ from ase.build import molecule
 
 import sklode
 from sklode import DensityProjector
+from sklode.parquet.columns import schema
 from sklode.parquet.described import Describer
+from sklode.parquet.encoder import Encoder
 from sklode.physics import blocks
 from sklode.streaming import Source, batches
 
@@ -121,7 +123,9 @@ def deviation(folder):
 
 def on_the_wire(molecules):
     """Bytes a structure to a worker and back."""
-    work = Describer(fitted(), "structure", ())
+    describer = Describer(fitted(), "structure", ())
+    names = list(describer.transformer.get_feature_names_out())
+    work = Encoder(describer, schema("structure", {}, names, "float64", {}), {}, None)
     batch = next(batches.cut(Source(molecules.path), blocks.BATCH_ATOMS, blocks.BATCH_ATOMS))
     there, back = (len(pickle.dumps(item)) / len(batch.records) for item in (batch, work(batch)))
     return (

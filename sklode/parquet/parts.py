@@ -85,7 +85,24 @@ def settings_metadata(settings: dict[str, Any]) -> dict[str, str]:
     return {_SETTINGS.decode(): json.dumps(settings)}
 
 
-def write_part(folder: Path, table: "pyarrow.Table", part: Part) -> None:
+def encoded(table: "pyarrow.Table", part: Part) -> bytes:
+    """Contents of the file of a part."""
+    pa = arrow()
+    stored = asdict(part)
+    del stored["settings"], stored["n_rows"]
+    metadata = {**(table.schema.metadata or {}), _PART: json.dumps(stored).encode()}
+    labels = [f.name for f in table.schema if not pa.types.is_floating(f.type)]
+    stream = pa.BufferOutputStream()
+    pa.parquet.write_table(
+        table.replace_schema_metadata(metadata),
+        stream,
+        use_dictionary=labels,
+        write_statistics=labels,
+    )
+    return stream.getvalue().to_pybytes()
+
+
+def write_part(folder: Path, number: int, content: bytes) -> None:
     """Write a part under another name, and rename it when it is complete.
 
     Raises
@@ -93,21 +110,11 @@ def write_part(folder: Path, table: "pyarrow.Table", part: Part) -> None:
     OSError
         If there is no room, or the folder cannot be written to. Nothing is left behind.
     """
-    pa = arrow()
-    stored = asdict(part)
-    del stored["settings"], stored["n_rows"]
-    metadata = {**(table.schema.metadata or {}), _PART: json.dumps(stored).encode()}
-    path = part_path(folder, part.number)
+    path = part_path(folder, number)
     temporary = folder / f".{path.name}.{os.getpid()}.tmp"
-    labels = [f.name for f in table.schema if not pa.types.is_floating(f.type)]
     try:
         with temporary.open("wb") as file:
-            pa.parquet.write_table(
-                table.replace_schema_metadata(metadata),
-                file,
-                use_dictionary=labels,
-                write_statistics=labels,
-            )
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

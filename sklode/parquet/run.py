@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from tqdm.auto import tqdm
 
@@ -19,10 +19,10 @@ from ..streaming.fitted import fitted_to, is_fitted
 from ..streaming.sources import Source
 from ..streaming.tasks import WorkerVanished, each_batch
 from .arrow import arrow
-from .columns import fixed_columns, info_types, schema, stored_types, table, typed
-from .described import Described, Describer, Level
+from .columns import fixed_columns, info_types, schema
+from .described import Describer, Level
+from .encoder import Encoder, File
 from .parts import (
-    Part,
     part_path,
     part_paths,
     read_part,
@@ -86,7 +86,6 @@ class Run:
     ):
         self._given, self._source, self._folder = transformer, source, folder
         self._plan, self._skip = plan, skip
-        self._schema_of_parts = None
 
     def is_done(self) -> bool:
         """Whether the folder has everything; without reading the source.
@@ -159,8 +158,8 @@ class Run:
         ) as progress:
             missing = self._missing(ahead(batches, _READ_AHEAD), progress)
             try:
-                for batch, described in each_batch(describer, missing, n_jobs):
-                    self._write(batch, described, settings)
+                for batch, file in self._files(describer, missing, settings, n_jobs):
+                    self._write(batch, file)
                     _move_on(progress, batch)
             except WorkerVanished as error:
                 raise RuntimeError(
@@ -185,26 +184,21 @@ class Run:
         if part_path(self._folder, number + 1).exists():
             raise ValueError(f"{part_path(self._folder, number + 1)} {_OTHER}")
 
-    def _write(self, batch: Batch, described: Described, settings: dict) -> None:
-        if described.failures and not self._skip:
-            raise ValueError(self._failed(described.failures[0].reason))
-        columns = self._schema(described, settings)
-        described, kept = typed(described, stored_types(columns, self._plan.info_keys))
-        if described.failures and not self._skip:
-            raise ValueError(self._failed(described.failures[0].reason))
-        rows = table(described, kept, columns)
-        part = Part(
-            batch.number,
-            settings,
-            batch.digest(),
-            sum(kept),
-            rows.num_rows,
-            described.failures,
-            batch.is_last,
-            self._source.stamp(),
-        )
+    def _files(self, describer, missing, settings, n_jobs):
+        """Batches and their files, in order; the first one decides the columns."""
+        columns, stamp = self._stored_columns(settings), self._source.stamp()
+        if columns is None:
+            first = list(islice(missing, 1))
+            for batch, described in each_batch(describer, first, n_jobs):
+                columns = self._columns(described, settings)
+                yield batch, Encoder(describer, columns, settings, stamp).file(batch, described)
+        yield from each_batch(Encoder(describer, columns, settings, stamp), missing, n_jobs)
+
+    def _write(self, batch: Batch, file: File) -> None:
+        if file.failures and not self._skip:
+            raise ValueError(self._failed(file.failures[0].reason))
         try:
-            write_part(self._folder, rows, part)
+            write_part(self._folder, batch.number, file.content)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             hint = "The disk is full: free space, and call" if full else "Call"
@@ -217,25 +211,20 @@ class Run:
             f"{self._state()}"
         )
 
-    def _schema(self, described, settings):
-        """Columns, which the first part decides."""
-        if self._schema_of_parts is None:
-            known = self._stored_schema()
-            if known is None:
-                self._refuse_nothing(described)
-                types, dtype = info_types(described.info), described.rows.dtype.name
-            else:
-                types = stored_types(known, self._plan.info_keys)
-                dtype = np.dtype(known.types[-1].to_pandas_dtype()).name
-            metadata = settings_metadata(settings)
-            self._schema_of_parts = schema(self._plan.level, types, self._names, dtype, metadata)
-        return self._schema_of_parts
+    def _columns(self, described, settings):
+        """Columns of all files, from what the first batch has."""
+        if not self._skip and described.failures:
+            raise ValueError(self._failed(described.failures[0].reason))
+        self._refuse_nothing(described)
+        types, dtype = info_types(described.info), described.rows.dtype.name
+        return schema(self._plan.level, types, self._names, dtype, settings_metadata(settings))
 
-    def _stored_schema(self):
+    def _stored_columns(self, settings):
         """Columns of a file that is there, or None."""
         for path in part_paths(self._folder):
             if read_part(path) is not None:
-                return arrow().parquet.read_schema(path)
+                stored = arrow().parquet.read_schema(path)
+                return stored.with_metadata(settings_metadata(settings))
         return None
 
     def _refuse_nothing(self, described):
