@@ -10,13 +10,21 @@ HERE = Path(__file__).resolve().parent
 
 def killed(work, seed, source, folder):
     """Let copies of a process work and be killed, as killed.py does; how often, and its states."""
-    command = [sys.executable, HERE / "killed.py", work, seed, source, folder]
+    return map(int, _run(HERE / "killed.py", work, seed, source, folder).split())
+
+
+def python(program, *arguments):
+    """What a program prints."""
+    return _run("-c", program, *arguments)
+
+
+def _run(*arguments):
     done = subprocess.run(
-        list(map(str, command)),
+        [sys.executable, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    return map(int, done.stdout.split())
+    return done.stdout

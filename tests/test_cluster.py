@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -129,3 +130,19 @@ def test_a_batch_that_kills_every_worker(cluster, many, tmp_path):
     dataset = sklode.featurize(transformer, X, tmp_path, batch_atoms=80)
     assert dataset.complete
     assert dataset.n_structures == 301
+
+
+def test_ray(many, tmp_path):
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    from ray.util.joblib import register_ray
+
+    expected = sklode.featurize(DENSITY, many, tmp_path / "alone", batch_atoms=80).read()
+    variables = {"PYTHONPATH": str(Path(sklode.__file__).parents[1])}
+    ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": variables})
+    try:
+        register_ray()
+        with parallel_config("ray", n_jobs=2):
+            dataset = sklode.featurize(DENSITY, many, tmp_path / "ray", batch_atoms=80)
+    finally:
+        ray.shutdown()
+    pd.testing.assert_frame_equal(dataset.read(), expected)

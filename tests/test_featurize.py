@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from ase.db import connect
 from ase.io import write
 from joblib import parallel_config
 from numpy.testing import assert_array_equal
-from processes import killed
+from processes import killed, python
 from sklearn.base import clone
 from sklearn.linear_model import SGDRegressor
 from sklearn.pipeline import make_pipeline, make_union
@@ -663,3 +664,29 @@ def test_compressed_positions_tell_how_far(many, tmp_path):
     assert found == sorted(found)
     assert found[-1] == 1.0
     assert found[0] < 0.6
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from ase.build import molecule
+import sklode
+
+def molecules():
+    for _ in range(int(sys.argv[1])):
+        yield molecule("C6H6")
+
+transformer = sklode.DensityProjector(cutoff=3.0, n_max=4, l_max=3)
+sklode.featurize(transformer, molecules, sys.argv[2], batch_atoms=2400)
+status = Path("/proc/self/status").read_text().splitlines()
+print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(tmp_path):
+    """With 15 times as many structures, which would take 15 MB for each thousand in memory."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("peak memory is read from /proc")
+    few, many = (python(PEAK, number, tmp_path / str(number)) for number in (600, 9000))
+    assert int(many) - int(few) < 20_000, "kB"

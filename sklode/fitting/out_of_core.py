@@ -191,7 +191,7 @@ class OutOfCore:
         weights = np.sqrt(self._found.sample_weight[own])
         if self._model.energy_per_atom:
             weights = weights / self._found.sizes[own]
-        return Baseline.of(self._found.counts[own][:, self.numbers] * weights[:, None])
+        return Baseline.of(self._found.counts[own][:, : len(self.numbers)] * weights[:, None])
 
     def run(self, checkpoint):
         """Fit.

@@ -7,13 +7,12 @@ import numpy as np
 from ase import Atoms
 
 from ..inputs.atoms import read_structures
-from ..inputs.targets import read_sample_weight, read_targets
+from ..inputs.targets import element_counts, read_sample_weight, read_targets
 from ..physics import blocks
 from ..streaming.batches import ahead, cut
 from ..streaming.fitted import cover
 from ..streaming.tasks import each_batch
 
-_ELEMENTS = 119  # atomic numbers from 0
 _READ_AHEAD = 4  # batches
 
 
@@ -25,8 +24,10 @@ class Survey:
     ----------
     sizes : ndarray of shape (n_structures,), int
         Numbers of atoms.
-    counts : ndarray of shape (n_structures, 119), int
-        Of the elements, by atomic number.
+    numbers : ndarray of shape (n_elements,), int
+        Atomic numbers of all elements, sorted.
+    counts : ndarray of shape (n_structures, n_elements)
+        How many atoms of each element.
     known : ndarray of shape (n_structures, 3), int
         How many energies, force components and stress components are known.
     groups : list or None
@@ -39,17 +40,13 @@ class Survey:
     """
 
     sizes: np.ndarray
+    numbers: np.ndarray
     counts: np.ndarray
     known: np.ndarray
     groups: list | None
     sample_weight: np.ndarray
     sample: list
     digest: str
-
-    @property
-    def numbers(self):
-        """Atomic numbers of all elements, sorted."""
-        return np.flatnonzero(self.counts.any(axis=0))
 
 
 def survey(source, groups, sample_weight):
@@ -80,8 +77,14 @@ def survey(source, groups, sample_weight):
         found.append(part)
     if not found:
         raise ValueError("The source holds no structures.")
-    sizes, counts, known = (np.concatenate([part[k] for part in found]) for k in range(3))
-    info = {key: [value for part in found for value in part[3][key]] for key in keys}
+    sizes = np.concatenate([part.sizes for part in found])
+    numbers = np.unique(np.concatenate([part.numbers for part in found]))
+    counts = np.zeros((len(sizes), len(numbers)))
+    ends = np.cumsum([len(part.sizes) for part in found])
+    for part, end in zip(found, ends, strict=True):
+        own = slice(end - len(part.sizes), end)
+        counts[own, np.searchsorted(numbers, part.numbers)] = part.counts
+    info = {key: [value for part in found for value in part.info[key]] for key in keys}
     labels = info[groups] if isinstance(groups, str) else groups
     if labels is not None and len(labels) != len(sizes):
         raise ValueError(
@@ -90,18 +93,31 @@ def survey(source, groups, sample_weight):
     weights = info[sample_weight] if isinstance(sample_weight, str) else sample_weight
     return Survey(
         sizes,
+        numbers,
         counts,
-        known,
+        np.concatenate([part.known for part in found]),
         labels,
         read_sample_weight(weights, len(sizes)),
-        cover([atoms for part in found for atoms in part[4]]),
+        cover([atoms for part in found for atoms in part.sample]),
         digest.hexdigest(),
     )
 
 
 @dataclass(frozen=True)
+class _Seen:
+    """What a batch has to learn from."""
+
+    sizes: np.ndarray
+    numbers: np.ndarray
+    counts: np.ndarray
+    known: np.ndarray
+    info: dict[str, list]
+    sample: list
+
+
+@dataclass(frozen=True)
 class _Look:
-    """What a batch has to learn from, as a worker sees it."""
+    """How a worker sees what a batch has to learn from."""
 
     keys: list[str]
 
@@ -112,16 +128,12 @@ class _Look:
             [0 if value is None else np.size(value) for value in values]
             for values in (targets.energies, targets.forces, targets.stresses)
         ]
-        counts = np.array(
-            [np.bincount(atoms.numbers, minlength=_ELEMENTS) for atoms in atoms_list], np.int32
-        )
-        info = {key: [_info(*pair, key) for pair in zip(batch.records, atoms_list, strict=True)]
-                for key in self.keys}  # fmt: skip
-        return (
-            np.array([len(a) for a in atoms_list]),
-            counts,
+        pairs = list(zip(batch.records, atoms_list, strict=True))
+        return _Seen(
+            np.array([len(atoms) for atoms in atoms_list]),
+            *element_counts(atoms_list),
             np.array(known).T,
-            info,
+            {key: [_info(*pair, key) for pair in pairs] for key in self.keys},
             cover(atoms_list),
         )
 
