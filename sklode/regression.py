@@ -5,7 +5,6 @@ from numbers import Real
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, Self
 
-from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
@@ -235,11 +234,15 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         Warns
         -----
         SuspiciousLabelWarning
-            For labels that would spoil the fit, such as stresses in kbar, see `check_labels`.
+            For labels that would spoil the fit, such as stresses in kbar, see `check_labels`. Of a
+            source, the first thousand structures are looked at.
         """
         if is_source(X) or checkpoint is not None:
             refuse_given_targets(y, forces, stresses)
-            return self._fit_source(X, groups, sample_weight, checkpoint)
+            fit = OutOfCore(self, X, groups, sample_weight)
+            some, of_some = fit.first_targets()
+            warn_of_labels(some, of_some, from_calculators=True)
+            return self._fit_source(fit, checkpoint)
         alphas = read_alphas(self.alphas)
         atoms_list = read_container(X)
         read_structures(atoms_list)
@@ -261,10 +264,9 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
     def _check_parameters(self):
         read_alphas(self.alphas)
 
-    def _fit_source(self, source, groups, sample_weight, checkpoint):
-        fit = OutOfCore(self, source, groups, sample_weight)
+    def _fit_source(self, fit, checkpoint):
         if fit.is_small:
-            return self.fit(*fit.in_memory(), **fit.labels())
+            return self.fit(fit.in_memory(), **fit.labels())
         self.n_rows_, self.features_, self._numbers = fit.n_rows, fit.features, fit.numbers
         self.alpha_, self.noise_, self.cv_results_, self.scale_, solution = fit.run(checkpoint)
         self._keep(solution)

@@ -21,6 +21,7 @@ from sklode import (
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
+    SuspiciousLabelWarning,
 )
 from sklode.fitting import checkpoint
 from sklode.physics import blocks
@@ -99,7 +100,7 @@ def assert_same_model(got, expected, X):
         ({}, None),
         ({"force_weight": 0.0, "stress_weight": 0.0}, None),
         ({"energy_per_atom": True, "force_weight": 0.3}, None),
-        ({"baseline": False, "floor": None, "alphas": [0.1, 1.0]}, None),  # of plain columns
+        ({"baseline": False, "floor": None, "alphas": [10.0, 100.0]}, None),  # of plain columns
         ({}, "group"),  # next to each other
         ({}, "scattered"),
         ({"cv": 4}, None),
@@ -114,6 +115,38 @@ def test_the_fit_to_a_list(parameters, key, many, trajectory, small_batches):
     expected = clone(model).fit(many, groups=groups)
     assert len(many) > len(expected.scale_) / 8  # enough rows for the normal equations
     assert_same_model(clone(model).fit(trajectory, groups=key), expected, many)
+
+
+def test_unknown_forces_of_atoms(many, tmp_path, small_batches):
+    partly = [atoms.copy() for atoms in many]
+    for atoms, whole in zip(partly, many, strict=True):
+        results = dict(whole.calc.results)
+        if "forces" in results:
+            results["forces"] = results["forces"].copy()
+            results["forces"][0] = np.nan
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    write(tmp_path / "a.traj", partly)
+    with pytest.raises(ValueError, match=r"X\[0\] of a.traj"):
+        AtomisticRidgeCV(DENSITY).fit(tmp_path / "a.traj")
+    model = AtomisticRidgeCV(DENSITY, ALPHAS, missing_forces="ignore")
+    expected = clone(model).fit(partly)
+    assert_same_model(clone(model).fit(tmp_path / "a.traj"), expected, many)
+
+
+def test_suspicious_labels(many, tmp_path, small_batches):
+    wrong = [atoms.copy() for atoms in many]
+    for atoms, right in zip(wrong, many, strict=True):
+        results = dict(right.calc.results)
+        if "stress" in results:
+            results["stress"] = 1602.18 * np.abs(results["stress"]).max() * np.eye(3).ravel()[:6]
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    write(tmp_path / "a.traj", wrong)
+    with pytest.warns(SuspiciousLabelWarning) as seen:
+        AtomisticRidgeCV(DENSITY).fit(wrong)
+    with pytest.warns(SuspiciousLabelWarning) as seen_too:
+        AtomisticRidgeCV(DENSITY).fit(tmp_path / "a.traj")
+    assert str(seen_too[0].message) == str(seen[0].message)
+    assert seen_too[0].filename == __file__
 
 
 def test_weights(many, trajectory, small_batches):

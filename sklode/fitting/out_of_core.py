@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from ..execution.workers import PATIENCE, somebody_looks
+from ..inputs.targets import read_targets
 from ..physics import blocks
 from ..projection.chain_rule import check_differentiable, n_columns
 from ..ridge.left_out import Tally, judged
@@ -27,6 +28,7 @@ from .sums import COMMON, Accumulate, LeaveOut, RowsOfBatch, Sums, Task, local_f
 from .survey import survey
 
 _READ_AHEAD = 2  # batches
+_LOOKED_AT = 1000  # structures whose labels are checked for what is suspicious
 _MOST_BYTES_OF_BINS = 2**32
 
 
@@ -94,7 +96,7 @@ class OutOfCore:
                 "since the model scales the branches of a FeatureUnion itself; for others, pass a "
                 "list of structures."
             )
-        self._found = survey(self._source, groups, sample_weight)
+        self._found = survey(self._source, groups, sample_weight, model.missing_forces)
         self._known = self._counted()
         with_gradients = bool(self._known[:, 1:].any())
         self.features = fitted_features(model.features, self._found.sample, with_gradients)
@@ -123,9 +125,16 @@ class OutOfCore:
     def _n_features(self):
         return n_columns(self.features, self._found.sample)
 
+    def first_targets(self):
+        """Structures from the beginning of the source, and what is learnt of them."""
+        atoms_list = list(islice(self._source, _LOOKED_AT))
+        targets = read_targets(atoms_list, missing_forces=self._model.missing_forces)
+        own = self._found.sample_weight[: len(atoms_list)]
+        return atoms_list, targets.counted(own, self._model.force_weight, self._model.stress_weight)
+
     def in_memory(self):
-        """Arguments of an ordinary fit."""
-        return (list(self._source),)
+        """All structures."""
+        return list(self._source)
 
     def labels(self):
         """Groups and weights of an ordinary fit."""
@@ -247,7 +256,7 @@ class OutOfCore:
     def _rows_of(self):
         own = self._model
         weights = own.force_weight, own.stress_weight, own.energy_per_atom
-        return RowsOfBatch(self.features, self.numbers, *weights)
+        return RowsOfBatch(self.features, self.numbers, *weights, own.missing_forces)
 
     def _sum(self, checkpoint, place, arrays):
         """First pass: equations of all structures, and of those that are left out together."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..inputs.targets import element_counts, read_targets
+from ..inputs.targets import element_counts
 from ..ridge.compressed import CompressedRows, as_columns
 from ..ridge.left_out import Fold, Streamed, tallies
 from ..ridge.normal_equations import NormalEquations
 from ..ridge.solvers import PrimalRidge, Solution
 from .equations import KINDS, GradientRows, Weights, energy_rows
-from .survey import checked, read_all
+from .survey import read_all, targets_of
 
 COMMON = -1  # the bin of structures that no bin of their own needs
 
@@ -47,7 +47,7 @@ class RowsOfBatch:
         Fitted.
     numbers : ndarray of shape (n_baseline,), int
         Elements that have a baseline.
-    force_weight, stress_weight, energy_per_atom
+    force_weight, stress_weight, energy_per_atom, missing_forces
         As of AtomisticRidgeCV.
     """
 
@@ -56,11 +56,12 @@ class RowsOfBatch:
     force_weight: float
     stress_weight: float
     energy_per_atom: bool
+    missing_forces: str
 
     def __call__(self, task, scale=None):
         """Rows of energies, a stream of the others, and features, all divided by a scale."""
         atoms_list = read_all(task.batch.records)
-        targets = checked(read_targets, task.batch.records, atoms_list)
+        targets = targets_of(task.batch.records, atoms_list, self.missing_forces)
         own = self.force_weight, self.stress_weight
         targets = targets.counted(task.sample_weight, *own)
         weights = Weights.of(atoms_list, task.sample_weight, *own, self.energy_per_atom)

@@ -1,6 +1,7 @@
 """What a source of structures has to learn from, before anything is computed."""
 
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 import numpy as np
@@ -49,7 +50,7 @@ class Survey:
     digest: str
 
 
-def survey(source, groups, sample_weight):
+def survey(source, groups, sample_weight, missing_forces):
     """Read all structures once.
 
     Parameters
@@ -59,6 +60,8 @@ def survey(source, groups, sample_weight):
         A key of ``atoms.info``, or labels.
     sample_weight : str, array-like of shape (n_structures,) or None
         The same of weights.
+    missing_forces : {"error", "ignore"}
+        As of AtomisticRidgeCV.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def survey(source, groups, sample_weight):
     keys = [key for key in (groups, sample_weight) if isinstance(key, str)]
     batches = ahead(cut(source, blocks.BATCH_ATOMS, blocks.BATCH_ATOMS), _READ_AHEAD)
     found, digest = [], blake2b(digest_size=16)
-    for batch, part in each_batch(_Look(keys), batches, None):
+    for batch, part in each_batch(_Look(keys, missing_forces), batches, None):
         digest.update(batch.digest().encode())
         found.append(part)
     if not found:
@@ -120,12 +123,13 @@ class _Look:
     """How a worker sees what a batch has to learn from."""
 
     keys: list[str]
+    missing_forces: str
 
     def __call__(self, batch):
         atoms_list = read_all(batch.records)
-        targets = checked(read_targets, batch.records, atoms_list)
+        targets = targets_of(batch.records, atoms_list, self.missing_forces)
         known = [
-            [0 if value is None else np.size(value) for value in values]
+            [0 if value is None else np.isfinite(value).sum() for value in values]
             for values in (targets.energies, targets.forces, targets.stresses)
         ]
         pairs = list(zip(batch.records, atoms_list, strict=True))
@@ -149,6 +153,12 @@ def read_all(records):
     atoms_list = [record.read() for record in records]
     checked(read_structures, records, atoms_list)
     return atoms_list
+
+
+def targets_of(records, atoms_list, missing_forces):
+    """Targets of the structures of records, from their calculators; errors as of ``read_all``."""
+    read = partial(read_targets, missing_forces=missing_forces)
+    return checked(read, records, atoms_list)
 
 
 def checked(function, records, atoms_list: list[Atoms]):
