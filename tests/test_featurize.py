@@ -135,7 +135,7 @@ class TestSources:
         pd.testing.assert_frame_equal(self.frame(tmp_path / name, tmp_path / "o"), expected)
 
     def test_database(self, many, expected, tmp_path, monkeypatch):
-        monkeypatch.setattr("sklode.streaming.formats._PAGE", 7)
+        monkeypatch.setattr("sklode.physics.blocks.DATABASE_ROWS", 7)
         with connect(tmp_path / "a.db") as database:
             for atoms in many:
                 database.write(atoms, number=atoms.info["number"])

@@ -286,7 +286,7 @@ class TestRefused:
             model.fit(trajectory)
 
     def test_scattered_groups(self, trajectory, small_batches, monkeypatch):
-        monkeypatch.setattr("sklode.fitting.out_of_core._MOST_BYTES_OF_BINS", 2**10)
+        monkeypatch.setattr("sklode.physics.blocks.MOST_BIN_BYTES", 2**10)
         with pytest.raises(ValueError, match="Sort the structures by group"):
             AtomisticRidgeCV(DENSITY).fit(trajectory, groups="scattered")
 

@@ -27,9 +27,7 @@ from .equations import KINDS
 from .sums import COMMON, Accumulate, LeaveOut, RowsOfBatch, Sums, Task, local_folds
 from .survey import survey
 
-_READ_AHEAD = 2  # batches
 _LOOKED_AT = 1000  # structures whose labels are checked for what is suspicious
-_MOST_BYTES_OF_BINS = 2**32
 
 
 def is_source(X):
@@ -186,7 +184,7 @@ class OutOfCore:
             if scattered or not baseline.determined_without(own):
                 bins[fold.left_out] = number
         n_bins, n_bytes = len(np.unique(bins)), 16 * self._n_features**2
-        if n_bins * n_bytes > _MOST_BYTES_OF_BINS:
+        if n_bins * n_bytes > blocks.MOST_BIN_BYTES:
             raise ValueError(
                 f"cv or groups make {n_bins} folds that lie scattered in the source, whose "
                 f"equations would take {n_bins * n_bytes / 2**30:.1f} GB. Sort the structures by "
@@ -293,7 +291,7 @@ class OutOfCore:
 
     def _each(self, work, n_done, what):
         """Numbers of batches from ``n_done`` on, and what the work gives for each."""
-        batches = ahead(cut(self._source, *self._limits), _READ_AHEAD)
+        batches = ahead(cut(self._source, *self._limits), blocks.BATCHES_AHEAD)
         n_batches = len(self._starts) - 1
         if n_done == n_batches:
             return

@@ -14,8 +14,6 @@ from ..streaming.batches import ahead, cut
 from ..streaming.fitted import cover
 from ..streaming.tasks import each_batch
 
-_READ_AHEAD = 4  # batches
-
 
 @dataclass(frozen=True)
 class Survey:
@@ -73,7 +71,7 @@ def survey(source, groups, sample_weight, missing_forces):
         For a structure that cannot be read or has wrong targets; the message names it.
     """
     keys = [key for key in (groups, sample_weight) if isinstance(key, str)]
-    batches = ahead(cut(source, blocks.BATCH_ATOMS, blocks.BATCH_ATOMS), _READ_AHEAD)
+    batches = ahead(cut(source, blocks.BATCH_ATOMS, blocks.BATCH_ATOMS), blocks.BATCHES_AHEAD)
     found, digest = [], blake2b(digest_size=16)
     for batch, part in each_batch(_Look(keys, missing_forces), batches, None):
         digest.update(batch.digest().encode())

@@ -61,7 +61,7 @@ def stored_types(schema: "pyarrow.Schema", keys: tuple[str, ...]) -> dict[str, s
 def _kind(value):
     if isinstance(value, (bool, np.bool_)):
         return "bool"
-    if isinstance(value, Integral) and abs(int(value)) < 2**63:
+    if isinstance(value, Integral) and abs(int(value)) <= np.iinfo(np.int64).max:
         return "int64"
     return "double" if isinstance(value, Real) else "string"
 

@@ -32,7 +32,6 @@ from .parts import (
 )
 
 _FORMAT = 1  # of what the files say of themselves
-_READ_AHEAD = 4  # batches
 _OTHER = (
     "was made from other structures than those of the source now. Give another folder, or the same "
     "source."
@@ -156,7 +155,7 @@ class Run:
             leave=False,
             disable=not somebody_looks(),
         ) as progress:
-            missing = self._missing(ahead(batches, _READ_AHEAD), progress)
+            missing = self._missing(ahead(batches, blocks.BATCHES_AHEAD), progress)
             try:
                 for batch, file in self._files(describer, missing, settings, n_jobs):
                     self._write(batch, file)

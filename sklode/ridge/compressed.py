@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from ..physics import blocks
 from .normal_equations import Rows
-
-_HELD = 3  # rows that wait, in numbers of columns: one factorisation for many of them
 
 
 class CompressedRows:
@@ -33,7 +32,7 @@ class CompressedRows:
         if len(array):
             self._waiting.append(array)
             self._n_waiting += len(array)
-        if self._n_waiting > _HELD * self.rows.shape[1]:
+        if self._n_waiting > blocks.WAITING_ROWS * self.rows.shape[1]:
             self.settle()
         return self
 

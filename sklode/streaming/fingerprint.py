@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
+_SHOWN = 100  # numbers of an array, longer ones by their digest
 _HOW = {"n_jobs", "verbose", "memory"}  # how something is computed, not what
 
 
@@ -41,7 +42,7 @@ def _shown(value):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, np.ndarray) and value.size <= 100:
+    if isinstance(value, np.ndarray) and value.size <= _SHOWN:
         return value.tolist()
     return f"{_class(value)} {digest(value)[:8]}"
 

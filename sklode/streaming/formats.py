@@ -14,11 +14,11 @@ from ase.io.formats import UnknownFileTypeError, filetype, get_compression
 from ase.io.trajectory import TrajectoryReader
 
 from ..inputs.xyz import Unreadable, frames
+from ..physics import blocks
 from .records import Record, portable, unreadable
 
 _OPENERS = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 _CUT_OFF = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
-_PAGE = 500  # rows of a database that are fetched at once
 
 
 def records_of_file(path: Path, index: int) -> Iterator[tuple[Record, float | None]]:
@@ -107,7 +107,7 @@ def _trajectory(path):
 def _database(path):
     with ase.db.connect(str(path)) as database:
         n_rows, n_read, last = database.count(), 0, 0
-        while rows := list(database.select(f"id>{last}", limit=_PAGE, sort="id")):
+        while rows := list(database.select(f"id>{last}", limit=blocks.DATABASE_ROWS, sort="id")):
             for row in rows:
                 n_read, last = n_read + 1, row.id
                 yield _of_row(row), n_read / max(n_rows, 1)

@@ -11,9 +11,8 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
 from ..execution.workers import one_blas_thread
+from ..physics import blocks
 
-_PER_WORKER = 2  # batches on their way: one in work, one waiting
-_MOST_PER_WORKER = 4  # of those, with results that wait to be used
 _LOST = {"KilledWorker", "CommClosedError", "CancelledError", "FutureCancelledError"}  # of dask
 
 
@@ -101,9 +100,9 @@ def _by_workers(function, given, n_jobs):
         n_jobs=n_jobs,
         return_as="generator" if as_they_come else "list",
         batch_size=1,
-        pre_dispatch=_PER_WORKER * n_workers,
+        pre_dispatch=blocks.BATCHES_PER_WORKER * n_workers,
     )
-    most = (_MOST_PER_WORKER if as_they_come else _PER_WORKER) * n_workers
+    most = n_workers * (blocks.OPEN_PER_WORKER if as_they_come else blocks.BATCHES_PER_WORKER)
     with parallel:  # one pool of workers for all rounds
         while not given.ended:  # a round ends when results wait, which bounds the memory
             for result in parallel(delayed(_alone)(function, b) for b in given.take(most)):
@@ -122,7 +121,8 @@ def _by_cluster(function, given, client):
     futures = deque()
     try:
         while not given.ended or given.open:
-            most = _PER_WORKER * max(1, sum(client.nthreads().values()))  # workers come and go
+            n_workers = max(1, sum(client.nthreads().values()))  # they come and go
+            most = blocks.BATCHES_PER_WORKER * n_workers
             for batch in given.take(most):
                 futures.append(client.submit(_alone, held, batch, pure=False))
             if given.open:
