@@ -98,7 +98,7 @@ def featurize(
     ...     dataset = sklode.featurize(density, molecules, folder)
     ...     frame = pd.read_parquet(folder)
     >>> frame.shape, list(frame.columns[:3])
-    ((2, 52), ['structure', 'formula', 'n_atoms'])
+    ((2, 46), ['structure', 'formula', 'n_atoms'])
     """
     arrow()
     _check_choices(level, batch_atoms, on_error)
