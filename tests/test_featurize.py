@@ -245,6 +245,8 @@ class TestTransformers:
         pipeline = make_pipeline(clone(DENSITY), StandardScaler()).fit(many)
         with pytest.raises(TypeError, match=r'level="atom" needs a transformer of sklode'):
             sklode.featurize(pipeline, many, tmp_path, level="atom")
+        with pytest.raises(TypeError, match="transformer must have transform and"):
+            sklode.featurize("density", many, tmp_path)
         assert list(tmp_path.iterdir()) == []
 
 

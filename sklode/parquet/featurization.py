@@ -102,6 +102,11 @@ def featurize(
     """
     arrow()
     _check_choices(level, batch_atoms, on_error)
+    if not all(hasattr(transformer, name) for name in ("transform", "get_feature_names_out")):
+        raise TypeError(
+            "transformer must have transform and get_feature_names_out, as those of sklode and "
+            f"scikit-learn have; got {transformer!r:.80}."
+        )
     if level == "atom":
         check_atoms(transformer)
     plan = Plan(level, batch_atoms, _checked_keys(info_keys, level))
