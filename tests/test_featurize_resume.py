@@ -196,10 +196,10 @@ class TestErrors:
         dataset = sklode.featurize(fitted, broken, tmp_path, batch_atoms=40)
         pd.testing.assert_frame_equal(dataset.read(), expected)
 
-    @pytest.mark.parametrize("n_jobs", [None, 2])
-    def test_skipped(self, n_jobs, broken, many, tmp_path):
+    @pytest.mark.parametrize("batch_atoms", [40, 1])
+    def test_skipped(self, batch_atoms, broken, many, tmp_path):
         fitted = clone(DENSITY).fit(many)
-        options = {"batch_atoms": 40, "on_error": "skip", "n_jobs": n_jobs}
+        options = {"batch_atoms": batch_atoms, "on_error": "skip"}
         dataset = sklode.featurize(fitted, broken, tmp_path, **options)
         skipped, frame = dataset.skipped, dataset.read()
         assert list(skipped["structure"]) == [3, 90, 91]
