@@ -36,6 +36,7 @@ def lower_bounds():
         *extras["plot"],
         *extras["explore"],
         *extras["dask"],
+        *extras["io"],
         *extras["test"],
     ]
     return [re.sub(r"\[.*?\]", "", r).replace(">=", "==") for r in stated if ">=" in r]

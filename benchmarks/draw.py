@@ -18,6 +18,7 @@ NAMES = (
     "gradients",
     "ridge",
     "simulation",
+    "featurize",
 )
 COLUMNS = (
     "system",

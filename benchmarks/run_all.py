@@ -24,6 +24,7 @@ NAMES = (
     "ridge",
     "simulation",
     "search",
+    "featurize",
 )
 
 

@@ -14,6 +14,7 @@ from .interaction import InteractionFeatures
 from .label_checks import SuspiciousLabelWarning, check_labels
 from .long_range import LongRangePotential
 from .multipoles import MultipoleFeatures
+from .parquet.featurization import featurize
 from .power_spectrum import PowerSpectrum
 from .preprocessing import BlockScaler
 from .regression import AtomisticRidgeCV
@@ -35,6 +36,7 @@ __all__ = [
     "PowerSpectrum",
     "SuspiciousLabelWarning",
     "check_labels",
+    "featurize",
     "load_model",
     "save_model",
     "spread_charges",

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from numbers import Real
+from os import PathLike
 from typing import TYPE_CHECKING, Literal, Self
 
-from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
 from .base import CheckedWhenLoaded, HasMethods, Number, StrOptions, fit_context
 from .fitting.choose_alpha import choose_alpha, make_folds, read_alphas
 from .fitting.column_scales import column_scales
 from .fitting.equations import GradientRows, Weights, energy_rows
+from .fitting.out_of_core import OutOfCore, fitted_features, is_source, refuse_given_targets
 from .fitting.predictions import EnergyModel
 from .inputs.atoms import read_container, read_structures
 from .inputs.targets import (
@@ -22,9 +23,9 @@ from .inputs.targets import (
     read_targets,
 )
 from .label_checks import warn_of_labels
-from .projection.chain_rule import check_differentiable
 from .ridge.left_out import InMemory, Streamed
 from .ridge.solvers import Solution
+from .streaming.sources import Structures
 
 if TYPE_CHECKING:
     from .calculator import SklodeCalculator
@@ -183,20 +184,25 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
-        X: Sequence[Atoms],
+        X: Structures,
         y: object = None,
         *,
         forces: Sequence | None = None,
         stresses: Sequence | None = None,
         groups: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        checkpoint: str | PathLike | None = None,
     ) -> Self:
         """Learn energies, forces and stresses together.
 
         Parameters
         ----------
-        X : sequence of ase.Atoms
-            List, tuple, pandas Series, one-column DataFrame or object array of structures.
+        X : sequence of ase.Atoms, path-like, callable or Source
+            List, tuple, pandas Series, one-column DataFrame or object array of structures. Or a
+            source of more than fit in memory, see `sklode.streaming.Source`: a file, a pattern such
+            as ``"runs/*.xyz"``, or a function that returns an iterator. It is read three times,
+            batch after batch; targets come from the calculators; and ``features`` must learn
+            nothing but elements.
         y : array-like of shape (n_structures,), default=None
             Energies in eV. With y, nothing is read from calculators. With None, energies, and
             forces and stresses unless given, come from the calculators, as far as these have them.
@@ -209,7 +215,11 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         groups : array-like of shape (n_structures,), default=None
             Labels of structures to leave out together.
         sample_weight : array-like of shape (n_structures,), default=None
-            Weights of all squared errors of a structure, not negative.
+            Weights of all squared errors of a structure, not negative. With a source, groups and
+            weights may also be the names of keys of ``atoms.info``.
+        checkpoint : path-like, default=None
+            File in which the state of a long fit to a source is kept: the same call goes on where
+            an earlier one was ended. It is removed when the fit is done.
 
         Returns
         -------
@@ -224,8 +234,15 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         Warns
         -----
         SuspiciousLabelWarning
-            For labels that would spoil the fit, such as stresses in kbar, see `check_labels`.
+            For labels that would spoil the fit, such as stresses in kbar, see `check_labels`. Of a
+            source, the first thousand structures are looked at.
         """
+        if is_source(X) or checkpoint is not None:
+            refuse_given_targets(y, forces, stresses)
+            fit = OutOfCore(self, X, groups, sample_weight)
+            some, of_some = fit.first_targets()
+            warn_of_labels(some, of_some, from_calculators=True)
+            return self._fit_source(fit, checkpoint)
         alphas = read_alphas(self.alphas)
         atoms_list = read_container(X)
         read_structures(atoms_list)
@@ -247,13 +264,17 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
     def _check_parameters(self):
         read_alphas(self.alphas)
 
+    def _fit_source(self, fit, checkpoint):
+        if fit.is_small:
+            return self.fit(fit.in_memory(), **fit.labels())
+        self.n_rows_, self.features_, self._numbers = fit.n_rows, fit.features, fit.numbers
+        self.alpha_, self.noise_, self.cv_results_, self.scale_, solution = fit.run(checkpoint)
+        self._keep(solution)
+        return self
+
     def _fit_features(self, atoms_list, targets):
-        if targets.count("forces") or targets.count("stresses"):
-            check_differentiable(self.features)
-        features = clone(self.features)
-        if hasattr(features, "set_output"):
-            features.set_output(transform="default")
-        self.features_ = features.fit(atoms_list)
+        with_gradients = bool(targets.count("forces") or targets.count("stresses"))
+        self.features_ = fitted_features(self.features, atoms_list, with_gradients)
 
     def _rows(self, atoms_list, targets, sample_weight):
         """Rows of the energies, and of the rest a stream; scaled and weighted."""

@@ -19,6 +19,7 @@ from sklode import (
     plotting,
     potentials,
     simulation,
+    streaming,
 )
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -55,7 +56,8 @@ def test_every_public_name_has_a_page():
     assert sorted(listed.pop("sklode")) == sorted(sklode.__all__)
     assert listed.pop("sklode.calculator") == ["SklodeCalculator"]
     assert calculator.SklodeCalculator
-    for module in (gradients, potentials, datasets, plotting, simulation, model_selection):
+    modules = gradients, potentials, datasets, plotting, simulation, model_selection, streaming
+    for module in modules:
         assert sorted(listed.pop(module.__name__)) == sorted(module.__all__)
     assert not listed
 

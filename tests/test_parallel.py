@@ -452,8 +452,8 @@ def test_structures_reach_workers_as_few_arrays(unequal):
 def test_long_work_shows_progress_to_who_looks(
     cells, backend, n_jobs, somebody_looks, monkeypatch, capsys
 ):
-    monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
-    monkeypatch.setattr(parallel, "_somebody_looks", lambda: somebody_looks)
+    monkeypatch.setattr(parallel, "PATIENCE", 0.0)
+    monkeypatch.setattr(parallel, "somebody_looks", lambda: somebody_looks)
     with parallel_config(backend):
         clone(DENSITY).set_params(n_jobs=n_jobs).fit(cells).transform(cells)
     shown = capsys.readouterr().err
@@ -461,8 +461,8 @@ def test_long_work_shows_progress_to_who_looks(
 
 
 def test_nobody_looks_at_a_file_or_a_worker():
-    assert not parallel._somebody_looks()  # pytest captures the output
-    looks = Parallel(n_jobs=2)(delayed(parallel._somebody_looks)() for _ in range(2))
+    assert not parallel.somebody_looks()  # pytest captures the output
+    looks = Parallel(n_jobs=2)(delayed(parallel.somebody_looks)() for _ in range(2))
     assert looks == [False, False]
 
 

@@ -20,7 +20,7 @@ from ..physics import blocks
 from ..physics.numerics.memory import keep_freed_memory
 from ..physics.system.structures import pack, unpack
 
-_PATIENCE = 2.0  # seconds without a sign of progress
+PATIENCE = 2.0  # seconds without a sign of progress
 
 
 def chunks_by_atoms(sizes, atoms_per_chunk=None):
@@ -66,9 +66,9 @@ def each_chunk(function, transformer, jobs, n_jobs):
             desc=type(transformer).__name__,
             total=sum(len(job[0]) for job in jobs),
             unit="structure",
-            delay=_PATIENCE,
+            delay=PATIENCE,
             leave=False,
-            disable=not _somebody_looks(),
+            disable=not somebody_looks(),
         ) as progress,
     ):
         if len(jobs) == 1 or effective_n_jobs(n_jobs) == 1:
@@ -80,7 +80,7 @@ def each_chunk(function, transformer, jobs, n_jobs):
             progress.update(len(job[0]))
 
 
-def _somebody_looks():
+def somebody_looks():
     """Whether this is neither a worker nor a program that writes to a file."""
     own = current_process().name == "MainProcess" and current_thread() is main_thread()
     return own and ("ipykernel" in sys.modules or sys.stderr.isatty())

@@ -48,10 +48,14 @@ def choose_alpha(ridge, stream, folds, alphas, n_rows):
     UserWarning
         If there is a choice and energies were left out, none of which counts.
     """
-    results = {"alpha": alphas}
     if not folds:
-        return float(alphas[0]), np.nan, results
-    tally = cross_validate(ridge, stream, folds, alphas, len(KINDS))
+        return float(alphas[0]), np.nan, {"alpha": alphas}
+    return best_alpha(cross_validate(ridge, stream, folds, alphas, len(KINDS)), alphas, n_rows)
+
+
+def best_alpha(tally, alphas, n_rows):
+    """The same, from the tally of left-out residuals."""
+    results = {"alpha": alphas}
     results["objective"] = objective = tally.objective()
     for kind in np.flatnonzero(n_rows):
         counted = tally.counts[kind] > 0
@@ -62,7 +66,7 @@ def choose_alpha(ridge, stream, folds, alphas, n_rows):
             "No left-out energy can be judged: without the structure or group that is left out, "
             f"the energies of the elements are undetermined. alpha is chosen by {judges} only. "
             "Pass other groups, or baseline=False if the energies are those of interactions.",
-            stacklevel=5,  # choose_alpha, _fit_rows, fit, its wrapper, the caller
+            stacklevel=6,  # best_alpha, choose_alpha, _fit_rows, fit, its wrapper, the caller
         )
     best = max(np.flatnonzero(objective == objective.min()), key=lambda k: alphas[k])
     return float(alphas[best]), float(tally.noise()[best]), results

@@ -29,16 +29,35 @@ def column_scales(features, atoms_list, matrix, weights, floor):
     -------
     ndarray of shape (n_features,)
     """
+    return scales_of_sizes(features, atoms_list, column_sizes(matrix, weights), floor)
+
+
+def scales_of_sizes(features, atoms_list, sizes, floor):
+    """The same, from the root mean squares of the columns.
+
+    Parameters
+    ----------
+    features : estimator
+        Fitted features.
+    atoms_list : list of ase.Atoms
+        One structure at least.
+    sizes : ndarray of shape (n_features,)
+    floor : float or None
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+    """
     if floor is None:
-        return np.ones(matrix.shape[1])
-    found = _blocks(features, atoms_list, matrix.shape[1])
+        return np.ones(len(sizes))
+    found = _blocks(features, atoms_list, len(sizes))
     ends = np.cumsum([0, *(size for size, _, _ in found)])
     scales = []
     for (start, end), (size, factor, scaled) in zip(pairwise(ends), found, strict=True):
         if scaled or factor == 0.0:
             scales.append(np.ones(size))
         else:
-            scales.append(column_scale(matrix[:, start:end] / factor, weights, floor))
+            scales.append(_floored(sizes[start:end] / abs(factor), floor))
     return np.concatenate(scales)
 
 
@@ -56,11 +75,19 @@ def column_scale(matrix, weights, floor):
     -------
     ndarray of shape (n_features,)
     """
+    return _floored(column_sizes(matrix, weights), floor)
+
+
+def column_sizes(matrix, weights):
+    """Root mean squares of columns: (n_features,); those of column_scale."""
     largest = np.abs(matrix).max(initial=0.0)
     if not largest > 0.0 or not weights.sum() > 0.0:
-        return np.ones(matrix.shape[1])
-    sizes = largest * np.sqrt(weights @ (matrix / largest) ** 2 / weights.sum())
-    floored = np.maximum(sizes, floor * sizes.max())
+        return np.zeros(matrix.shape[1])
+    return largest * np.sqrt(weights @ (matrix / largest) ** 2 / weights.sum())
+
+
+def _floored(sizes, floor):
+    floored = np.maximum(sizes, floor * sizes.max(initial=0.0))
     return np.where(floored > 0.0, floored, 1.0)
 
 

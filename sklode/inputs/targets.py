@@ -45,6 +45,17 @@ class Targets:
         ValueError
             If nothing remains; the message names keys of the structures that look like labels.
         """
+        kept = self.counted(sample_weight, force_weight, stress_weight)
+        if not any(kept.count(name) for name in ("energies", "forces", "stresses")):
+            raise ValueError(
+                f"None of the {len(sample_weight)} structures has an energy, forces or a stress to "
+                "learn. Pass y or forces, or attach calculators with results."
+                + (hint(atoms_list) if not self.count("energies") else "")
+            )
+        return kept
+
+    def counted(self, sample_weight, force_weight, stress_weight):
+        """Targets with a weight, of which there may be none."""
         kept = [
             [v if weight * w > 0.0 else None for w, v in zip(sample_weight, values, strict=True)]
             for weight, values in [
@@ -53,12 +64,6 @@ class Targets:
                 (stress_weight, self.stresses),
             ]
         ]
-        if not any(v is not None for values in kept for v in values):
-            raise ValueError(
-                f"None of the {len(sample_weight)} structures has an energy, forces or a stress to "
-                "learn. Pass y or forces, or attach calculators with results."
-                + (hint(atoms_list) if not self.count("energies") else "")
-            )
         return Targets(*kept)
 
 
@@ -110,7 +115,7 @@ def read_targets(atoms_list, y=None, forces=None, stresses=None, *, missing_forc
 
 def read_energies(atoms_list):
     """Energies of the calculators, in eV, for structures that must all have one."""
-    energies = [_calculated(i, atoms, ["energy"])["energy"] for i, atoms in enumerate(atoms_list)]
+    energies = known_energies(atoms_list)
     for index, energy in enumerate(energies):
         if energy is None:
             raise ValueError(
@@ -118,6 +123,11 @@ def read_energies(atoms_list):
                 + hint(atoms_list)
             )
     return np.array(energies)
+
+
+def known_energies(atoms_list):
+    """Energies of the calculators, in eV; None for structures that have none."""
+    return [_calculated(i, atoms, ["energy"])["energy"] for i, atoms in enumerate(atoms_list)]
 
 
 def _calculated(index, atoms, names, missing_forces="error"):

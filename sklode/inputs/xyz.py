@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 
 import ase.io
@@ -48,7 +49,7 @@ def read_file(path):
             structures = ase.io.read(str(path), ":", do_not_split_by_at_sign=True)
     except UnknownFileTypeError:
         raise ValueError(f"neither name nor contents tell a format; {_ALLOWED}.") from None
-    except _Unreadable:
+    except Unreadable:
         raise
     except Exception as error:  # readers of ASE raise whatever happens to them
         raise ValueError(f"cannot be read ({_reason(error)}); {_ALLOWED}.") from error
@@ -57,53 +58,99 @@ def read_file(path):
     return structures
 
 
-class _Unreadable(ValueError):
+class Unreadable(ValueError):
     """A structure that cannot be read; the message says which."""
 
 
 def _read_xyz(path):
     with open_with_compression(str(path), "r") as file:
-        lines = file.readlines()
-    blocks = enumerate(_blocks(lines))
-    return [_structure(index, first, block) for index, (first, block) in blocks]
+        return [
+            read_frame(f"X[{index}]", first, block)
+            for index, (first, block) in enumerate(frames(file))
+        ]
 
 
-def _blocks(lines):
-    """Number of the first line, from 1, and lines of each structure."""
-    start = index = 0
-    while start < len(lines):
-        if not lines[start].strip():
-            start += 1
-            continue
-        text = lines[start].strip()
-        if not text.isdecimal():
-            before = f" Has X[{index - 1}] as many lines as it says?" if index else ""
-            raise _Unreadable(
-                f"line {start + 1} must be the number of atoms of X[{index}]; it is "
-                f"{text[:60]!r}.{before}"
-            )
-        end = start + 2 + int(text)
-        if end > len(lines):
-            raise _Unreadable(
-                f"X[{index}] must have {int(text)} atoms; the file ends after "
-                f"{max(len(lines) - start - 2, 0)} of them. Complete it, or remove the structure."
-            )
-        while end < len(lines) and lines[end].lstrip().startswith("VEC"):  # of the cell
-            end += 1
-        yield start + 1, lines[start:end]
-        start, index = end, index + 1
+def frames(lines, index=0):
+    """Cut extended XYZ into structures, as it is read.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        With the ends of lines, as files give them.
+    index : int, default=0
+        Of the first structure, for messages.
+
+    Yields
+    ------
+    first : int
+        Number of the first line, from 1.
+    block : list of str
+        Lines of the structure.
+
+    Raises
+    ------
+    ValueError
+        If something else stands where a number of atoms must, or the lines end too early.
+    """
+    numbered = enumerate(lines, start=1)
+    number, line = next(numbered, (0, ""))
+    while line:
+        if line.strip():
+            first, n_atoms = number, _n_atoms(index, number, line.strip())
+            block = [line, *(other for _, other in islice(numbered, n_atoms + 1))]
+            if len(block) < n_atoms + 2:
+                raise Unreadable(
+                    f"X[{index}] must have {n_atoms} atoms; the file ends after "
+                    f"{max(len(block) - 2, 0)} of them. Complete it, or remove the structure."
+                )
+            number, line = next(numbered, (0, ""))
+            while line.lstrip().startswith("VEC"):  # of the cell
+                block.append(line)
+                number, line = next(numbered, (0, ""))
+            yield first, block
+            index += 1
+        else:
+            number, line = next(numbered, (0, ""))
 
 
-def _structure(index, first, block):
-    where = f"X[{index}] (from line {first} on)"
+def _n_atoms(index, number, text):
+    if not text.isdecimal():
+        before = f" Has X[{index - 1}] as many lines as it says?" if index else ""
+        raise Unreadable(
+            f"line {number} must be the number of atoms of X[{index}]; it is {text[:60]!r}.{before}"
+        )
+    return int(text)
+
+
+def read_frame(label, first, block):
+    """Read the structure in the lines of one.
+
+    Parameters
+    ----------
+    label : str
+        How messages name the structure.
+    first : int
+        Number of the first line.
+    block : list of str
+
+    Returns
+    -------
+    ase.Atoms
+
+    Raises
+    ------
+    ValueError
+        The message names the line that is wrong.
+    """
+    where = f"{label} (from line {first} on)"
     twice = [key for key, n in Counter(_KEY.findall(_QUOTED.sub("", block[1]))).items() if n > 1]
     if twice:
-        raise _Unreadable(f"{where}: has the key {twice[0]!r} more than once. Keep one of them.")
+        raise Unreadable(f"{where}: has the key {twice[0]!r} more than once. Keep one of them.")
     try:
         return _parsed(block)
     except Exception as error:  # as above
-        label = _culprit(first, block) or _reason(error)
-        raise _Unreadable(f"{where}: {label}. Repair or remove the structure.") from error
+        reason = _culprit(first, block) or _reason(error)
+        raise Unreadable(f"{where}: {reason}. Repair or remove the structure.") from error
 
 
 def _parsed(block):

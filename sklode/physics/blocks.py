@@ -70,6 +70,16 @@ KEPT_SHARED_BYTES = 2**28  # of such a file that is used again
 EQUATION_BYTES = 2**26  # of a batch of equations
 CACHED_EQUATION_BYTES = 2**29  # of all equations, up to which they are kept
 
+# sources of structures that do not fit in memory
+BATCH_ATOMS = 2**14  # of a file of features, and of what a worker gets at once
+BATCH_NUMBERS = 2**22  # features of such a file
+BATCHES_AHEAD = 4  # that are read before they are needed
+BATCHES_PER_WORKER = 2  # on their way: one in work, one waiting
+OPEN_PER_WORKER = 4  # batches, those included whose results wait to be used
+DATABASE_ROWS = 500  # that are fetched at once
+WAITING_ROWS = 3  # in numbers of columns, until one QR decomposition takes all of them
+MOST_BIN_BYTES = 2**32  # of the equations of folds that lie scattered in a source
+
 
 def atoms_per_block(numbers_per_atom):
     """How many atoms are handled at once, so that their windows of a mesh stay in cache."""

@@ -61,11 +61,30 @@ class Streamed:
 
     def __init__(self, rows, stream):
         self._rows, self._stream = rows, stream
-        self._position = np.full(len(stream.sizes), -1)
-        self._position[rows.owners] = np.arange(len(rows))
+        self._position = _positions(rows, stream)
         self._others = self._equations(np.arange(len(stream.sizes)))
         self._ridge = PrimalRidge(rows, self._others)
         self.solution = self._ridge.solution
+
+    @classmethod
+    def part_of(cls, ridge, rows, stream):
+        """A fit of many rows, as far as some of its structures are left out.
+
+        The rest must determine the baseline.
+
+        Parameters
+        ----------
+        ridge : PrimalRidge
+            Of all rows.
+        rows, stream
+            Of the structures at hand.
+        """
+        part = cls.__new__(cls)
+        part._rows, part._stream, part._others = rows, stream, None
+        part._position = _positions(rows, stream)
+        part._ridge = ridge.seen_by(rows)
+        part.solution = ridge.solution
+        return part
 
     def _equations(self, structures):
         equations = NormalEquations(self._rows.matrix.shape[1])
@@ -95,13 +114,25 @@ class Streamed:
         if solution is None:
             rest = np.delete(np.arange(len(self._rows)), index)
             solution = PrimalRidge(self._rows.take(rest), self._others.minus(others)).solution
-        rows = self._rows.take(index)
+        return self.predicted_by(solution, structures, alphas)
+
+    def predicted_by(self, solution, structures, alphas):
+        """What ``left_out`` gives, of a fit that has none of these structures."""
+        index = self._position[structures]
+        rows = self._rows.take(index[index >= 0])
         parts = [(_without_matrix(rows), *_predicted(solution, rows, alphas))]
         for batch in self._stream.batches(structures):
             rows = self._stream(batch)
             parts.append((_without_matrix(rows), *_predicted(solution, rows, alphas)))
         labels, residuals, variances = zip(*parts, strict=True)
         return stack(labels), np.concatenate(residuals, axis=1), np.concatenate(variances, axis=1)
+
+
+def _positions(rows, stream):
+    """Row of each structure, -1 without."""
+    positions = np.full(len(stream.sizes), -1)
+    positions[rows.owners] = np.arange(len(rows))
+    return positions
 
 
 def _predicted(solution, rows, alphas):
@@ -146,6 +177,27 @@ class Tally:
             self._plain[:, kind] += (squares / rows.weights[own] ** 2).sum(axis=1)
             self._relative[:, kind] += (squares / variances[:, own]).sum(axis=1)
 
+    def state(self):
+        """All sums in one array, for ``restored``."""
+        counts = np.repeat(self.counts[None].astype(float), len(self._weighted), axis=0)
+        return np.stack([counts, self._weighted, self._plain, self._relative])
+
+    @classmethod
+    def restored(cls, state):
+        """Make a tally of what ``state`` gave, of shape (4, n_alphas, n_kinds)."""
+        tally = cls(*state.shape[1:])
+        tally.counts = state[0, 0].astype(int)
+        _, tally._weighted, tally._plain, tally._relative = state
+        return tally
+
+    def merge(self, other):
+        """Count the rows of another tally too."""
+        self.counts = self.counts + other.counts
+        self._weighted = self._weighted + other._weighted
+        self._plain = self._plain + other._plain
+        self._relative = self._relative + other._relative
+        return self
+
     def objective(self):
         """Root mean square of the weighted residuals: (n_alphas,)."""
         return np.sqrt(self._weighted.sum(axis=1) / self.counts.sum())
@@ -178,15 +230,47 @@ def cross_validate(ridge, stream, folds, alphas, n_kinds):
     Returns
     -------
     Tally
-        Of the rows whose baseline the rest determines: without the others of an element, its
-        energy would count as an error. Of all rows, with a noise of NaN, if there are no such.
+        See ``judged``.
+    """
+    return judged(*tallies(ridge.left_out, stream, folds, alphas, n_kinds))
+
+
+def judged(tally, undetermined):
+    """The tally to judge by.
+
+    Parameters
+    ----------
+    tally, undetermined : Tally
+        Of rows whose baseline the rest determines, and of the others.
+
+    Returns
+    -------
+    Tally
+        Of the former: without the others of an element, its energy would count as an error. Of all
+        rows, with a noise of NaN, if there are no such.
+    """
+    if not tally.counts.any():
+        return undetermined
+    tally.n_undetermined = undetermined.counts.sum()
+    return tally
+
+
+def tallies(left_out, stream, folds, alphas, n_kinds):
+    """Tallies of left-out rows whose baseline the rest determines, and of the others.
+
+    Parameters
+    ----------
+    left_out : callable
+        That of a ridge.
+    stream, folds, alphas, n_kinds
+        As of ``cross_validate``.
     """
     tally, undetermined = Tally(len(alphas), n_kinds), Tally(len(alphas), n_kinds)
     for pack in _packs(folds, stream):
         if len(pack) > 1:
             stream.load(np.concatenate([fold.left_out for fold in pack]))
         for fold in pack:
-            rows, residuals, variances = ridge.left_out(fold.left_out, alphas)
+            rows, residuals, variances = left_out(fold.left_out, alphas)
             tested = np.isin(rows.owners, fold.tested)
             known = np.isfinite(variances[0])
             own = tested & known
@@ -194,10 +278,7 @@ def cross_validate(ridge, stream, folds, alphas, n_kinds):
             own = tested & ~known
             if own.any():
                 undetermined.add(rows.take(own), residuals[:, own], np.nan * residuals[:, own])
-    if not tally.counts.any():
-        return undetermined
-    tally.n_undetermined = undetermined.counts.sum()
-    return tally
+    return tally, undetermined
 
 
 def _packs(folds, stream):
@@ -210,4 +291,5 @@ def _packs(folds, stream):
             pack, size = [], 0
         pack.append(fold)
         size += rows
-    yield pack
+    if pack:
+        yield pack

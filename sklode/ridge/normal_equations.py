@@ -55,24 +55,45 @@ class NormalEquations:
     Parameters
     ----------
     n_features : int
+
+    Attributes
+    ----------
+    lower : ndarray of shape (n_features, n_features)
+        The lower triangle of the products of columns.
+    moments : ndarray of shape (n_features,)
+        Products of columns and targets.
     """
 
     def __init__(self, n_features):
-        self._lower = np.zeros((n_features, n_features), order="F")
+        self.lower = np.zeros((n_features, n_features), order="F")
         self.moments = np.zeros(n_features)
 
     def add(self, matrix, targets):
         """Add rows."""
         if len(targets):
             columns = np.ascontiguousarray(matrix).T  # Fortran order, no copy
-            self._lower = dsyrk(1.0, columns, beta=1.0, c=self._lower, lower=1, overwrite_c=1)
+            self.lower = dsyrk(1.0, columns, beta=1.0, c=self.lower, lower=1, overwrite_c=1)
             self.moments += columns @ targets
         return self
+
+    def plus(self, other):
+        """Add all rows of others; the result are new equations."""
+        both = NormalEquations(0)
+        both.lower = self.lower + other.lower
+        both.moments = self.moments + other.moments
+        return both
+
+    def scaled(self, scale):
+        """Equations of the same rows with their columns divided by a scale."""
+        rest = NormalEquations(0)
+        rest.lower = np.asfortranarray(self.lower / scale / scale[:, None])
+        rest.moments = self.moments / scale
+        return rest
 
     def minus(self, other):
         """Take the rows of others away; the result are new equations."""
         rest = NormalEquations(0)
-        rest._lower = self._lower - other._lower
+        rest.lower = self.lower - other.lower
         rest.moments = self.moments - other.moments
         return rest
 
@@ -82,5 +103,5 @@ class NormalEquations:
 
     def eigen(self):
         """Eigenvalues, ascending and not negative, and eigenvectors in columns."""
-        values, vectors = eigh(self._lower, lower=True, driver="evd", check_finite=False)
+        values, vectors = eigh(self.lower, lower=True, driver="evd", check_finite=False)
         return np.maximum(values, 0.0), vectors

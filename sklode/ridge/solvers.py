@@ -5,6 +5,7 @@ by alpha times their squared norm, the baseline is not; where the rows do not de
 the one of smallest norm. One eigendecomposition serves all alphas.
 """
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -160,8 +161,28 @@ class PrimalRidge:
         self._equations = others.copy().add(matrix, self._targets)
         values, vectors = self._equations.eigen()
         self._along = matrix @ vectors
+        self._shared = self._baseline.basis.T @ rows.matrix, self._baseline.basis.T @ rows.targets
         moments = vectors.T @ self._equations.moments
         self.solution = self._baseline.solution(rows, vectors, values, moments)
+
+    def seen_by(self, rows):
+        """The same fit, for leaving out rows that it was made from, whatever stood for them.
+
+        Parameters
+        ----------
+        rows : Rows
+            Some of the rows with counts; numbers of rows are those of these.
+
+        Returns
+        -------
+        PrimalRidge
+        """
+        other, (matrix, targets) = copy(self), self._shared
+        basis = rows.counts @ self._baseline.to_columns
+        other._baseline = Baseline(basis, self._baseline.to_columns)
+        other._along = (rows.matrix - basis @ matrix) @ self.solution.vectors
+        other._targets = rows.targets - basis @ targets
+        return other
 
     def left_out(self, index, others, alphas):
         """Residuals of rows in fits without them, and their variances in units of the noise.

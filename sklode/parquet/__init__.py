@@ -1,0 +1,1 @@
+"""Features of structures in files of Parquet."""

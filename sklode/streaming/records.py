@@ -1,0 +1,115 @@
+"""Structures of a source that are not read yet, as they go to workers."""
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from ..inputs.xyz import read_frame
+
+_ALONE = re.compile(r"^X\[0\]( \([^)]*\))?:? ?")  # how messages name one structure alone
+_RESULTS = ("energy", "forces", "stress")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One structure: as text, which a worker reads, or as Atoms.
+
+    Attributes
+    ----------
+    index : int
+        Place in the source, from 0.
+    file : str
+        Name of the file; empty for what is in memory.
+    n_atoms : int
+    content : str or ase.Atoms
+    first : int
+        Number of the first line, of a text.
+    fault : str or None
+        Why there is no structure.
+    """
+
+    index: int
+    file: str
+    n_atoms: int
+    content: str | Atoms
+    first: int = 0
+    fault: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How messages name the structure."""
+        return f"X[{self.index}] of {self.file}" if self.file else f"X[{self.index}]"
+
+    def read(self) -> Atoms:
+        """Read the structure.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read; the message says why.
+        """
+        if self.fault is not None:
+            raise ValueError(self.fault)
+        if isinstance(self.content, str):
+            return read_frame(self.label, self.first, self.content.splitlines(keepends=True))
+        return self.content
+
+    def blame(self, atoms: Atoms, error: Exception) -> str:
+        """What is wrong with the structure, from an error about it alone."""
+        formula = atoms.get_chemical_formula() or "empty"
+        return f"{self.label} ({formula}): {_ALONE.sub('', str(error))}"
+
+    def digest(self) -> bytes:
+        """16 bytes that another structure, or one with other results, does not have."""
+        if isinstance(self.content, str):
+            return blake2b(self.content.encode(), digest_size=16).digest()
+        found = blake2b(digest_size=16)
+        for name, array in sorted(self.content.arrays.items()):
+            found.update(name.encode() + _bytes(array))
+        found.update(_bytes(self.content.cell.array) + _bytes(self.content.pbc))
+        for name, value in sorted(_results(self.content).items()):
+            found.update(name.encode() + _bytes(value))
+        for key in sorted(map(str, self.content.info)):
+            value = self.content.info.get(key)
+            if isinstance(value, (str, int, float, np.generic)):
+                found.update(f"{key}={value}".encode())
+        return found.digest()
+
+
+def unreadable(index: int, file: str, fault: str) -> Record:
+    """Make the record of a place where no structure can be read."""
+    return Record(index, file, 0, fault, fault=fault)
+
+
+def portable(atoms: Atoms) -> Atoms:
+    """Copy a structure, which may change later, with the results that its calculator has.
+
+    Calculators that compute stay behind: other processes may not be able to have them.
+    """
+    copied = atoms.copy()
+    copied.set_constraint()
+    if isinstance(atoms.calc, SinglePointCalculator):
+        copied.calc = atoms.calc
+    elif results := _results(atoms):
+        copied.calc = SinglePointCalculator(copied, **results)
+    return copied
+
+
+def _results(atoms):
+    """What the calculator of a structure has computed for it."""
+    calculator = atoms.calc
+    known = getattr(calculator, "results", None)
+    if not known or (
+        not isinstance(calculator, SinglePointCalculator) and calculator.check_state(atoms)
+    ):
+        return {}
+    return {name: known[name] for name in _RESULTS if known.get(name) is not None}
+
+
+def _bytes(values):
+    array = np.ascontiguousarray(values)
+    return repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
