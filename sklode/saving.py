@@ -66,7 +66,7 @@ def load_model(path: str | Path) -> BaseEstimator:
     >>> with TemporaryDirectory() as folder:
     ...     save_model(rho, Path(folder) / "rho.skops")
     ...     load_model(Path(folder) / "rho.skops").transform([molecule("H2O")]).shape
-    (1, 24)
+    (1, 20)
     """
     import skops.io
 

@@ -144,7 +144,7 @@ class WaveSum:
         index = np.argmax(self.weights != 0, axis=1)
         channels = Channels(index, self.weights.sum(axis=1), n_channels)
         l_max, n_laws, n_max = self.basis.l_max, len(self.laws), self.basis.n_max
-        uniform = np.zeros((1, n_laws, n_channels, n_max))
+        uniform = np.zeros((1, n_laws, n_channels, 9, n_max))
         plans = {0: Plan(self.k_cutoff)}
         how = plans, CellKernels(self.basis, self.laws, [structure], plans), uniform
         waves = kind([structure], np.arange(n_atoms), [self.weights], *how)
