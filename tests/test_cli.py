@@ -218,13 +218,17 @@ class TestFit:
         assert "without features: zero" in printed
         assert shown[5] == pytest.approx(np.hypot(shown[4], 0.17), abs=0.05)  # with the mean
 
-    def test_a_checkpoint_gives_the_same_model(self, tmp_path):
-        run("fit", "train.xyz", *SMALL, "--checkpoint", tmp_path / "state", "--group", "sample",
-            "-o", tmp_path / "m.skops")  # fmt: skip
-        assert [path.name for path in tmp_path.iterdir()] == ["m.skops"]
-        same, model = load_model(tmp_path / "m.skops"), load_model("model.skops")
-        tested = ase.io.read("test.xyz", ":")
-        np.testing.assert_allclose(same.predict(tested), model.predict(tested), rtol=1e-6)
+    @pytest.mark.parametrize("keys", [(), ("--energy", "dft_energy", "--forces", "dft_forces")])
+    def test_a_checkpoint_gives_the_same_model(self, keys, tmp_path, monkeypatch):
+        structures = ase.io.read("train.xyz", ":")
+        (write_other_keys if keys else ase.io.write)(tmp_path / "data.xyz", structures)
+        monkeypatch.chdir(tmp_path)
+        arguments = ["fit", "data.xyz", *SMALL, *keys, "--group", "sample"]
+        run(*arguments, "--checkpoint", "state", "-o", "m.skops")
+        assert {path.name for path in tmp_path.iterdir()} == {"data.xyz", "m.skops"}
+        run(*arguments, "--no-picture", "-o", "n.skops")
+        one, other = (load_model(name).predict(structures) for name in ("m.skops", "n.skops"))
+        np.testing.assert_allclose(one, other, rtol=1e-8)
 
 
 class TestPredict:
