@@ -9,7 +9,7 @@ from borders import SHRUNKEN, sizes
 import sklode
 
 PACKAGE = Path(sklode.__file__).parent
-NO_SUMS = {"plotting", "labels", "label_checks.py", "label_keys.py", "simulation"}
+NO_SUMS = {"plotting", "labels", "label_checks.py", "label_keys.py", "simulation", "command_line"}
 NO_SUMS |= {"experiment.py", "files.py", "picture.py", "datasets.py"}  # files and folders
 SMALLEST = 10  # of numbers in functions; below are indices and bytes of a number
 
@@ -53,6 +53,8 @@ ALLOWED = {  # integers by which no work is divided, and at which no other way o
     "LARGEST_BYTES": "of a folder of rows; deleted ones are computed again, the same",
     "FILE_BYTES": "of a file of rows, which are read as they were written",
     "SMALL_BYTES": "of the same",
+    "_N_PARTS": "of the structures of a formula, which validation leaves out one by one",
+    "_FEWEST": "formulas, for a validation that leaves these out",
     "_LARGEST": "block that glibc learns from; numbers do not depend on it",
 }
 

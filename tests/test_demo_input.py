@@ -18,6 +18,7 @@ from sklode.demo import experiment as demo
 from sklode.demo import files as demo_files
 from sklode.demo.picture import draw
 from sklode.inputs.xyz import read_file
+from sklode.outputs import files as output_files
 
 WORKED = RuntimeError("the work has begun")
 BROKEN = gzip.compress(b"2\n\nH 0 0 0\n", mtime=0)[:-9]  # the same bytes in every process
@@ -247,7 +248,7 @@ class TestOutput:
         def full(**arguments):
             raise OSError(number, errno.errorcode[number])
 
-        monkeypatch.setattr(demo_files, "NamedTemporaryFile", full)
+        monkeypatch.setattr(output_files, "NamedTemporaryFile", full)
         line = refusal(capsys, "--output", tmp_path / "new" / "folder")
         assert f"cannot be written to ({errno.errorcode[number]})" in line
         assert list(tmp_path.iterdir()) == []

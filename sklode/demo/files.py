@@ -1,13 +1,10 @@
 """Files that the demo reads and writes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
-import ase.units
+import ase
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,15 +13,14 @@ from sklearn.base import BaseEstimator
 from ..datasets import load_s22x5
 from ..inputs.atoms import describe, read_structures
 from ..inputs.fragments import spread_charges
-from ..inputs.label_keys import energy_keys
+from ..inputs.keys import energy_of, finite_number, info_value
 from ..inputs.xyz import read_file
-from ..potentials import as_float
+from ..outputs.files import whole_file
 from ..saving import save_model
 from .picture import draw
 
-_FILES = ("predictions.csv", "model.skops", "binding_curves.png")
+FILES = ("predictions.csv", "model.skops", "binding_curves.png")
 _OF_FRAGMENTS = "charge_A and charge_B"
-_PROBE = 2**20  # bytes that must fit into the output folder before the work begins
 
 
 @dataclass
@@ -100,16 +96,16 @@ def read_dimers(
         return DimerSet(data.data, data.target, data.groups, data.distance, True)
     structures = read_file(path)
     read_structures(structures)
-    energies = [_energy(i, atoms, energy) for i, atoms in enumerate(structures)]
+    energies = [energy_of(i, atoms, energy) for i, atoms in enumerate(structures)]
     if group is None:
         groups = [atoms.get_chemical_formula() for atoms in structures]
     else:
-        groups = [str(_info(i, atoms, group, "--group")) for i, atoms in enumerate(structures)]
+        groups = [str(info_value(i, atoms, group, "--group")) for i, atoms in enumerate(structures)]
     separations = None
     if distance is not None:
         separations = np.array(
             [
-                _number(i, atoms, _info(i, atoms, distance, "--distance"), distance)
+                finite_number(i, atoms, info_value(i, atoms, distance, "--distance"), distance)
                 for i, atoms in enumerate(structures)
             ]
         )
@@ -137,14 +133,15 @@ def read_charges(
             return structures, None
     if key == _OF_FRAGMENTS:
         pairs = [
-            [_number(i, a, a.info[name], name) for name in ("charge_A", "charge_B")]
+            [finite_number(i, a, a.info[name], name) for name in ("charge_A", "charge_B")]
             for i, a in enumerate(structures)
         ]
         structures = [spread_charges(a, q) for a, q in zip(structures, pairs, strict=True)]
         key = "fragment_charges"
     elif key not in structures[0].arrays:
         totals = [
-            _number(i, a, _info(i, a, key, "--charges"), key) for i, a in enumerate(structures)
+            finite_number(i, a, info_value(i, a, key, "--charges"), key)
+            for i, a in enumerate(structures)
         ]
         for atoms, total in zip(structures, totals, strict=True):
             atoms.set_array("atom_charges", np.full(len(atoms), total / len(atoms)))
@@ -168,62 +165,6 @@ def _charge_key(structures, has_fragments):
     return None
 
 
-@contextmanager
-def naming(path: str | Path | None) -> Iterator[None]:
-    """Errors about the contents of a file name the file."""
-    try:
-        yield
-    except (ValueError, RuntimeError) as error:
-        if path is None:
-            raise
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _info(index, atoms, key, option):
-    if key not in atoms.info:
-        raise ValueError(
-            f"{describe(index, atoms)}: has no key '{key}' ({option} {key}); it has "
-            f"{sorted(atoms.info)}."
-        )
-    return atoms.info[key]
-
-
-def _number(index, atoms, value, label):
-    if not np.isfinite(as_float(value)):
-        shown = " ".join(repr(value).split())
-        raise ValueError(
-            f"{describe(index, atoms)}: {label} must be a finite number in every structure; it is "
-            f"{shown:.60}. Repair it, or name another key."
-        )
-    return float(value)
-
-
-def _energy(index, atoms, key):
-    results = {} if atoms.calc is None else atoms.calc.results  # ASE moves some keys there
-    if key is None:
-        if "energy" not in results:
-            likely = energy_keys([atoms])
-            example = f"; --energy {likely[0]} if that is one" if likely else ""
-            raise ValueError(
-                f"{describe(index, atoms)}: has no energy; name its key with --energy{example}. It "
-                f"has the keys {sorted(atoms.info)}."
-            )
-        return _number(index, atoms, results["energy"], "the energy")
-    value = results[key] if key in results else _info(index, atoms, key, "--energy")
-    unit = str(atoms.info.get("energy_unit", "eV"))
-    units = {
-        "eV": 1.0,
-        "kcal/mol": ase.units.kcal / ase.units.mol,
-        "kJ/mol": ase.units.kJ / ase.units.mol,
-        "Hartree": ase.units.Hartree,
-    }
-    if unit not in units:
-        raise ValueError(
-            f"{describe(index, atoms)}: unknown energy_unit '{unit}'; known are {list(units)}."
-        )
-    return _number(index, atoms, value, key) * units[unit]
-
-
 def _fragment_labels(index, atoms, key):
     if key in atoms.arrays:
         labels = np.array(atoms.arrays[key])
@@ -233,7 +174,7 @@ def _fragment_labels(index, atoms, key):
                 f"two different ones or more; it is {labels.ravel()[:6].tolist()}..."
             )
         return labels
-    count = _info(index, atoms, key, "--fragments")
+    count = info_value(index, atoms, key, "--fragments")
     number = isinstance(count, Integral) and not isinstance(count, bool)
     if not number or not 0 < count < len(atoms):
         raise ValueError(
@@ -241,42 +182,6 @@ def _fragment_labels(index, atoms, key):
             f"between 1 and {len(atoms) - 1}; it is {count!r}."
         )
     return (np.arange(len(atoms)) >= count).astype(int)
-
-
-@contextmanager
-def output_folder(path: str | Path) -> Iterator[Path]:
-    """A folder into which files can be written, for what takes long before it writes them.
-
-    Folders that had to be made are removed again if the work fails.
-
-    Raises
-    ------
-    OSError
-        If nothing can be written there.
-    """
-    folder = Path(path)
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in _FILES:
-                if (folder / name).is_dir():
-                    raise IsADirectoryError(None, f"it holds a folder called {name}")
-            with NamedTemporaryFile(dir=folder, prefix=".probe") as probe:
-                probe.write(bytes(_PROBE))
-                probe.flush()
-        except OSError as error:
-            taken = isinstance(error, FileExistsError)
-            reason = "it is no folder" if taken else error.strerror or error
-            raise OSError(
-                f"--output {folder}: cannot be written to ({reason}). Give another folder."
-            ) from error
-        yield folder
-    except BaseException:
-        for place in made:
-            with suppress(OSError):  # not made, or no longer empty
-                place.rmdir()
-        raise
 
 
 def write_results(
@@ -293,21 +198,16 @@ def write_results(
     failures : list of str
         What could not be written, and why.
     """
-    table, stored, picture = _FILES
+    table, stored, picture = FILES
     writers = {table: predictions.to_csv, stored: lambda path: save_model(model, path)}
     if "distance" in predictions:
         writers[picture] = lambda path: draw(predictions).savefig(path, format="png")
     written, failures = [], []
     for name, write in writers.items():
-        unfinished = folder / f".{name}.unfinished"
         try:
-            write(unfinished)
-            unfinished.replace(folder / name)
+            with whole_file(folder / name) as unfinished:
+                write(unfinished)
             written.append(folder / name)
         except OSError as error:
-            reason = error.strerror or error
-            failures.append(f"{folder / name} was not written ({reason}).")
-        finally:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+            failures.append(str(error))
     return written, failures

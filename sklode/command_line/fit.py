@@ -1,0 +1,180 @@
+"""``sklode fit``: a model of the structures in files, with errors on structures left out."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..inputs.keys import LabelKeys, naming
+from ..inputs.labelled_files import name_of, read_labelled, stream_labelled
+from ..interaction import InteractionFeatures
+from ..outputs.files import check_place, whole_file
+from ..plotting.validation import draw_validation
+from ..regression import AtomisticRidgeCV
+from ..saving import save_model
+from ..validation.errors import error_table
+from ..validation.experiments import predict_kept_out
+from ..validation.groups import group_labels, keep_out
+from . import options
+from .models import features_of
+from .pictures import check_picture, need_matplotlib, write_picture
+from .printing import chosen_alpha, error_lines, say
+
+
+@click.command(
+    epilog=options.example("sklode fit train.xyz --energy energy --forces forces --group molecule")
+)
+@options.files
+@click.option(
+    "--output", "-o", type=options.FilePath, default="model.skops", help="Where the model goes."
+)
+@click.option(
+    "--picture",
+    type=options.FilePath,
+    help="Parity plot of the structures kept out. By default named as the model, with .png.",
+)
+@click.option("--no-picture", is_flag=True, help="No structures are kept out for a first fit.")
+@options.labels
+@options.group
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    help="Leave out so many parts of whole groups to choose the penalty, in place of each group.",
+)
+@options.features
+@click.option(
+    "--fragments",
+    metavar="ARRAY",
+    help="Per-atom array of integers that names molecules; the energies are those of interaction.",
+)
+@click.option("--force-weight", type=float, default=1.0, help="Angstrom; 0 ignores forces.")
+@click.option("--stress-weight", type=float, default=1.0, help="0 ignores stresses.")
+@click.option("--energy-per-atom", is_flag=True, help="Structures of all sizes have the same say.")
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    type=options.FilePath,
+    help="For more structures than fit in memory: they are read as they are needed, and the same "
+    "command goes on where it was interrupted. Without picture.",
+)
+@options.seed
+@options.workers
+def fit(
+    files: tuple[Path, ...],
+    output: Path,
+    picture: Path | None,
+    no_picture: bool,
+    energy: str | None,
+    forces: str | None,
+    stress: str | None,
+    group: str | None,
+    folds: int | None,
+    fragments: str | None,
+    force_weight: float,
+    stress_weight: float,
+    energy_per_atom: bool,
+    checkpoint: Path | None,
+    seed: int,
+    **features: Any,
+) -> None:
+    """Learn energies, forces and stresses of the structures in FILE.
+
+    FILE is extended XYZ or another format of ASE. Features are a local density, and its product
+    with the potential 1/r^p of all atoms. A fifth of the groups is kept out of a first fit, which
+    predicts it: table and picture. The model that is written is fitted to all structures.
+    """
+    check_place(output, "--output")
+    described = features_of(**features)
+    if fragments is not None:
+        described = InteractionFeatures(described, fragments=fragments)
+    model = AtomisticRidgeCV(
+        described,
+        force_weight=force_weight,
+        stress_weight=stress_weight,
+        energy_per_atom=energy_per_atom,
+        baseline=fragments is None,
+        cv=folds,
+    )
+    keys = LabelKeys(energy, forces, stress)
+    if checkpoint is not None:
+        _fit_stream(model, files, keys, group, checkpoint)
+        _write_model(model, output)
+        return
+    picture = picture or output.with_suffix(".png")
+    if not no_picture:
+        need_matplotlib("--no-picture")
+        check_picture(picture, "--picture")
+        if picture.absolute() == output.absolute():
+            raise ValueError(f"--output {output}: is the picture too. Give it another name.")
+    figure = _fit_in_memory(model, files, keys, group, seed, judge=not no_picture)
+    _write_model(model, output)
+    if figure is not None:
+        write_picture(figure, picture)
+
+
+def _fit_in_memory(model, files, keys, group, seed, judge):
+    """Fit to all structures, after a fit to most of them, which predicts the rest: a picture."""
+    figure = None
+    structures = read_labelled(files, keys)
+    with naming(name_of(files)):
+        groups, what = group_labels(structures, group)
+        _check_folds(model.cv, groups, what)
+        if judge:
+            kept_out = keep_out(structures, groups, seed=seed)
+            if kept_out.any():
+                figure = _judge(model, structures, groups, kept_out)
+            else:
+                say("No group is kept out: the others would be too few, or not tell all elements.")
+        model.fit(structures, groups=groups)
+    _report(model, groups, what)
+    return figure
+
+
+def _judge(model, structures, groups, kept_out):
+
+    tested, predictions, naive = predict_kept_out(model, structures, groups, kept_out)
+    title = f"{len(tested)} structures kept out of a fit to {len(structures) - len(tested)}"
+    alone = "energies of the elements alone" if model.baseline else "zero"
+    say(f"{title}; without features: {alone}\n")
+    table = error_table(tested, predictions)
+    table["without features"] = error_table(tested, naive)["rmse"]
+    say(error_lines(table) + "\n")
+    return draw_validation(tested, predictions, title)
+
+
+def _fit_stream(model, files, keys, group, checkpoint):
+
+    check_place(checkpoint, "--checkpoint")
+    source = stream_labelled(files, keys)
+    groups, what = group_labels(source, group)
+    _check_folds(model.cv, groups, what)
+    try:
+        model.fit(source, groups=groups, checkpoint=checkpoint)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("The same command goes on where it was.") from None
+    _report(model, groups, what)
+
+
+def _check_folds(folds, groups, what):
+    n_groups = len(set(groups.tolist()))
+    if folds is not None and folds > n_groups:
+        raise ValueError(
+            f"--folds {folds}: there are {n_groups} groups, each a {what}. Give a smaller number, "
+            "or other groups with --group."
+        )
+
+
+def _report(model, groups, what):
+    learnt = ", ".join(f"{n} of {name}" for name, n in model.n_rows_.items() if n)
+    say(f"Fitted {len(groups)} structures ({learnt}).")
+    parts = f", in {model.cv} parts" if model.cv else ""
+    say(f"Validated by {len(set(groups.tolist()))} groups{parts}, each a {what}.")
+    say(chosen_alpha(model))
+
+
+def _write_model(model, output):
+
+    with whole_file(output) as unfinished:
+        save_model(model, unfinished)
+    say(f"Written: {output}")
+    say(f"Predict with: sklode predict {output} FILE")

@@ -1,0 +1,30 @@
+"""``sklode info``: what a saved model is."""
+
+from pathlib import Path
+
+import click
+
+from ..saving import load_model
+from ..validation.predictions import has_gradients
+from . import options
+from .printing import chosen_alpha, say
+
+
+@click.command(epilog=options.example("sklode info model.skops"))
+@options.model_file
+def info(model: Path) -> None:
+    """Show the settings, elements and cross-validated errors of a saved model or transformer."""
+    fitted = load_model(model)
+    say(repr(fitted))
+    transformer = getattr(fitted, "features_", fitted)
+    if hasattr(transformer, "get_feature_names_out"):
+        say(f"features: {len(transformer.get_feature_names_out())}")
+    if not hasattr(fitted, "cv_results_") or not hasattr(fitted, "n_rows_"):
+        return
+    for name, n in fitted.n_rows_.items():
+        say(f"learnt of {name}: {n} numbers")
+    if fitted.baseline_:
+        energies = (f"{symbol} {energy:.6g}" for symbol, energy in fitted.baseline_.items())
+        say(f"energies of the elements (eV): {', '.join(energies)}")
+    say(chosen_alpha(fitted))
+    say(f"forces and stresses: {'yes' if has_gradients(fitted) else 'no'}")

@@ -1,0 +1,43 @@
+"""What commands print."""
+
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+
+from ..validation.errors import ENERGY_PER_ATOM, FORCES, STRESS
+
+_ERRORS = {
+    "rmse_energy_per_atom": ENERGY_PER_ATOM,
+    "rmse_forces": FORCES,
+    "rmse_stress": STRESS,
+}
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    click.echo(text)
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    click.echo(f"sklode: warning: {text}", err=True)
+
+
+def error_lines(table: pd.DataFrame) -> str:
+    """A table of errors as text."""
+    names = {"rmse": "RMSE", "mae": "MAE", "spread": "std of reference"}
+    shown = table.rename(columns=names).rename_axis(None)
+    return shown.to_string(float_format=lambda value: f"{value:.4g}")
+
+
+def chosen_alpha(model: Any) -> str:
+    """The penalty of a model, and its cross-validated errors."""
+    results = model.cv_results_
+    chosen = int(np.flatnonzero(results["alpha"] == model.alpha_)[0])
+    errors = [
+        f"{name} {results[key][chosen]:.4g}" for key, name in _ERRORS.items() if key in results
+    ]
+    found = f"alpha {model.alpha_:g}"
+    return f"{found}; left-out RMSE: {'; '.join(errors)}" if errors else found

@@ -1,0 +1,1 @@
+"""How well a model predicts: groups left out together, tables of errors, learning curves."""

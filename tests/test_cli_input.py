@@ -1,0 +1,227 @@
+"""What commands refuse: one line, an exit status, and nothing written."""
+
+import errno
+import re
+from pathlib import Path
+
+import ase.io
+import click
+import numpy as np
+import pytest
+from ase import Atoms
+from commands import SMALL, charges, sklode
+
+from sklode import Composition, cli, save_model
+from sklode.command_line import fit as fit_command
+from sklode.command_line.group import sklode as commands
+from sklode.outputs import files as output_files
+from sklode.outputs.files import whole_file
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    ase.io.write(folder / "train.xyz", charges(12))
+    assert cli.main(["fit", str(folder / "train.xyz"), *SMALL, "--no-picture",
+                     "-o", str(folder / "model.skops")]) == 0  # fmt: skip
+    save_model(Composition().fit(charges(2)), folder / "composition.skops")
+    ase.io.write(folder / "gold.xyz", [*charges(2), Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]])])
+    bare = [atoms.copy() for atoms in charges(4)]
+    for atoms in bare:
+        atoms.info["REF_energy"] = 1.0
+    ase.io.write(folder / "bare.xyz", bare)
+    for atoms in bare:
+        atoms.info["energy_unit"] = "kcal/mol"
+        atoms.set_array("f", np.zeros((len(atoms), 3)))
+    ase.io.write(folder / "kcal.xyz", bare)
+    (folder / "old.csv").write_text("of yesterday")
+    return folder
+
+
+@pytest.fixture
+def refusal(folder, monkeypatch, capsys):
+    """The only line on standard error; nothing is written."""
+    monkeypatch.chdir(folder)
+
+    def refused(text, status=1):
+        before = state(folder)
+        assert cli.main(text.split()) == status
+        assert state(folder) == before
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("sklode: ")
+        return line
+
+    return refused
+
+
+def state(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+WRONG_USE = {
+    "": None,
+    "learn": "No such command 'learn'. Try 'sklode --help'.",
+    "fit": "Missing argument 'FILE...'. Try 'sklode fit --help'.",
+    "predict model.skops": "Missing argument 'FILE...'.",
+    "fit train.xyz --cutof 3": "No such option",
+    "fit train.xyz --cutoff near": "Invalid value for '--cutoff': 'near' is not a valid float.",
+    "fit train.xyz --seed -1": "Invalid value for '--seed'",
+    "fit train.xyz --n-jobs 0": "'--n-jobs': must be a number of workers, or -1 for all cores.",
+    "fit train.xyz --folds 1": "Invalid value for '--folds'",
+    "fit train.xyz --transformer model.skops --n-max 3": "--n-max and --transformer exclude",
+    "predict model.skops train.xyz --level bond": "Invalid value for '--level'",
+}
+
+
+@pytest.mark.parametrize("text", list(WRONG_USE)[1:])
+def test_wrong_use_is_status_2(text, refusal):
+    assert WRONG_USE[text] in refusal(text, status=2)
+
+
+REFUSED = {
+    "fit absent.xyz": "absent.xyz: there is no such file.",
+    "fit model.skops": "model.skops: ",
+    "fit bare.xyz": "bare.xyz: none of the 4 structures has an energy or forces where ASE puts "
+    "them. Name their keys with --energy and --forces, as in --energy REF_energy.",
+    "fit bare.xyz --energy dft": "bare.xyz: X[0] (Cl2Na2): has no key 'dft' (--energy dft); it has "
+    "['REF_energy', 'sample'].",
+    "fit train.xyz --energy dft": "it has ['sample', 'energy', 'forces'].",
+    "fit train.xyz --forces f": "has no array 'f' (--forces f). Do you mean --forces forces?",
+    "fit train.xyz --stress s": "X[0] (Cl2Na2): has no key 's' (--stress s).",
+    "fit train.xyz --stress sample": "'sample' must be numbers of shape (6,) or (9,) or (3, 3)",
+    "fit kcal.xyz --energy REF_energy --forces f": "X[0] (Cl2Na2): --forces must be in eV and "
+    "angstrom, but energy_unit is 'kcal/mol'.",
+    "fit train.xyz --group molecule": "X[0] (Cl2Na2): has no key 'molecule' (--group molecule)",
+    "fit train.xyz --folds 11": "--folds 11: there are 6 groups, each a tenth of the structures",
+    "fit train.xyz --charges q": "X[0] (Cl2Na2): has no per-atom array 'q'",
+    "fit train.xyz --fragments f": "'f'",
+    "fit train.xyz --cutoff -1": "cutoff",
+    "fit train.xyz --n-max 0": "n_max",
+    "fit train.xyz --transformer train.xyz": "train.xyz: is no skops file",
+    "fit train.xyz -o nowhere/m.skops": "--output nowhere/m.skops: cannot be written (there is no "
+    "folder nowhere). Give another file.",
+    "fit train.xyz -o old.csv/m.skops": "Not a directory",
+    "fit train.xyz -o /proc/m.skops --no-picture": "--output /proc/m.skops: cannot be written",
+    "fit train.xyz -o m.png": "--output m.png: is the picture too.",
+    "fit train.xyz --picture p.txt": "--picture p.txt: must end in one of .png, .pdf, .svg, .jpg.",
+    "predict absent.skops train.xyz": "absent.skops: No such file or directory.",
+    "predict train.xyz train.xyz": "train.xyz: is no skops file",
+    "predict composition.skops train.xyz": "holds a Composition, which predicts nothing.",
+    "predict model.skops gold.xyz": "gold.xyz: X[2] (Au2): contains Au",
+    "predict model.skops train.xyz -o p.txt": "p.txt: must end in one of .csv, .parquet, .xyz",
+    "predict model.skops train.xyz -o nowhere/p.csv": "there is no folder nowhere",
+    "predict model.skops train.xyz --level atom --no-forces": "Rows of atoms hold forces",
+    "evaluate model.skops bare.xyz": "none of the 4 structures has an energy",
+    "evaluate model.skops train.xyz -o old.csv": "--output old.csv: cannot be written to (it is no",
+    "evaluate model.skops train.xyz --train absent.xyz": "absent.xyz: there is no such file.",
+    "evaluate model.skops train.xyz --train train.xyz --group m -o made": "has no key 'm'",
+    "check gold.xyz --energy e": "gold.xyz: X[0] (Cl2Na2): has no key 'e'",
+    "check train.xyz -o findings.txt": "findings.txt: must end in one of .csv, .parquet",
+    "info absent.skops": "absent.skops: No such file or directory.",
+    "info train.xyz": "train.xyz: is no skops file",
+    "featurize absent.xyz": "absent.xyz: there is no such file.",
+    "featurize train.xyz -o old.csv": "old.csv: is a file; give a folder.",
+    "featurize train.xyz --transformer model.skops --save nowhere/t.skops": "no folder nowhere",
+    "featurize train.xyz --level atom --info-key symbol -o made": "'symbol' is the name of another",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_errors_are_one_line_and_leave_nothing(text, refusal):
+    assert REFUSED[text] in refusal(text)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit train.xyz",
+        "predict model.skops train.xyz",
+        "evaluate model.skops train.xyz -o made",
+        "check train.xyz -o f.csv",
+    ],
+)
+def test_places_are_tried_before_the_work(number, command, refusal, monkeypatch):
+    def full(**arguments):
+        raise OSError(number, errno.errorcode[number])
+
+    monkeypatch.setattr(output_files, "NamedTemporaryFile", full)
+    assert f"({errno.errorcode[number]})" in refusal(command)
+
+
+def test_a_disk_that_is_full_at_the_end_keeps_the_old_model(folder, refusal, monkeypatch):
+    def full(model, path):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fit_command, "save_model", full)
+    text = f"fit train.xyz {' '.join(SMALL)}"
+    assert refusal(text) == "sklode: model.skops was not written (No space left on device)."
+
+
+def write_half(path):
+    with whole_file(path) as unfinished:
+        unfinished.write_text("sec")
+        raise KeyboardInterrupt
+
+
+def test_a_file_is_complete_or_the_old_one(tmp_path):
+    path = tmp_path / "file"
+    with whole_file(path) as unfinished:
+        unfinished.write_text("first")
+        assert not path.exists()
+    with pytest.raises(KeyboardInterrupt):
+        write_half(path)
+    assert path.read_text() == "first"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_stop_is_one_line(refusal, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_command, "read_labelled", stop)
+    assert refusal("fit train.xyz") == "sklode: interrupted."
+
+
+def test_warnings_are_one_line_each(folder, monkeypatch, tmp_path):
+    """Of labels that spoil a fit, once, although structures are fitted twice."""
+    frames = charges(12)
+    frames[3].calc.results["energy"] += 100.0
+    same = frames[3].copy()
+    same.calc = charges(12)[3].calc
+    ase.io.write(tmp_path / "wrong.xyz", [*frames, same])
+    _, complaints = sklode(tmp_path, "fit", "wrong.xyz", *SMALL)
+    lines = complaints.splitlines()
+    assert len(lines) >= 1
+    assert all(line.startswith("sklode: warning: ") for line in lines)
+    kinds = [line.split(": ")[2] for line in lines]
+    assert len(kinds) == len(set(kinds))
+    assert "unequal_energies" in kinds
+    assert "X[3] (Cl3Na3)" in complaints
+
+
+@pytest.mark.parametrize("name", [*commands.commands, ""])
+def test_help_has_an_example(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([*name.split(), "--help"])
+    text = capsys.readouterr().out
+    example = re.search(rf"Example:\n +(sklode {name}.*)", text)[1]
+    assert example.split()[1] in commands.commands
+    if name:
+        described = commands.commands[name].params
+        without = [p.name for p in described if isinstance(p, click.Option) and not p.help]
+        assert not without
+
+
+def test_shells_are_told_what_could_come_next(tmp_path, monkeypatch):
+    words = {"COMP_WORDS": "sklode fit --exp", "COMP_CWORD": "2"}
+    for name, value in {"_SKLODE_COMPLETE": "bash_complete", **words}.items():
+        monkeypatch.setenv(name, value)
+    assert sklode(tmp_path)[0] == "plain,--exponent\n"
+
+
+def test_help_is_what_nothing_gives(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([])
+    assert "Commands:" in capsys.readouterr().out
