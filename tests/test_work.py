@@ -224,8 +224,8 @@ def test_a_molecule_more_costs_few_calls(transformer, limit):
 @pytest.mark.parametrize(
     ("transformer", "limit"),
     [
-        (DensityProjector(), 1383),
-        (LongRangePotential(), 1363),
+        (DensityProjector(), 1384),
+        (LongRangePotential(), 1364),
         (PowerSpectrum(DensityProjector(), LongRangePotential()), 2095),
     ],
     ids=["density", "potential", "product"],
