@@ -65,6 +65,8 @@ def row_of(printed, name):
     return [float(number) for number in line.removeprefix(name).split()]
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_three_commands_of_the_readme(tmp_path):
     ase.io.write(tmp_path / "data.xyz", charges(16))
     ase.io.write(tmp_path / "new.xyz", charges(4, seed=100))
@@ -84,6 +86,8 @@ def test_three_commands_of_the_readme(tmp_path):
         assert name in README
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_commands_of_the_page_run(tmp_path, monkeypatch):
     """All but the demo, which has tests of its own."""
     monkeypatch.chdir(tmp_path)

@@ -56,6 +56,8 @@ def interrupted(program, arguments, begun):
     return complaints.splitlines()[-1]
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_featurize_goes_on_after_a_stop(tmp_path, capsys):
     arguments = ["featurize", "many.xyz", *SMALL, "--batch-atoms", "30", "--info-key", "sample"]
     out = tmp_path / "features"
@@ -77,6 +79,8 @@ def test_featurize_goes_on_after_a_stop(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_fit_goes_on_after_a_stop(tmp_path, capsys, monkeypatch):
     out, state = tmp_path / "m.skops", tmp_path / "state"
     arguments = ["fit", "many.xyz", *SMALL, "--checkpoint", str(state), "-o", str(out)]

@@ -30,7 +30,7 @@ SETS = {
 }
 
 
-def errors_of(name, folder, n_curves=15):
+def errors_of(name, folder, n_curves=30):
     frames = ase.io.read(SHARED / f"{name}.xyz", ":")
     energy = "inter_energy" if name.startswith("bfdb") else "interaction_energy"
     curves = sorted({str(atoms.info["dimer"]) for atoms in frames})

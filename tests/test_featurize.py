@@ -74,6 +74,7 @@ class TestRows:
         assert_array_equal(frame["atom"], np.concatenate([range(len(a)) for a in many[:40]]))
         assert_array_equal(frame["structure"], np.repeat(range(40), [len(a) for a in many[:40]]))
 
+    @pytest.mark.slow
     def test_workers_change_nothing(self, xyz, undisturbed, tmp_path):
         given = {"batch_atoms": 40, "info_keys": ["number"]}
         two = sklode.featurize(DENSITY, xyz, tmp_path / "two", n_jobs=2, **given)

@@ -51,6 +51,7 @@ class TestResume:
     @pytest.mark.parametrize(
         "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))]
     )
+    @pytest.mark.slow
     def test_killed_at_random_moments(self, seed, xyz, undisturbed, tmp_path):
         n_kills, n_states = killed("featurize", seed, xyz, tmp_path)
         assert n_kills > 3, "nothing was killed in the middle"

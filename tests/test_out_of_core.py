@@ -189,6 +189,7 @@ def test_fewer_rows_than_features(many, tmp_path):
 class TestCheckpoint:
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs forks")
     @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+    @pytest.mark.slow
     def test_killed_at_random_moments(self, seed, trajectory, tmp_path, monkeypatch):
         monkeypatch.setattr(blocks, "EQUATION_BYTES", 2**17)
         n_kills, n_states = killed("fit", seed, trajectory, tmp_path)

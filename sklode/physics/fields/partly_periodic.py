@@ -64,7 +64,11 @@ class PartlyPeriodicSum(PeriodicSum):
 
     def _plans(self, structures, weights, accuracies):
         plans = super()._plans(structures, weights, accuracies)
-        return {i: replace(p, window=self._window(structures[i])) for i, p in plans.items()}
+        # in double precision, since waves and the constant of a charged layer cancel
+        return {
+            i: replace(p, window=self._window(structures[i]), dtype="float64")
+            for i, p in plans.items()
+        }
 
     def _window(self, structure):
         """Window of a structure in a box."""
