@@ -66,7 +66,6 @@ def row_of(printed, name):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_three_commands_of_the_readme(tmp_path):
     ase.io.write(tmp_path / "data.xyz", charges(16))
     ase.io.write(tmp_path / "new.xyz", charges(4, seed=100))
@@ -86,7 +85,6 @@ def test_three_commands_of_the_readme(tmp_path):
         assert name in README
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_commands_of_the_page_run(tmp_path, monkeypatch):
     """All but the demo, which has tests of its own."""

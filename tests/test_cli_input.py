@@ -185,7 +185,6 @@ def test_a_stop_is_one_line(refusal, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_warnings_are_one_line_each(folder, monkeypatch, tmp_path):
     """Of labels that spoil a fit, once, although structures are fitted twice."""
     frames = charges(12)
@@ -216,7 +215,6 @@ def test_help_has_an_example(name, capsys):
         assert not without
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_shells_are_told_what_could_come_next(tmp_path, monkeypatch):
     words = {"COMP_WORDS": "sklode fit --exp", "COMP_CWORD": "2"}

@@ -57,7 +57,6 @@ def interrupted(program, arguments, begun):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_featurize_goes_on_after_a_stop(tmp_path, capsys):
     arguments = ["featurize", "many.xyz", *SMALL, "--batch-atoms", "30", "--info-key", "sample"]
     out = tmp_path / "features"
@@ -79,7 +78,6 @@ def test_featurize_goes_on_after_a_stop(tmp_path, capsys):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_fit_goes_on_after_a_stop(tmp_path, capsys, monkeypatch):
     out, state = tmp_path / "m.skops", tmp_path / "state"
