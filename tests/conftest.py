@@ -1,5 +1,7 @@
 """Settings of all tests, and structures that several share. Tests must not change them."""
 
+import gc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +107,13 @@ def memory(tmp_path):
 def structures(molecules):
     """Seven different molecules that a test may change."""
     return [atoms.copy() for atoms in molecules[:5] + molecules[6:]]
+
+
+@pytest.fixture(autouse=True)
+def _close_files_of_dynamics(request):
+    """Some versions of ASE leave files open until a run is collected, wherever that happens."""
+    yield
+    if request.node.path.stem in {"test_ipi", "test_simulation", "test_simulations_page"}:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()

@@ -1,6 +1,7 @@
 """Error bars along a simulation: kept with each frame, and a stop where they get too large."""
 
 import numbers
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,8 +98,10 @@ def watch_error_bars(dynamics: "Dynamics", limit: float | None = None) -> None:
     def keep():
         atoms.info[ERROR_BAR] = error_bar_of(atoms)
 
+    steps = weakref.ref(dynamics)  # which holds the observer, and closes its files when it goes
+
     def stop():
-        check_error_bar(atoms, dynamics.nsteps, limit)
+        check_error_bar(atoms, steps().nsteps, limit)
 
     dynamics.insert_observer(keep)
     if limit is not None:
