@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import subprocess
+import sys
 
 import ase.io
 import numpy as np
 import pandas as pd
 import pytest
-from commands import ROOT, SMALL, charges, sklode, write_other_keys
+from commands import ROOT, SMALL, charges, environment, sklode, write_other_keys
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline, make_union
@@ -323,6 +325,24 @@ class TestEvaluate:
         assert f"Largest errors of energies: X[{worst}] (" in printed
         assert (tmp_path / "e" / "parity.png").read_bytes().startswith(PNG)
         assert not (tmp_path / "e" / "learning_curve.csv").exists()
+
+    @pytest.mark.slow
+    def test_nobody_reads_on(self, folder, tmp_path):
+        """As after ``| head -1``: the files are written."""
+        command = [sys.executable, "-m", "sklode.cli", "evaluate", "model.skops", "test.xyz"]
+        process = subprocess.Popen(
+            [*command, "-o", str(tmp_path / "e")],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        process.stdout.close()
+        complaints = process.stderr.read()
+        process.stderr.close()
+        assert process.wait() == 0
+        assert complaints == b""
+        assert {"errors.csv", "parity.png"} <= {path.name for path in (tmp_path / "e").iterdir()}
 
     def test_learning_curve(self, tmp_path, capsys):
         run("evaluate", "model.skops", "test.xyz", "--train", "train.xyz", "--group", "sample",

@@ -107,10 +107,11 @@ REFUSED = {
     "predict absent.skops train.xyz": "absent.skops: No such file or directory.",
     "predict train.xyz train.xyz": "train.xyz: is no skops file",
     "predict composition.skops train.xyz": "holds a Composition, which predicts nothing.",
-    "predict model.skops gold.xyz": "gold.xyz: X[2] (Au2): contains Au",
+    "predict model.skops gold.xyz": "X[2] of gold.xyz (Au2): contains Au",
     "predict model.skops train.xyz -o p.txt": "p.txt: must end in one of .csv, .parquet, .xyz",
     "predict model.skops train.xyz -o nowhere/p.csv": "there is no folder nowhere",
-    "predict model.skops train.xyz --level atom --no-forces": "Rows of atoms hold forces",
+    "predict model.skops train.xyz --level atom --no-forces": "--level atom: rows of atoms hold "
+    "forces, which --no-forces leaves out.",
     "evaluate model.skops bare.xyz": "none of the 4 structures has an energy",
     "evaluate model.skops train.xyz -o old.csv": "--output old.csv: cannot be written to (it is no",
     "evaluate model.skops train.xyz --train absent.xyz": "absent.xyz: there is no such file.",

@@ -101,6 +101,24 @@ def test_fit_goes_on_after_a_stop(tmp_path, capsys, monkeypatch):
     )
 
 
+@pytest.mark.slow
+def test_predict_goes_on_after_a_stop(tmp_path, capsys, monkeypatch):
+    assert cli.main(["fit", "many.xyz", *SMALL, "--no-picture", "-o", str(tmp_path / "m")]) == 0
+    out, parts = tmp_path / "p.csv", tmp_path / "p.csv.parts"
+    small = "from sklode.physics import blocks; blocks.BATCH_ATOMS = 20"
+    program = ["-c", f"import sys; {small}; from sklode import cli; sys.exit(cli.main())"]
+    arguments = ["predict", tmp_path / "m", "many.xyz", "-o", out]
+    said = interrupted(program, arguments, lambda: len([*parts.glob("*.npz")]) > 1)
+    assert said == f"sklode: interrupted. The same command goes on with what is in {parts}."
+    assert not out.exists()
+    monkeypatch.setattr(blocks, "BATCH_ATOMS", 20)
+    assert cli.main([*map(str, arguments)]) == 0
+    assert f"Written: {out} ({N} structures)" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"m", "p.csv"}
+    expected = load_model(tmp_path / "m").predict(ase.io.read("many.xyz", ":"))
+    np.testing.assert_allclose(pd.read_csv(out)["energy_eV"], expected, rtol=1e-10)
+
+
 class TestFeaturize:
     def test_rows_are_those_of_the_transformer(self, tmp_path, capsys):
         arguments = ["many.xyz", *SMALL, "--local-only", "-o", str(tmp_path / "f"), "--n-jobs", "2"]

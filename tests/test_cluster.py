@@ -12,6 +12,7 @@ import pytest
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from joblib import parallel_config
+from sklearn.base import clone
 
 import sklode
 from sklode import AtomisticRidgeCV, Composition, DensityProjector
@@ -130,6 +131,46 @@ def test_a_batch_that_kills_every_worker(cluster, many, tmp_path):
     dataset = sklode.featurize(transformer, X, tmp_path, batch_atoms=80)
     assert dataset.complete
     assert dataset.n_structures == 301
+
+
+class DeadlyDensity(DensityProjector):
+    """Kills every worker that gets benzene, in one of the chunks of a transform."""
+
+    def __init__(self, parent=0, *, cutoff=3.0, n_max=2, l_max=1, n_jobs=None):
+        super().__init__(cutoff, n_max, l_max, n_jobs=n_jobs)
+        self.parent = parent
+
+    def compute_rows(self, structures, *others):
+        if os.getpid() != self.parent and any(len(s.numbers) == 12 for s in structures):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().compute_rows(structures, *others)
+
+
+def test_a_chunk_that_kills_every_worker(cluster, many, monkeypatch):
+    monkeypatch.setattr(blocks, "CHUNK_ATOMS", 100)
+    transformer = DeadlyDensity(parent=os.getpid()).fit([*many, molecule("C6H6")])
+    with parallel_config("dask"):
+        np.testing.assert_array_equal(
+            transformer.transform(many), clone(transformer).set_params(n_jobs=1).fit_transform(many)
+        )
+        with pytest.raises(RuntimeError, match="Workers of the cluster were lost"):
+            transformer.transform([*many[:150], molecule("C6H6"), *many[150:]])
+
+
+def transformed(transformer, structures):
+    blocks.CHUNK_ATOMS = 100  # of the worker
+    with parallel_config("dask"):
+        return transformer.transform(structures)
+
+
+def test_tasks_that_wait_for_tasks(cluster, many, monkeypatch):
+    """Both workers work on transforms whose chunks are for both workers."""
+    monkeypatch.setattr(blocks, "CHUNK_ATOMS", 100)
+    transformer = clone(DENSITY).fit(many)
+    futures = [cluster.submit(transformed, transformer, many, pure=False) for _ in range(4)]
+    expected = transformer.transform(many)
+    for found in cluster.gather(futures):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_ray(many, tmp_path):

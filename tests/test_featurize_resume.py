@@ -349,8 +349,8 @@ def test_reading_ahead_stops_with_its_reader():
 
 
 def test_progress_has_rate_and_time_left(xyz, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sklode.parquet.run.PATIENCE", 0.0)
-    monkeypatch.setattr("sklode.parquet.run.somebody_looks", lambda: True)
+    monkeypatch.setattr("sklode.execution.progress.PATIENCE", 0.0)
+    monkeypatch.setattr("sklode.execution.progress.somebody_looks", lambda: True)
     monkeypatch.setenv("TQDM_MININTERVAL", "0")
     sklode.featurize(DENSITY, xyz, tmp_path / "o", batch_atoms=40)
     shown = capsys.readouterr().err

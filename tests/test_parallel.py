@@ -28,6 +28,7 @@ from sklode import (
     MultipoleFeatures,
     PowerSpectrum,
 )
+from sklode.execution import progress
 from sklode.execution import shared_memory as shared_rows
 from sklode.execution import workers as parallel
 from sklode.execution.workers import chunks_by_atoms
@@ -452,8 +453,8 @@ def test_structures_reach_workers_as_few_arrays(unequal):
 def test_long_work_shows_progress_to_who_looks(
     cells, backend, n_jobs, somebody_looks, monkeypatch, capsys
 ):
-    monkeypatch.setattr(parallel, "PATIENCE", 0.0)
-    monkeypatch.setattr(parallel, "somebody_looks", lambda: somebody_looks)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "somebody_looks", lambda: somebody_looks)
     with parallel_config(backend):
         clone(DENSITY).set_params(n_jobs=n_jobs).fit(cells).transform(cells)
     shown = capsys.readouterr().err
@@ -461,8 +462,8 @@ def test_long_work_shows_progress_to_who_looks(
 
 
 def test_nobody_looks_at_a_file_or_a_worker():
-    assert not parallel.somebody_looks()  # pytest captures the output
-    looks = Parallel(n_jobs=2)(delayed(parallel.somebody_looks)() for _ in range(2))
+    assert not progress.somebody_looks()  # pytest captures the output
+    looks = Parallel(n_jobs=2)(delayed(progress.somebody_looks)() for _ in range(2))
     assert looks == [False, False]
 
 

@@ -9,10 +9,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 
 from sklode.inputs.keys import LabelKeys
-from sklode.outputs.predictions import write_predictions
 from sklode.validation.errors import error_per_bar, error_table, largest_errors
 from sklode.validation.groups import covering_order, group_labels, keep_out
-from sklode.validation.predictions import Predictions, table_of_structures
+from sklode.validation.predictions import (
+    Predictions,
+    predicted_structures,
+    table_of_structures,
+)
 
 HYDROCARBONS = ["CH4", "C2H2", "C2H4", "C2H6", "C3H8", "C6H6", "C4H6"]
 
@@ -104,12 +107,16 @@ class TestErrors:
     def test_tables_leave_what_is_unknown_empty(self):
         table = table_of_structures(self.frames, self.predictions)
         assert table["stress_xx_eV_per_A3"].isna().tolist() == [True, False, True]
-        table = table_of_structures(self.frames[:1], Predictions(np.zeros(1)))
-        assert list(table) == ["structure", "formula", "n_atoms", "energy_eV"]
+        names = ["structure", "formula", "n_atoms", "energy_eV"]
+        assert list(table_of_structures(self.frames[:1], Predictions(np.zeros(1)))) == names
+        table = table_of_structures(self.frames, self.predictions, 5, with_stress=False)
+        assert list(table) == [*names, "energy_std_eV"]
+        assert table["structure"].tolist() == [5, 6, 7]
 
     def test_structures_have_only_what_they_can(self, tmp_path):
         self.frames[0].set_constraint(FixAtoms([0]))
-        write_predictions(tmp_path / "p.xyz", self.frames, self.predictions)
+        written = predicted_structures(self.frames, self.predictions)
+        ase.io.write(tmp_path / "p.xyz", written, format="extxyz")
         found = ase.io.read(tmp_path / "p.xyz", ":")
         assert [sorted(atoms.calc.results) for atoms in found] == [
             ["energy", "forces"],

@@ -8,7 +8,7 @@ from ..inputs.keys import LabelKeys, naming
 from ..inputs.labelled_files import name_of, read_files
 from ..label_checks import check_labels
 from ..outputs.files import check_place
-from ..outputs.predictions import check_table, write_table
+from ..outputs.predictions import check_table, write_tables
 from . import options
 from .printing import say
 
@@ -43,7 +43,7 @@ def check(
         say(f"{severity}: {finding} in {len(own)} of {len(structures)} structures, first in")
         say(f"  X[{first['structure']}] ({first['formula']}): {first['message']}")
     if output is not None:
-        write_table(findings, output)
+        write_tables(output, [findings])
         say(f"Written: {output}")
     spoiling = findings.loc[findings["severity"] == "error", "structure"].nunique()
     if spoiling:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from ..inputs.keys import naming
-from ..inputs.labelled_files import name_of, read_files
 from ..outputs.files import check_place
 from ..outputs.predictions import check_format, write_predictions
-from ..validation.predictions import predict_labels
+from ..outputs.stored_predictions import StoredPredictions
+from ..streaming.sources import Source
+from ..validation.predictions import has_gradients
 from . import options
 from .models import saved_model
 from .printing import say
@@ -40,12 +40,24 @@ def predict(
     Tables have energies and their expected errors in eV, stresses in eV/angstrom^3, or, with
     --level atom, forces in eV/angstrom. Extended XYZ has all of them, as results of calculators
     when ASE reads it, and the expected error as energy_std.
+
+    They are read as they are needed, so that there may be more than fit in memory. After an
+    interruption the same command goes on.
     """
     check_format(output)
     check_place(output, "--output")
     fitted = saved_model(model)
-    structures = read_files(files)
-    with naming(name_of(files)):
-        predictions = predict_labels(fitted, structures, False if no_forces else None)
-    write_predictions(output, structures, predictions, level)
-    say(f"Written: {output} ({len(structures)} structures)")
+    derivatives = has_gradients(fitted) and not no_forces
+    if level == "atom" and not derivatives:
+        reason = "--no-forces leaves out" if no_forces else "this model does not predict"
+        raise ValueError(f"--level atom: rows of atoms hold forces, which {reason}.")
+    parts = output.with_name(f"{output.name}.parts")
+    stored = StoredPredictions(fitted, derivatives, Source([str(path) for path in files]), parts)
+    try:
+        stored.compute()
+        write_predictions(output, stored, level)
+    except KeyboardInterrupt:
+        state = f"with what is in {parts}" if parts.exists() else "from the beginning"
+        raise KeyboardInterrupt(f"The same command goes on {state}.") from None
+    stored.remove()
+    say(f"Written: {output} ({stored.n_structures} structures)")

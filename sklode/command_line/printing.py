@@ -1,5 +1,7 @@
 """What commands print."""
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -16,8 +18,13 @@ _ERRORS = {
 
 
 def say(text: str) -> None:
-    """Print a line at once."""
-    click.echo(text)
+    """Print a line at once; if nobody reads any more, as after ``| head``, the work goes on."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def warn(text: str) -> None:

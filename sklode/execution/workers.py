@@ -2,11 +2,9 @@
 
 import os
 import pickle
-import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice, pairwise
-from multiprocessing import current_process
-from threading import Lock, current_thread, main_thread
+from threading import Lock
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -14,13 +12,12 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 from sphericart import SphericalHarmonics
 from threadpoolctl import ThreadpoolController
-from tqdm.auto import tqdm
 
 from ..physics import blocks
 from ..physics.numerics.memory import keep_freed_memory
 from ..physics.system.structures import pack, unpack
-
-PATIENCE = 2.0  # seconds without a sign of progress
+from .cluster import active_client, on_cluster
+from .progress import progress_bar
 
 
 def chunks_by_atoms(sizes, atoms_per_chunk=None):
@@ -62,14 +59,7 @@ def each_chunk(function, transformer, jobs, n_jobs):
     with (
         one_blas_thread,
         pools("openmp").limit(limits=1),
-        tqdm(
-            desc=type(transformer).__name__,
-            total=sum(len(job[0]) for job in jobs),
-            unit="structure",
-            delay=PATIENCE,
-            leave=False,
-            disable=not somebody_looks(),
-        ) as progress,
+        progress_bar(type(transformer).__name__, sum(len(job[0]) for job in jobs)) as progress,
     ):
         if len(jobs) == 1 or effective_n_jobs(n_jobs) == 1:
             results = (function(transformer, *job) for job in jobs)
@@ -80,15 +70,17 @@ def each_chunk(function, transformer, jobs, n_jobs):
             progress.update(len(job[0]))
 
 
-def somebody_looks():
-    """Whether this is neither a worker nor a program that writes to a file."""
-    own = current_process().name == "MainProcess" and current_thread() is main_thread()
-    return own and ("ipykernel" in sys.modules or sys.stderr.isatty())
-
-
 def _by_workers(function, transformer, jobs, n_jobs):
     n_workers = effective_n_jobs(n_jobs)
     at_once = min(blocks.CHUNKS_PER_TASK, -(-len(jobs) // n_workers))
+    # packed here, since joblib would call Python code for every array of every structure
+    packed = (
+        pickle.dumps((pack(structures), *others), pickle.HIGHEST_PROTOCOL)
+        for structures, *others in jobs
+    )
+    client = active_client()
+    if client is not None:
+        return _by_cluster(client, function, transformer, packed, at_once)
     on_their_way = 2 * n_workers * at_once
     as_they_come = get_active_backend()[0].supports_return_generator
     parallel = Parallel(
@@ -97,13 +89,19 @@ def _by_workers(function, transformer, jobs, n_jobs):
         batch_size=at_once,
         pre_dispatch=on_their_way,
     )
-    # packed here, since joblib would call Python code for every array of every structure
-    packed = (
-        pickle.dumps((pack(structures), *others), pickle.HIGHEST_PROTOCOL)
-        for structures, *others in jobs
-    )
     tasks = (delayed(_single_threaded)(function, transformer, job) for job in packed)
     return parallel(tasks) if as_they_come else _in_rounds(parallel, tasks, on_their_way)
+
+
+def _by_cluster(client, function, transformer, packed, at_once):
+    """Results of tasks of several chunks each."""
+    groups = iter(lambda: list(islice(packed, at_once)), [])
+    for results in on_cluster(client, partial(_several, function, transformer), groups):
+        yield from results
+
+
+def _several(function, transformer, group):
+    return [_single_threaded(function, transformer, packed) for packed in group]
 
 
 def _in_rounds(parallel, tasks, n_tasks):

@@ -7,9 +7,8 @@ from itertools import islice, pairwise
 
 import numpy as np
 from sklearn.base import clone
-from tqdm.auto import tqdm
 
-from ..execution.workers import PATIENCE, somebody_looks
+from ..execution.progress import progress_bar
 from ..inputs.targets import read_targets
 from ..physics import blocks
 from ..projection.chain_rule import check_differentiable, n_columns
@@ -295,14 +294,8 @@ class OutOfCore:
         n_batches = len(self._starts) - 1
         if n_done == n_batches:
             return
-        with tqdm(
-            desc=f"{type(self._model).__name__}, {what}",
-            total=int(self._starts[-1]),
-            unit="structure",
-            delay=PATIENCE,
-            leave=False,
-            disable=not somebody_looks(),
-        ) as progress:
+        name = f"{type(self._model).__name__}, {what}"
+        with progress_bar(name, int(self._starts[-1])) as progress:
             progress.update(int(self._starts[n_done]))
             tasks = (self._task(batch) for batch in batches if batch.number >= n_done)
             for task, result in each_batch(work, tasks, None):

@@ -1,26 +1,36 @@
 """Predictions in files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import ase.io
 import pandas as pd
-from ase import Atoms
 
 from ..parquet.arrow import arrow
-from ..validation.predictions import (
-    Predictions,
-    predicted_structures,
-    table_of_atoms,
-    table_of_structures,
-)
+from ..validation.predictions import predicted_structures, table_of_atoms, table_of_structures
 from .files import whole_file
+from .stored_predictions import StoredPredictions
 
 _XYZ = (".xyz", ".extxyz")
-_TABLES: dict[str, Callable] = {
-    ".csv": lambda table, path: table.to_csv(path, index=False),
-    ".parquet": lambda table, path: table.to_parquet(path, index=False),
-}
+
+
+def _write_csv(path, tables):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, table in enumerate(tables):
+            table.to_csv(file, index=False, header=number == 0)
+
+
+def _write_parquet(path, tables):
+    pa, tables = arrow(), iter(tables)
+    first = pa.Table.from_pandas(next(tables), preserve_index=False)
+    others = (pa.Table.from_pandas(t, schema=first.schema, preserve_index=False) for t in tables)
+    with pa.parquet.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], others):
+            writer.write_table(table)
+
+
+_TABLES: dict[str, Callable] = {".csv": _write_csv, ".parquet": _write_parquet}
 
 
 def check_format(path: Path) -> None:
@@ -45,17 +55,15 @@ def check_table(path: Path, known: Sequence[str] = (*_TABLES,)) -> None:
         arrow()
 
 
-def write_predictions(
-    path: Path, structures: Sequence[Atoms], predictions: Predictions, level: str = "structure"
-) -> None:
+def write_predictions(path: Path, stored: StoredPredictions, level: str = "structure") -> None:
     """Write a table, or structures whose calculators have the predictions.
 
     Parameters
     ----------
     path : Path
         See ``check_format``.
-    structures : sequence of ase.Atoms
-    predictions : Predictions
+    stored : StoredPredictions
+        After ``compute``.
     level : {"structure", "atom"}, default="structure"
         What a row of a table is.
 
@@ -65,16 +73,25 @@ def write_predictions(
         If it cannot be written; one that was there before stays as it was.
     """
     if path.suffix in _XYZ:
-        found = predicted_structures(structures, predictions)
-        with whole_file(path) as unfinished:
-            ase.io.write(unfinished, found, format="extxyz")
-        return
-    of_atoms = level == "atom"
-    table = (table_of_atoms if of_atoms else table_of_structures)(structures, predictions)
-    write_table(table, path)
+        with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+            for structures, predictions in stored:
+                found = predicted_structures(structures, predictions)
+                ase.io.write(file, found, format="extxyz")
+    else:
+        write_tables(path, _tables(stored, level))
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV or Parquet, as the name of the file says."""
+def write_tables(path: Path, tables: Iterable[pd.DataFrame]) -> None:
+    """Write the rows of tables of the same columns as CSV or Parquet, as the name says."""
     with whole_file(path) as unfinished:
-        _TABLES[path.suffix](table, unfinished)
+        _TABLES[path.suffix](unfinished, tables)
+
+
+def _tables(stored: StoredPredictions, level: str) -> Iterator[pd.DataFrame]:
+    first = 0
+    for structures, predictions in stored:
+        if level == "atom":
+            yield table_of_atoms(structures, predictions, first)
+        else:
+            yield table_of_structures(structures, predictions, first, stored.has_stress)
+        first += len(structures)

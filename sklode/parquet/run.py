@@ -9,9 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from sklearn.base import BaseEstimator
-from tqdm.auto import tqdm
 
-from ..execution.workers import PATIENCE, somebody_looks
+from ..execution.progress import move_on, progress_bar
 from ..physics import blocks
 from ..streaming.batches import Batch, ahead, cut
 from ..streaming.fingerprint import digest, parameters
@@ -148,18 +147,12 @@ class Run:
         remove_unfinished(self._folder)
         batches = cut(self._source, *self._plan.limits(len(self._names)))
         describer = Describer(self._fitted, self._plan.level, self._plan.info_keys)
-        with tqdm(
-            desc=type(self._given).__name__,
-            unit="structure",
-            delay=PATIENCE,
-            leave=False,
-            disable=not somebody_looks(),
-        ) as progress:
+        with progress_bar(type(self._given).__name__) as progress:
             missing = self._missing(ahead(batches, blocks.BATCHES_AHEAD), progress)
             try:
                 for batch, file in self._files(describer, missing, settings, n_jobs):
                     self._write(batch, file)
-                    _move_on(progress, batch)
+                    move_on(progress, len(batch.records), batch.fraction)
             except WorkerVanished as error:
                 raise RuntimeError(
                     f"{error} {self._state()} Call featurize again to go on, with fewer workers or "
@@ -177,7 +170,7 @@ class Run:
             elif (part.digest, part.is_last) != (batch.digest(), batch.is_last):
                 raise ValueError(f"{path} {_OTHER}")
             else:
-                _move_on(progress, batch)
+                move_on(progress, len(batch.records), batch.fraction)
         if number < 0:
             raise ValueError("The source holds no structures.")
         if part_path(self._folder, number + 1).exists():
@@ -263,13 +256,6 @@ def _difference(stored, wanted, name):
         key = next(key for key in wanted if stored[key] != wanted[key])
         return _difference(stored[key], wanted[key], key)
     return f"with {name}={stored!r:.80}, not {wanted!r:.80}"
-
-
-def _move_on(progress, batch):
-    """Tell the progress, and how many structures there will be, from what has been read."""
-    progress.update(len(batch.records))
-    if batch.fraction:
-        progress.total = max(round(progress.n / batch.fraction), progress.n)
 
 
 def _version():

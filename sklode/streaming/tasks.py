@@ -1,23 +1,18 @@
 """Batches of structures to joblib's workers and results back, in order and in bounded memory."""
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 
 from joblib import effective_n_jobs, parallel_config
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
+from ..execution.cluster import WorkerVanished, active_client, on_cluster
 from ..execution.workers import one_blas_thread
 from ..physics import blocks
-
-_LOST = {"KilledWorker", "CommClosedError", "CancelledError", "FutureCancelledError"}  # of dask
-
-
-class WorkerVanished(RuntimeError):
-    """A worker process ended before its result was there."""
 
 
 def each_batch(function: Callable, batches: Iterable, n_jobs: int | None) -> Iterator[tuple]:
@@ -45,10 +40,10 @@ def each_batch(function: Callable, batches: Iterable, n_jobs: int | None) -> Ite
     Exception
         What the batches or the function raise.
     """
-    client = getattr(get_active_backend()[0], "client", None)  # of a dask cluster
+    client = active_client()
     try:
         if client is not None:
-            found = _by_cluster(function, _Given(batches), client)
+            found = _by_cluster(function, batches, client)
         elif effective_n_jobs(n_jobs) == 1:
             found = ((batch, _work(function, batch)) for batch in batches)
         else:
@@ -57,10 +52,6 @@ def each_batch(function: Callable, batches: Iterable, n_jobs: int | None) -> Ite
             yield from results
     except BrokenProcessPool as error:
         raise WorkerVanished("A worker process was killed, perhaps for lack of memory.") from error
-    except Exception as error:
-        if type(error).__name__ in _LOST:
-            raise WorkerVanished(f"Workers of the cluster were lost: {error}") from error
-        raise
 
 
 class _Given:
@@ -110,31 +101,17 @@ def _by_workers(function, given, n_jobs):
     given.close()
 
 
-def _by_cluster(function, given, client):
-    """Without joblib, which waits forever for a task that was given up, and forgets what it sent.
+def _by_cluster(function, batches, client):
+    taken = deque()
 
-    What is part of a task, the scheduler sends again to whoever takes the place of a lost worker.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-        held = client.submit(_itself, function, pure=False)
-    futures = deque()
-    try:
-        while not given.ended or given.open:
-            n_workers = max(1, sum(client.nthreads().values()))  # they come and go
-            most = blocks.BATCHES_PER_WORKER * n_workers
-            for batch in given.take(most):
-                futures.append(client.submit(_alone, held, batch, pure=False))
-            if given.open:
-                result = futures.popleft().result()
-                yield given.open.popleft(), result
-    finally:
-        client.cancel([held, *futures])
-    given.close()
+    def remembered():
+        for batch in batches:
+            taken.append(batch)
+            yield batch
 
-
-def _itself(function):
-    return function
+    with closing(on_cluster(client, partial(_alone, function), remembered())) as results:
+        for result in results:
+            yield taken.popleft(), result
 
 
 def _alone(function, batch):

@@ -82,30 +82,58 @@ def predict_labels(
     return Predictions(np.asarray(model.predict(structures)))
 
 
-def table_of_structures(structures: Sequence[Atoms], predictions: Predictions) -> pd.DataFrame:
-    """One row a structure: energy, its error bar, stress; units are in the names of columns."""
+def table_of_structures(
+    structures: Sequence[Atoms], predictions: Predictions, first: int = 0, with_stress: bool = True
+) -> pd.DataFrame:
+    """One row a structure: energy, its error bar, stress; units are in the names of columns.
+
+    Parameters
+    ----------
+    structures : sequence of ase.Atoms
+    predictions : Predictions
+    first : int, default=0
+        Number of the first structure.
+    with_stress : bool, default=True
+        Whether there are columns for stresses, if these are predicted.
+
+    Returns
+    -------
+    DataFrame
+    """
     columns = {
-        "structure": np.arange(len(structures)),
+        "structure": first + np.arange(len(structures)),
         "formula": [atoms.get_chemical_formula() for atoms in structures],
         "n_atoms": [len(atoms) for atoms in structures],
         "energy_eV": predictions.energies,
     }
     if predictions.errors is not None:
         columns["energy_std_eV"] = predictions.errors
-    stresses = predictions.stresses
-    if stresses is not None and np.isfinite(stresses).any():
-        for name, values in zip(_VOIGT, stresses.T, strict=True):
+    if predictions.stresses is not None and with_stress:
+        for name, values in zip(_VOIGT, predictions.stresses.T, strict=True):
             columns[f"stress_{name}_eV_per_A3"] = values
     return pd.DataFrame(columns)
 
 
-def table_of_atoms(structures: Sequence[Atoms], predictions: Predictions) -> pd.DataFrame:
-    """One row an atom: its force; units are in the names of columns."""
-    if predictions.forces is None:
-        raise ValueError("Rows of atoms hold forces, which this model does not predict.")
+def table_of_atoms(
+    structures: Sequence[Atoms], predictions: Predictions, first: int = 0
+) -> pd.DataFrame:
+    """One row an atom: its force; units are in the names of columns.
+
+    Parameters
+    ----------
+    structures : sequence of ase.Atoms
+    predictions : Predictions
+        With forces.
+    first : int, default=0
+        Number of the first structure.
+
+    Returns
+    -------
+    DataFrame
+    """
     sizes = [len(atoms) for atoms in structures]
     columns = {
-        "structure": np.repeat(np.arange(len(structures)), sizes),
+        "structure": first + np.repeat(np.arange(len(structures)), sizes),
         "atom": np.concatenate([np.arange(size) for size in sizes]),
         "symbol": [symbol for atoms in structures for symbol in atoms.symbols],
     }
