@@ -137,7 +137,7 @@ def table_of_atoms(
         "atom": np.concatenate([np.arange(size) for size in sizes]),
         "symbol": [symbol for atoms in structures for symbol in atoms.symbols],
     }
-    forces = np.concatenate(predictions.forces)
+    forces = np.concatenate(predictions.forces or [np.zeros((0, 3))])
     for name, values in zip("xyz", forces.T, strict=True):
         columns[f"force_{name}_eV_per_A"] = values
     return pd.DataFrame(columns)
