@@ -5,7 +5,8 @@ the parameters of ``bench_gradients``. Its coefficients come from random energie
 does not depend. featomic gives the same forces from its gradients of the rows of all atoms, times
 the coefficients (no error bar, no stress), up to the size where these gradients fill the memory.
 Beside them: the same for users (tol=1e-4 chooses the k-vectors), the local part alone, the model
-behind a Unix socket as i-PI has it, and Lennard-Jones of ASE as a yardstick.
+behind a Unix socket as i-PI has it, a network (MACE with random weights, which need no
+training: energy, forces and stress), and Lennard-Jones of ASE as a yardstick.
 """
 
 import harness  # before numpy
@@ -27,6 +28,7 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.socketio import SocketIOCalculator
 from ase.md.verlet import VelocityVerlet
 from bench_gradients import DENSITY, NARROW, columns_of, featomic_spectrum, spectra
+from peers_mace import untrained_mace
 from sklearn.pipeline import make_union
 
 from sklode import AtomisticRidgeCV, DensityProjector, LongRangePotential, PowerSpectrum
@@ -119,6 +121,11 @@ def lennard_jones():
     return LennardJones(sigma=2.5, epsilon=0.01, rc=5.0, smooth=True)
 
 
+def mace():
+    """A network for Na and Cl with a common cutoff."""
+    return untrained_mace([11, 17], channels=128, cutoff=5.0)
+
+
 def cases(atoms, fitted_models):
     for name, model in fitted_models.items():
         prepare = partial(step, make_calculator=model.calculator)
@@ -133,6 +140,9 @@ def cases(atoms, fitted_models):
         deviation = records.agreement(peer.get_forces(), forces, 1e-8, "forces")
         prepare = partial(step, make_calculator=partial(FeatomicForces, model))
         yield harness.Case("featomic, local and far", prepare, deviation, rounds=3)
+    if peers.installed("mace", "mace-torch"):
+        network = partial(step, make_calculator=mace)
+        yield harness.Case("MACE, 128 channels, 2 layers, float32", network, rounds=3)
     yield harness.Case("ASE, Lennard-Jones", partial(step, make_calculator=lennard_jones))
 
 

@@ -17,6 +17,7 @@ NAMES = (
     "parallel",
     "gradients",
     "ridge",
+    "search",
     "simulation",
     "featurize",
 )

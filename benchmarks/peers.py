@@ -6,11 +6,11 @@ import numpy as np
 from ase.data import atomic_numbers
 
 
-def installed(package):
-    """Whether a peer can be timed; says so if not."""
+def installed(package, alone=None):
+    """Whether a peer can be timed; says so if not, with what brings it if it is not in ``bench``."""
     found = find_spec(package) is not None
     if not found:
-        print(f'{package} is not installed: left out (pip install -e ".[bench]")')
+        print(f"{package} is not installed: left out (pip install {alone or '-e .[bench]'})")
     return found
 
 

@@ -33,6 +33,7 @@ _PACKAGES = (
     "dscribe",
     "torch",
     "torch-pme",
+    "mace-torch",
 )
 
 

@@ -45,6 +45,7 @@ GALLERY = [  # in the order of its page
     "decay",
     "toy_gas",
     "binding_curves",
+    "molecule_above_slab",
     "far_field",
     "charge_dimers",
     "forces_ion_pairs",
