@@ -7,7 +7,7 @@ from ase.data import atomic_numbers
 
 
 def installed(package, alone=None):
-    """Whether a peer can be timed; says so if not, with what brings it if it is not in ``bench``."""
+    """Whether a peer can be timed; says so if not, and what brings one that ``bench`` does not."""
     found = find_spec(package) is not None
     if not found:
         print(f"{package} is not installed: left out (pip install {alone or '-e .[bench]'})")
