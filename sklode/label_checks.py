@@ -89,9 +89,11 @@ def check_labels(
       constraint or the others do not balance.
     - ``net_force``, ``torque``: forces that move or turn the whole (the latter of isolated
       structures), by more than 0.05 eV/angstrom or 0.1 eV, and than 0.5 % of all forces.
-    - ``energy_level``: far from the energies of the same composition (at least 10 structures): a
-      gap of 0.5 eV an atom below or 5 eV above most of them, 20 times wider than these spread; or
-      2 eV an atom from sums over elements (at least 10 compositions, and three for each element).
+    - ``energy_level``: far from the energies of the same composition (at least 4 structures): a
+      gap of 0.5 eV an atom below or 5 eV above most of them, 20 times wider than these spread, or
+      than those of all compositions do if there are fewer than 10; or the composition 2 eV an atom
+      from sums over elements (at least 10 compositions, and three for each element). Smaller
+      errors, such as one of 4 eV in an energy of interaction, are seen in pictures of curves alone.
     - ``unequal_energies``, ``unequal_forces``: of equal structures, in any orientation.
     - ``groups_overlap``: structures in different groups whose distances between atoms differ by
       less than 0.02 angstrom (root mean square) and 0.1 angstrom (each).

@@ -72,6 +72,22 @@ def test_binding_curves_are_no_outliers():
     assert check_labels(frames, energies).empty
 
 
+def test_one_of_a_short_curve():
+    """Eight structures of each composition, and one energy that is no energy."""
+    dimers = [molecule(name) for name in ("N2", "CO", "O2", "H2") for _ in range(8)]
+    distance = np.tile([0.9, 0.95, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0], 4)
+    for atoms, d in zip(dimers, distance, strict=True):
+        atoms.positions[1] = atoms.positions[0] + [0.0, 0.0, d]
+    energies = 0.2 * ((1 - np.exp(-2.7 * (distance - 1.0))) ** 2 - 1)
+    assert check_labels(dimers, energies).empty
+    for wrong in (-800.0, 100.0, -2.0, 1e6):
+        changed = energies.copy()
+        changed[19] = wrong
+        table = check_labels(dimers, changed)
+        assert codes(table) == ["energy_level"]
+        assert list(table["structure"]) == [19]
+
+
 # copies
 
 

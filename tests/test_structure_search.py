@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
@@ -313,10 +314,36 @@ class TestCaution:
             residuals += list(fitted.predict([X[i] for i in test]) - y[test])
         caution = chosen.assess(X)
         variances, residuals = np.array(variances), np.array(residuals)
-        noise = np.sqrt(np.mean(residuals**2 / variances))
         limit = np.quantile(variances, 0.95)
-        ratio = caution["error_bar"] ** 2 / caution["novelty"]
-        np.testing.assert_allclose(ratio, noise**2 * limit, rtol=1e-6)
+
+        def unlikely(logs):
+            expected = np.exp(logs[0]) + np.exp(logs[1]) * variances
+            return np.mean(residuals**2 / expected + np.log(expected))
+
+        start = np.log([np.mean(residuals**2) / 2, np.mean(residuals**2 / variances) / 2])
+        best = minimize(unlikely, start, method="Nelder-Mead", options={"fatol": 1e-10})
+        squared = np.polynomial.Polynomial.fit(caution["novelty"], caution["error_bar"] ** 2, 1)
+        noise, slope = squared.convert().coef
+        assert unlikely(np.log([noise, slope / limit])) <= best.fun + 1e-3
+
+    def test_a_search_by_cuts_knows_how_wrong_it_is_far_out(self):
+        """Where rows of interactions vanish with the distance, and errors do not."""
+        dimers = load_s22x5()
+        near = dimers.distance <= 1.2
+        power = PowerSpectrum(DensityProjector(cutoff=3.0), LongRangePotential(exponent=6))
+        pipeline = make_pipeline(
+            InteractionFeatures(power), BlockScaler(), Ridge(fit_intercept=False)
+        )
+        X = pd.Series(dimers.data)
+        for atoms, distance, curve in zip(X, dimers.distance, dimers.groups, strict=True):
+            atoms.info.update(distance=distance, curve=curve)
+        cuts = NearToFarSplit(2, curve="curve", near_share=0.4)
+        grid = {"ridge__alpha": np.logspace(-4, 3, 8)}
+        search = StructureSearchCV(pipeline, grid, cv=cuts, scoring=RMSE, combine="near_best")
+        found = search.fit(X[near], dimers.target[near]).assess(X[~near])
+        ratio = (found["prediction"] - dimers.target[~near]) / found["error_bar"]
+        assert 0.3 < np.sqrt(np.mean(ratio**2)) < 2.0
+        assert (found["error_bar"] >= found["spread"]).all()
 
     def test_what_it_has_never_seen_is_outside(self, chosen, dimers):
         X, _, _ = dimers

@@ -7,7 +7,8 @@ from .frames import Finding
 _GAP_BELOW = 0.5  # eV an atom: a reaction moves few atoms so far, another level all of them
 _GAP_ABOVE = 5.0  # eV an atom: those that are too close have high energies, and right ones
 _SPREADS = 20.0  # a gap against the spread on either side
-_FEWEST = 10  # structures of one composition that tell what is usual
+_FEWEST = 10  # structures of one composition, or compositions, that tell what is usual
+_FEW = 4  # structures of one composition that do so with the spread of others
 _RESIDUAL = 2.0  # eV an atom, beside energies of elements; chemistry stays below
 _STEPS = 50  # of reweighting; it stops by itself long before
 _DAMPING = 1e-6  # eV an atom, where residuals count as small
@@ -32,9 +33,12 @@ def check_energies(frames):
     groups = np.split(known[order], np.cumsum(np.bincount(members))[:-1])
     per_atom = frames.energies / frames.sizes
     distance = np.zeros(len(per_atom))
+    usual_spread = _spread_within(per_atom, groups)
     for group in groups:
         if len(group) >= _FEWEST:
             distance[group] = _levels(per_atom[group])
+        elif len(group) >= _FEW:
+            distance[group] = _levels(per_atom[group], _FEW, usual_spread)
     usual = np.array([np.median(per_atom[group]) for group in groups])
     residuals = _beside_elements(compositions, usual)
     for group, residual in zip(groups, residuals, strict=True):
@@ -55,18 +59,23 @@ def _other_levels(found, distance):
     )
 
 
-def _levels(energies):
+def _spread_within(energies, groups):
+    """Spread of energies about the medians of their compositions."""
+    return _spread(np.concatenate([energies[g] - np.median(energies[g]) for g in groups]))
+
+
+def _levels(energies, fewest=_FEWEST, spread_elsewhere=0.0):
     """Distances of energies from the middle of most of them, 0 for those that belong to it.
 
     Sorted energies are cut at the largest gap while it is wide beside both sides.
     """
     order = np.argsort(energies)
     first, last = 0, len(energies)
-    while last - first >= _FEWEST:
+    while last - first >= fewest:
         ordered = energies[order[first:last]]
         cut = int(np.diff(ordered).argmax()) + 1
         gap = ordered[cut] - ordered[cut - 1]
-        spread = max(_spread(ordered[:cut]), _spread(ordered[cut:]))
+        spread = max(_spread(ordered[:cut]), _spread(ordered[cut:]), spread_elsewhere)
         few_are_above = 2 * cut > len(ordered)
         if gap < max(_GAP_ABOVE if few_are_above else _GAP_BELOW, _SPREADS * spread):
             break

@@ -327,11 +327,12 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         Returns
         -------
         DataFrame of shape (n_structures, 5)
-            ``prediction``; ``spread`` of the candidates; ``error_bar``, the expected error, that of
-            Bayesian linear regression with the noise that the left-out structures of the search
-            had; ``novelty``, the variance of the best model's prediction, in units of what 95 % of
-            the left-out structures stay below; and ``outside``, whether that is above 1. With
-            groups in ``fit``, the left-out structures are those of whole groups.
+            ``prediction``; ``spread`` of the candidates; ``error_bar``, the expected error: that of
+            Bayesian linear regression whose noise and prior make the errors of the left-out
+            structures of the search most likely, and the spread; ``novelty``, the variance of the
+            best model's prediction, in units of what 95 % of the left-out structures stay below;
+            and ``outside``, whether that is above 1. With groups in ``fit``, the left-out
+            structures are those of whole groups.
 
         Raises
         ------
@@ -352,7 +353,7 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         table = {
             "prediction": predictions,
             "spread": spread,
-            "error_bar": caution.noise * np.sqrt(novelty),
+            "error_bar": caution.error_bars(novelty, spread),
             "novelty": novelty / caution.limit,
             "outside": novelty > caution.limit,
         }
