@@ -98,6 +98,7 @@ def test_the_picture_is_a_png(s22x5_run):
     assert (s22x5_run[0] / "binding_curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert sorted(p.name for p in s22x5_run[0].iterdir()) == [
         "binding_curves.png",
+        "local_model.skops",
         "model.skops",
         "predictions.csv",
     ]
@@ -185,6 +186,7 @@ def test_without_distance_only_groups_are_left_out(tmp_path, capsys, small_searc
     assert "unseen groups" in printed
     assert "far separations" not in printed
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "local_model.skops",
         "model.skops",
         "predictions.csv",
     ]

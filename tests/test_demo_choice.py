@@ -177,7 +177,7 @@ class TestCharges:
 
 def results_of(errors, **columns):
     predictions = pd.DataFrame({"reference": [0.0, 0.0, 0.0], **columns})
-    return Results(predictions, errors, None, [(3.0, None), (5.0, 6.0)])
+    return Results(predictions, errors, None, None, [(3.0, None), (5.0, 6.0)])
 
 
 class TestWords:
@@ -193,8 +193,8 @@ class TestWords:
 
     def test_the_naive_row_is_compared_with(self):
         text = verdict(results_of(self.errors([0.2, 0.4, 0.3], [0.2, 0.1, 0.25])))
-        assert "No model is better than to predict zero, 0.2 eV" in text
-        assert "To predict zero would be better, 0.2 eV" in text
+        assert "No model is better than the first row, 0.2 eV" in text
+        assert "The first row is better, 0.2 eV" in text
 
     def test_no_difference(self):
         text = verdict(results_of(self.errors([0.2, 0.1, 0.1], [0.2, 0.1, 0.1005])))
@@ -253,7 +253,9 @@ def test_the_line_that_predicts_works(tmp_path, capsys, monkeypatch):
     keys = ["--energy", "e", "--group", "name", "--distance", "r", "--fragments", "first"]
     command = ["demo", "--data", str(tmp_path / "some.xyz"), "--output", str(tmp_path / "out")]
     assert cli.main([*command, *keys]) == 0
-    line = capsys.readouterr().out.splitlines()[-1].removeprefix("Predict with: ")
+    command, line, needed = capsys.readouterr().out.splitlines()[-3:]
+    line = line.removeprefix("or in Python: ")
+    assert needed == "whose structures have per-atom array 'fragment'."
     for atoms in frames:
         atoms.set_array("fragment", np.array([0, 1, 1]))
     import sklode
@@ -261,7 +263,14 @@ def test_the_line_that_predicts_works(tmp_path, capsys, monkeypatch):
     predicted = eval(line, {"sklode": sklode, "list_of_atoms": frames})
     written = pd.read_csv(tmp_path / "out" / "predictions.csv")
     np.testing.assert_allclose(predicted, written["far: local + long-range"], rtol=1e-8)
-    assert load_model(tmp_path / "out" / "model.skops") is not None
+    command = command.removeprefix("Predict with: sklode ").replace(
+        "FILE", str(tmp_path / "some.xyz")
+    )
+    assert cli.main([*command.split(), "-o", str(tmp_path / "p.csv")]) == 0
+    found = pd.read_csv(tmp_path / "p.csv")["energy_eV"]
+    np.testing.assert_allclose(found, written["far: local + long-range"], rtol=1e-8)
+    local = load_model(tmp_path / "out" / "local_model.skops").predict(frames)
+    np.testing.assert_allclose(local, written["far: local"], rtol=1e-8)
 
 
 def test_without_curves_groups_choose():

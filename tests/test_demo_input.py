@@ -274,7 +274,7 @@ class TestOutput:
         """The table is printed, what can be written is, and nothing is left unfinished."""
         names = ["predict zero", "local", "local + long-range"]
         errors = pd.DataFrame({"far separations": [2.0, 1.0, 0.5]}, index=names)
-        results = demo.Results(table_of("abc"), errors, None, [(3.0, 1.0)])
+        results = demo.Results(table_of("abc"), errors, None, None, [(3.0, 1.0)])
         monkeypatch.setattr(demo.Demo, "run", lambda self: results)
 
         def full(model, path):
@@ -286,7 +286,8 @@ class TestOutput:
         captured = capsys.readouterr()
         assert "0.5000" in captured.out
         assert f"Written: {tmp_path / 'predictions.csv'}, {tmp_path}/binding" in captured.out
-        message = f"{tmp_path / 'model.skops'} was not written (No space left on device)."
+        models = [tmp_path / "model.skops", tmp_path / "local_model.skops"]
+        message = " ".join(f"{p} was not written (No space left on device)." for p in models)
         assert captured.err == f"sklode: {message}\n"
         names = sorted(path.name for path in tmp_path.iterdir())
         assert names == ["binding_curves.png", "predictions.csv"]

@@ -7,17 +7,20 @@ import click
 from ..demo.experiment import Demo
 from ..demo.files import FILES, read_dimers, write_results
 from ..demo.verdict import table, verdict
+from ..inputs.array_keys import FRAGMENT
 from ..inputs.keys import naming
 from ..outputs.files import output_folder
 from . import options
 from .pictures import need_matplotlib
-from .printing import say
+from .printing import fragments_option, say, warn_of_fragments
 
 _OF_DATA = ("energy", "group", "distance", "fragments", "charges")
 
 
 @click.command(
-    epilog=options.example("sklode demo --data dimers.xyz --energy energy --distance distance")
+    epilog=options.example(
+        "sklode demo --data dimers.xyz --energy energy --distance distance --fragments natoms_A"
+    )
 )
 @click.option("--data", metavar="FILE", type=options.FilePath, help="Extended XYZ file of yours.")
 @click.option(
@@ -67,16 +70,33 @@ def demo(data: Path | None, output: Path, **keys: str | None) -> None:
     need_matplotlib()
     with output_folder(output, FILES) as folder, naming(data):
         dimers = read_dimers(data, **keys)
+        if not dimers.has_fragments:
+            warn_of_fragments(dimers.structures)
         results = Demo(dimers).run()
     unit, errors = table(results.errors)
     say(f"\n{len(results.predictions)} structures, RMSE in {unit}\n")
     say(errors.to_string(float_format=lambda value: f"{value:.4f}"))
     say("\n" + verdict(results))
-    written, failures = write_results(folder, results.predictions, results.model)
+    written, failures = write_results(
+        folder, results.predictions, results.model, results.local_model
+    )
     if written:
         say("\nWritten: " + ", ".join(str(path) for path in written))
         stored = next((path for path in written if path.suffix == ".skops"), None)
         if stored:
-            say(f'Predict with: sklode.load_model("{stored}").predict(list_of_atoms)')
+            option = fragments_option(keys["fragments"])
+            option += f" --charges {keys['charges']}" if keys["charges"] else ""
+            say(f"Predict with: sklode predict {stored} FILE{option}")
+            say(f'or in Python: sklode.load_model("{stored}").predict(list_of_atoms)')
+            needed = _needed_arrays(dimers)
+            if needed:
+                say(f"whose structures have {needed}.")
     if failures:
         raise OSError(" ".join(failures))
+
+
+def _needed_arrays(dimers):
+    """Per-atom arrays that the model reads."""
+    names = [FRAGMENT] * dimers.has_fragments + [dimers.charges] * (dimers.charges is not None)
+    arrays = " and ".join(f"'{name}'" for name in names)
+    return f"per-atom array{'s' * (len(names) > 1)} {arrays}" if names else ""

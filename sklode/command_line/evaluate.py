@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from ..inputs.array_keys import ArrayKeys
 from ..inputs.atoms import describe
 from ..inputs.keys import LabelKeys, naming
 from ..inputs.labelled_files import name_of, read_labelled
@@ -36,6 +37,7 @@ _WORST = 3  # structures that are named
     help="Where table and pictures go.",
 )
 @options.labels
+@options.arrays
 @click.option(
     "--train",
     metavar="FILE",
@@ -53,6 +55,8 @@ def evaluate(
     energy: str | None,
     forces: str | None,
     stress: str | None,
+    fragments: str | None,
+    charges: str | None,
     train: tuple[Path, ...],
     group: str | None,
     seed: int,
@@ -63,11 +67,11 @@ def evaluate(
     errors, and with --train a learning curve.
     """
     need_matplotlib()
-    keys = LabelKeys(energy, forces, stress)
+    keys = LabelKeys(energy, forces, stress), ArrayKeys(fragments, charges)
     fitted = saved_model(model)
-    structures = read_labelled(files, keys)
+    structures = read_labelled(files, *keys)
     if train:
-        trained = read_labelled(train, keys)
+        trained = read_labelled(train, *keys)
         with naming(name_of(train)):
             groups, _ = group_labels(trained, group)
         _warn_of_known(structures, trained)

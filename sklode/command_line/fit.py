@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from ..inputs.array_keys import FRAGMENT, ArrayKeys
 from ..inputs.keys import LabelKeys, naming
-from ..inputs.labelled_files import name_of, read_labelled, stream_labelled
+from ..inputs.labelled_files import name_of, read_labelled, stream_files
 from ..interaction import InteractionFeatures
 from ..outputs.files import check_place, whole_file
 from ..plotting.validation import draw_validation
@@ -18,7 +19,7 @@ from ..validation.groups import group_labels, keep_out
 from . import options
 from .models import features_of
 from .pictures import check_picture, need_matplotlib, write_picture
-from .printing import chosen_alpha, error_lines, say
+from .printing import chosen_alpha, error_lines, fragments_option, say, warn_of_fragments
 
 
 @click.command(
@@ -42,11 +43,7 @@ from .printing import chosen_alpha, error_lines, say
     help="Leave out so many parts of whole groups to choose the penalty, in place of each group.",
 )
 @options.features
-@click.option(
-    "--fragments",
-    metavar="ARRAY",
-    help="Per-atom array of integers that names molecules; the energies are those of interaction.",
-)
+@options.fragments
 @click.option("--force-weight", type=float, default=1.0, help="Angstrom; 0 ignores forces.")
 @click.option("--stress-weight", type=float, default=1.0, help="0 ignores stresses.")
 @click.option("--energy-per-atom", is_flag=True, help="Structures of all sizes have the same say.")
@@ -86,7 +83,7 @@ def fit(
     check_place(output, "--output")
     described = features_of(**features)
     if fragments is not None:
-        described = InteractionFeatures(described, fragments=fragments)
+        described = InteractionFeatures(described, fragments=FRAGMENT)
     model = AtomisticRidgeCV(
         described,
         force_weight=force_weight,
@@ -95,10 +92,10 @@ def fit(
         baseline=fragments is None,
         cv=folds,
     )
-    keys = LabelKeys(energy, forces, stress)
+    keys = LabelKeys(energy, forces, stress), ArrayKeys(fragments)
     if checkpoint is not None:
         _fit_stream(model, files, keys, group, checkpoint)
-        _write_model(model, output)
+        _write_model(model, output, fragments)
         return
     picture = picture or output.with_suffix(".png")
     if not no_picture:
@@ -107,7 +104,7 @@ def fit(
         if picture.absolute() == output.absolute():
             raise ValueError(f"--output {output}: is the picture too. Give it another name.")
     figure = _fit_in_memory(model, files, keys, group, seed, judge=not no_picture)
-    _write_model(model, output)
+    _write_model(model, output, fragments)
     if figure is not None:
         write_picture(figure, picture)
 
@@ -115,7 +112,9 @@ def fit(
 def _fit_in_memory(model, files, keys, group, seed, judge):
     """Fit to all structures, after a fit to most of them, which predicts the rest: a picture."""
     figure = None
-    structures = read_labelled(files, keys)
+    structures = read_labelled(files, *keys)
+    if model.baseline:
+        warn_of_fragments(structures)
     with naming(name_of(files)):
         groups, what = group_labels(structures, group)
         _check_folds(model.cv, groups, what)
@@ -145,7 +144,7 @@ def _judge(model, structures, groups, kept_out):
 def _fit_stream(model, files, keys, group, checkpoint):
 
     check_place(checkpoint, "--checkpoint")
-    source = stream_labelled(files, keys)
+    source = stream_files(files, *keys)
     groups, what = group_labels(source, group)
     _check_folds(model.cv, groups, what)
     try:
@@ -172,9 +171,9 @@ def _report(model, groups, what):
     say(chosen_alpha(model))
 
 
-def _write_model(model, output):
+def _write_model(model, output, fragments):
 
     with whole_file(output) as unfinished:
         save_model(model, unfinished)
     say(f"Written: {output}")
-    say(f"Predict with: sklode predict {output} FILE")
+    say(f"Predict with: sklode predict {output} FILE{fragments_option(fragments)}")

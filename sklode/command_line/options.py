@@ -52,6 +52,30 @@ def group(function: Callable) -> Callable:
     )(function)
 
 
+def fragments(function: Callable) -> Callable:
+    """What tells the molecules of a structure apart."""
+    return click.option(
+        "--fragments",
+        metavar="KEY",
+        help="Per-atom array of integers, or key of the atom count of the first molecule; then "
+        "energies are those of interaction. The model reads the array 'fragment' made of it.",
+    )(function)
+
+
+def arrays(function: Callable) -> Callable:
+    """Keys of per-atom arrays that a model was fitted with."""
+    return _all(
+        function,
+        fragments,
+        click.option(
+            "--charges",
+            metavar="KEY",
+            help="Of models with charges: key of the total charge; not needed where the per-atom "
+            "array is there. By default charge_A and charge_B, with --fragments.",
+        ),
+    )
+
+
 def features(function: Callable) -> Callable:
     """What describes structures: two blocks, or a transformer that was saved."""
     return _all(

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from ..inputs.array_keys import ArrayKeys
+from ..inputs.keys import naming
+from ..inputs.labelled_files import name_of, stream_files
 from ..outputs.files import check_place
 from ..outputs.predictions import check_format, write_predictions
 from ..outputs.stored_predictions import StoredPredictions
-from ..streaming.sources import Source
 from ..validation.predictions import has_gradients
 from . import options
 from .models import saved_model
@@ -30,10 +32,17 @@ from .printing import say
     default="structure",
     help="Of tables: a row for each structure, or for each atom with its force.",
 )
+@options.arrays
 @click.option("--no-forces", is_flag=True, help="No forces and stresses, which is faster.")
 @options.workers
 def predict(
-    model: Path, files: tuple[Path, ...], output: Path, level: str, no_forces: bool
+    model: Path,
+    files: tuple[Path, ...],
+    output: Path,
+    level: str,
+    fragments: str | None,
+    charges: str | None,
+    no_forces: bool,
 ) -> None:
     """Predict the structures in FILE with a model that was saved.
 
@@ -52,9 +61,12 @@ def predict(
         reason = "--no-forces leaves out" if no_forces else "this model does not predict"
         raise ValueError(f"--level atom: rows of atoms hold forces, which {reason}.")
     parts = output.with_name(f"{output.name}.parts")
-    stored = StoredPredictions(fitted, derivatives, Source([str(path) for path in files]), parts)
+    stored = StoredPredictions(
+        fitted, derivatives, stream_files(files, ArrayKeys(fragments, charges)), parts
+    )
     try:
-        stored.compute()
+        with naming(name_of(files) if fragments or charges else None):  # else they say it
+            stored.compute()
         write_predictions(output, stored, level)
     except KeyboardInterrupt:
         state = f"with what is in {parts}" if parts.exists() else "from the beginning"

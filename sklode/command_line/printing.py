@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import numpy as np
 import pandas as pd
+from ase import Atoms
 
+from ..inputs.array_keys import FRAGMENT, likely_fragments
 from ..validation.errors import ENERGY_PER_ATOM, FORCES, STRESS
 
 _ERRORS = {
@@ -48,3 +51,18 @@ def chosen_alpha(model: Any) -> str:
     ]
     found = f"alpha {model.alpha_:g}"
     return f"{found}; left-out RMSE: {'; '.join(errors)}" if errors else found
+
+
+def fragments_option(key: str | None) -> str:
+    """What a command needs beside a model of interactions."""
+    return "" if key in (None, FRAGMENT) else f" --fragments {key}"
+
+
+def warn_of_fragments(structures: Sequence[Atoms]) -> None:
+    """Say so if structures tell their molecules, which nobody has named."""
+    key = likely_fragments(structures)
+    if key is not None:
+        warn(
+            f"the structures have '{key}'. If their energies are those of interaction, pass "
+            f"--fragments {key}: they are taken for total energies."
+        )

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..composition import Composition
 from ..model_selection import NearToFarSplit, StructureSearchCV
-from .candidates import Candidates
+from .candidates import LOCAL, Candidates
 from .files import DimerSet
 
 NEAR_SHARE = 0.6  # of the structures are near ones, on which the model is trained
@@ -34,6 +34,8 @@ class Results:
         RMSE in eV of each model in each experiment.
     model : Pipeline
         Fitted, of the last model; from structures to energies.
+    local_model : Pipeline
+        The same of local features alone.
     members : list of (float, float or None)
         Local cutoff and exponent of the candidates whose mean it is.
     notes : list of str
@@ -43,6 +45,7 @@ class Results:
     predictions: pd.DataFrame
     errors: pd.DataFrame
     model: Pipeline
+    local_model: Pipeline
     members: list[tuple[float, float | None]]
     notes: list[str] = field(default_factory=list)
 
@@ -81,12 +84,12 @@ class Demo:
         self.candidates = Candidates(self.dimers)
         self.candidates.store.compute()
         predictions = self._table(far)
-        models = self.candidates.models
+        models, searches = self.candidates.models, {}
         with tqdm(total=len(models) * ((far is not None) + len(unseen)) + 1, unit="search") as bar:
             for name in models:
                 if far is not None:
                     bar.set_description(f"{FAR}, {name}")
-                    search = self._search_far(name, np.flatnonzero(~far))
+                    search = searches[name] = self._search_far(name, np.flatnonzero(~far))
                     energies, spread = search.predict(self.dimers.structures, return_std=True)
                     predictions[f"far: {name}"] = energies
                     predictions[f"far: {name}, spread"] = spread
@@ -94,17 +97,22 @@ class Demo:
                 if unseen:
                     bar.set_description(f"{UNSEEN}, {name}")
                     self._predict_unseen(name, unseen, predictions, bar)
-            bar.set_description("final model")
+            bar.set_description("final models")
             if far is None:
                 train = np.arange(len(predictions))
-                search = self._search(models[-1], train, self._by_group(train))
-            model = self.candidates.store.restore(search.linear_model())
+                for name in (LOCAL, models[-1]):
+                    searches[name] = self._search(name, train, self._by_group(train))
+            last = searches[models[-1]]
             bar.update()
         members = self.candidates.describe(
-            [search.cv_results_["params"][i] for i in search.members_.index]
+            [last.cv_results_["params"][i] for i in last.members_.index]
         )
         errors = self._errors(predictions, far, unseen)
-        return Results(predictions, errors, model, members, self._notes)
+        fitted = [
+            self.candidates.store.restore(search.linear_model())
+            for search in (last, searches[LOCAL])
+        ]
+        return Results(predictions, errors, *fitted, members, self._notes)
 
     def _far(self):
         """Which structures are beyond the separations of the training part; None without any."""

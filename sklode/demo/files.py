@@ -1,7 +1,6 @@
 """Files that the demo reads and writes."""
 
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import ase
@@ -11,16 +10,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from ..datasets import load_s22x5
+from ..inputs.array_keys import ArrayKeys, known_charges
 from ..inputs.atoms import describe, read_structures
-from ..inputs.fragments import spread_charges
 from ..inputs.keys import energy_of, finite_number, info_value
 from ..inputs.xyz import read_file
 from ..outputs.files import whole_file
 from ..saving import save_model
 from .picture import draw
 
-FILES = ("predictions.csv", "model.skops", "binding_curves.png")
-_OF_FRAGMENTS = "charge_A and charge_B"
+FILES = ("predictions.csv", "model.skops", "local_model.skops", "binding_curves.png")
 
 
 @dataclass
@@ -109,85 +107,38 @@ def read_dimers(
                 for i, atoms in enumerate(structures)
             ]
         )
-    if fragments is not None:
-        for i, atoms in enumerate(structures):
-            atoms.set_array("fragment", _fragment_labels(i, atoms, fragments))
-    structures, named = read_charges(structures, charges, fragments is not None)
+    structures, charges = _with_arrays(structures, fragments, charges)
     return DimerSet(
         structures,
         np.array(energies),
         np.array(groups),
         separations,
         fragments is not None,
-        named,
+        charges,
     )
 
 
-def read_charges(
-    structures: list[ase.Atoms], key: str | None, has_fragments: bool
-) -> tuple[list[ase.Atoms], str | None]:
-    """The structures with a per-atom array of charges, and its name; None if all are zero."""
-    if key is None:
-        key = _charge_key(structures, has_fragments)
-        if key is None:
-            return structures, None
-    if key == _OF_FRAGMENTS:
-        pairs = [
-            [finite_number(i, a, a.info[name], name) for name in ("charge_A", "charge_B")]
-            for i, a in enumerate(structures)
-        ]
-        structures = [spread_charges(a, q) for a, q in zip(structures, pairs, strict=True)]
-        key = "fragment_charges"
-    elif key not in structures[0].arrays:
-        totals = [
-            finite_number(i, a, info_value(i, a, key, "--charges"), key)
-            for i, a in enumerate(structures)
-        ]
-        for atoms, total in zip(structures, totals, strict=True):
-            atoms.set_array("atom_charges", np.full(len(atoms), total / len(atoms)))
-        key = "atom_charges"
-    for i, atoms in enumerate(structures):
-        if key not in atoms.arrays:
-            raise ValueError(f"{describe(i, atoms)}: has no per-atom array '{key}' of charges.")
-    zero = all(not np.any(atoms.arrays[key]) for atoms in structures)
-    return structures, None if zero else key
-
-
-def _charge_key(structures, has_fragments):
-    """What all structures have that tells charges."""
-    in_info = [set(atoms.info) for atoms in structures]
-    if has_fragments and all({"charge_A", "charge_B"} <= keys for keys in in_info):
-        return _OF_FRAGMENTS
-    if all("initial_charges" in atoms.arrays for atoms in structures):
-        return "initial_charges"
-    if not has_fragments and all("total_charge" in keys for keys in in_info):
-        return "total_charge"
-    return None
-
-
-def _fragment_labels(index, atoms, key):
-    if key in atoms.arrays:
-        labels = np.array(atoms.arrays[key])
-        if labels.dtype.kind not in "iu" or labels.ndim != 1 or np.ptp(labels) == 0:
+def _with_arrays(structures, fragments, charges):
+    """Structures with fragments and charges, and the array of these; None if all are zero."""
+    charges = charges or known_charges(structures, fragments is not None)
+    keys = ArrayKeys(fragments, charges)
+    found = [keys.attach(index, atoms) for index, atoms in enumerate(structures)]
+    if charges is None:
+        return found, None
+    name = charges if charges in structures[0].arrays else keys.charges_array
+    for index, atoms in enumerate(found):
+        if name not in atoms.arrays:
             raise ValueError(
-                f"{describe(index, atoms)}: the array '{key}' must be one integer an atom, with "
-                f"two different ones or more; it is {labels.ravel()[:6].tolist()}..."
+                f"{describe(index, atoms)}: has no per-atom array '{name}' of charges."
             )
-        return labels
-    count = info_value(index, atoms, key, "--fragments")
-    number = isinstance(count, Integral) and not isinstance(count, bool)
-    if not number or not 0 < count < len(atoms):
-        raise ValueError(
-            f"{describe(index, atoms)}: '{key}' must be the number of atoms of the first molecule, "
-            f"between 1 and {len(atoms) - 1}; it is {count!r}."
-        )
-    return (np.arange(len(atoms)) >= count).astype(int)
+    zero = all(not np.any(atoms.arrays[name]) for atoms in found)
+    return found, None if zero else name
 
 
 def write_results(
-    folder: Path, predictions: pd.DataFrame, model: BaseEstimator
+    folder: Path, predictions: pd.DataFrame, model: BaseEstimator, local_model: BaseEstimator
 ) -> tuple[list[Path], list[str]]:
-    """Write predictions, model and, if there are separations, the picture.
+    """Write predictions, models and, if there are separations, the picture.
 
     Each file appears under its name only when it is complete; one that cannot be written does not
     keep back the others.
@@ -198,8 +149,12 @@ def write_results(
     failures : list of str
         What could not be written, and why.
     """
-    table, stored, picture = FILES
-    writers = {table: predictions.to_csv, stored: lambda path: save_model(model, path)}
+    table, stored, stored_local, picture = FILES
+    writers = {
+        table: predictions.to_csv,
+        stored: lambda path: save_model(model, path),
+        stored_local: lambda path: save_model(local_model, path),
+    }
     if "distance" in predictions:
         writers[picture] = lambda path: draw(predictions).savefig(path, format="png")
     written, failures = [], []

@@ -8,7 +8,7 @@ from .experiment import FAR, UNSEEN, Results
 
 _WHERE = {
     FAR: "At separations beyond those trained on",
-    UNSEEN: "For molecules that were left out of the training",
+    UNSEEN: "For groups that were left out of the training",
 }
 _MILLI = 0.02  # eV; tables whose errors are all below this are in meV
 _SAME = 0.01  # relative difference that is called none
@@ -42,9 +42,9 @@ def _comparison(title, column, unit):
     if CHARGES in column:
         text += f". With charges of the molecules it is {last:.4g} {unit}"
     if min(local, both, last) >= naive:
-        text += f". No model is better than to {column.index[0]}, {naive:.4g} {unit}"
+        text += f". No model is better than the first row, {naive:.4g} {unit}"
     elif last >= naive:
-        text += f". To {column.index[0]} would be better, {naive:.4g} {unit}"
+        text += f". The first row is better, {naive:.4g} {unit}"
     return f"{_WHERE[title]}, {text}."
 
 
@@ -53,9 +53,9 @@ def _members(results):
     exponents = sorted({p for _, p in results.members if p is not None})
     powers = ", ".join(f"1/r^{p:g}" for p in exponents) or "none"
     return (
-        f"The model is the mean of {len(results.members)} candidates that validation cannot tell "
-        f"apart: potentials {powers}; local cutoffs {', '.join(f'{c:g}' for c in cutoffs)} "
-        "angstrom."
+        f"The model is the mean of {len(results.members)} candidates whose errors in validation "
+        f"are at most three times the smallest: potentials {powers}; local cutoffs "
+        f"{', '.join(f'{c:g}' for c in cutoffs)} angstrom."
     )
 
 
@@ -69,10 +69,12 @@ def _outside(results):
     known = predictions[name].notna()
     outside = known & (predictions[found[-1]] > 1)
     if outside.any() and (known & ~outside).any():
-        errors = (predictions[name] - predictions["reference"]) ** 2
-        rmse = [np.sqrt(errors[part].mean()) for part in (outside, known & ~outside)]
+        unit, errors = table(predictions[[name]].sub(predictions["reference"], axis=0))
+        rmse = [
+            np.sqrt((errors.loc[part, name] ** 2).mean()) for part in (outside, known & ~outside)
+        ]
         yield (
             f"{outside.sum()} of {known.sum()} unseen structures are unlike what was trained on "
-            f"(novelty above 1): their error is {rmse[0]:.4f} eV, that of the others "
-            f"{rmse[1]:.4f} eV."
+            f"(novelty above 1): their error is {rmse[0]:.4f} {unit}, that of the "
+            f"others {rmse[1]:.4f} {unit}."
         )

@@ -6,21 +6,24 @@ from pathlib import Path
 from ase import Atoms
 
 from ..streaming.sources import Source
+from .array_keys import ArrayKeys
 from .atoms import read_structures
 from .keys import LabelKeys, naming
 from .label_keys import energy_keys
 from .targets import read_targets
 from .xyz import read_file
 
+Keys = LabelKeys | ArrayKeys
 
-def read_files(paths: Sequence[Path], keys: LabelKeys | None = None) -> list[Atoms]:
+
+def read_files(paths: Sequence[Path], *keys: Keys) -> list[Atoms]:
     """All structures of some files, in order.
 
     Parameters
     ----------
     paths : sequence of path-like
-    keys : LabelKeys, default=None
-        What their calculators shall have; None leaves them as they are.
+    *keys : LabelKeys or ArrayKeys
+        What their calculators and arrays shall have.
 
     Returns
     -------
@@ -39,13 +42,13 @@ def read_files(paths: Sequence[Path], keys: LabelKeys | None = None) -> list[Ato
         with naming(path):
             structures = read_file(path)
             read_structures(structures)
-            if keys is not None:
-                structures = [keys.attach(i, atoms) for i, atoms in enumerate(structures)]
+            for key in keys:
+                structures = [key.attach(i, atoms) for i, atoms in enumerate(structures)]
         found += structures
     return found
 
 
-def read_labelled(paths: Sequence[Path], keys: LabelKeys) -> list[Atoms]:
+def read_labelled(paths: Sequence[Path], *keys: Keys) -> list[Atoms]:
     """All structures of some files, of which some must have an energy or forces.
 
     Raises
@@ -53,7 +56,7 @@ def read_labelled(paths: Sequence[Path], keys: LabelKeys) -> list[Atoms]:
     OSError, ValueError
         As ``read_files``; and if there is nothing to learn from, with the keys that look like it.
     """
-    structures = read_files(paths, keys)
+    structures = read_files(paths, *keys)
     with naming(name_of(paths)):
         targets = read_targets(structures, missing_forces="ignore")
         if not targets.count("energies") and not targets.count("forces"):
@@ -66,16 +69,20 @@ def read_labelled(paths: Sequence[Path], keys: LabelKeys) -> list[Atoms]:
     return structures
 
 
-def stream_labelled(paths: Sequence[Path], keys: LabelKeys) -> Source:
+def stream_files(paths: Sequence[Path], *keys: Keys) -> Source:
     """The same structures, read as they are needed."""
     source = Source([str(path) for path in paths])
-    if keys == LabelKeys():
+    used = [key for key in keys if key not in (LabelKeys(), ArrayKeys())]
+    if not used:
         return source
 
-    def labelled() -> Iterator[Atoms]:
-        return (keys.attach(index, atoms) for index, atoms in enumerate(source))
+    def attached() -> Iterator[Atoms]:
+        for index, atoms in enumerate(source):
+            for key in used:
+                atoms = key.attach(index, atoms)
+            yield atoms
 
-    return Source(labelled)
+    return Source(attached)
 
 
 def name_of(paths: Sequence[Path]) -> str:

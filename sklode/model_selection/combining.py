@@ -11,8 +11,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from .candidates import RidgeModel
 
 _NEAR = 3.0  # times the smallest error: what validation on few structures hardly tells apart
-
-
+_ROUNDING = 1e-10  # relative difference of errors of the same candidate
 _BY_CHANCE = 1e-3  # of the usual error of a fold; smaller ones tell no more
 
 _NO_ERROR = (
@@ -74,7 +73,8 @@ def near_best(errors: NDArray, settings: Sequence[Hashable]) -> tuple[NDArray, N
     ----------
     errors : ndarray of shape (n_candidates,)
     settings : sequence of hashable
-        Of candidates with the same setting the best stands for all.
+        Of candidates with the same setting the best stands for all, and of candidates with the
+        same error the first.
 
     Returns
     -------
@@ -88,6 +88,8 @@ def near_best(errors: NDArray, settings: Sequence[Hashable]) -> tuple[NDArray, N
         best_of.setdefault(settings[i], int(i))
     index = np.array(list(best_of.values()))
     index = index[errors[index] <= _NEAR * errors[index[0]]]
+    equal = np.diff(errors[index], prepend=-1.0) <= _ROUNDING * errors[index]
+    index = index[~equal]  # such as settings of a block of weight 0, which is one candidate
     weights = (errors[index[0]] / errors[index]) ** 2
     return index, weights / weights.sum()
 
