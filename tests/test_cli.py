@@ -138,14 +138,18 @@ class TestFit:
         assert shown[0] == forces.size
         predicted = np.concatenate(model.predict_forces(tested))
         assert shown[1] == pytest.approx(rmse(forces, predicted), rel=1e-3)
-        assert shown[5] == pytest.approx(rmse(forces, 0), rel=1e-3)  # of composition alone
+        local = clone(model).set_params(features=model.features.transformer_list[0][1])
+        local.fit(rest, groups=groups[~kept_out])
+        alone = np.concatenate(local.predict_forces(tested))
+        assert shown[5] == pytest.approx(rmse(forces, alone), rel=1e-3)
+        assert shown[6] == pytest.approx(rmse(forces, 0), rel=1e-3)  # of composition alone
         energies = [atoms.get_potential_energy() for atoms in tested]
         shown = row_of(printed, "energy (eV)")
         assert shown[1] == pytest.approx(rmse(energies, model.predict(tested)), rel=1e-3)
         counts = np.array([len(atoms) for atoms in rest])[:, None]  # as many Na as Cl
         per_atom = np.linalg.lstsq(counts, [a.get_potential_energy() for a in rest])[0]
         alone = per_atom * [len(atoms) for atoms in tested]
-        assert shown[5] == pytest.approx(rmse(energies, alone), rel=1e-3)
+        assert shown[6] == pytest.approx(rmse(energies, alone), rel=1e-3)
         assert (folder / "model.png").read_bytes().startswith(PNG)
 
     def test_the_seed_decides_what_is_kept_out(self, folder, tmp_path, capsys):
@@ -220,7 +224,7 @@ class TestFit:
         printed = capsys.readouterr().out
         shown = row_of(printed, "energy (eV)")
         assert "without features: zero" in printed
-        assert shown[5] == pytest.approx(np.hypot(shown[4], 0.17), abs=0.05)  # with the mean
+        assert shown[6] == pytest.approx(np.hypot(shown[4], 0.17), abs=0.05)  # with the mean
 
     @pytest.mark.parametrize("keys", [(), ("--energy", "dft_energy", "--forces", "dft_forces")])
     def test_a_checkpoint_gives_the_same_model(self, keys, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sklearn.base import clone
 
 from ..inputs.array_keys import FRAGMENT, ArrayKeys
 from ..inputs.keys import LabelKeys, naming
@@ -14,12 +15,14 @@ from ..plotting.validation import draw_validation
 from ..regression import AtomisticRidgeCV
 from ..saving import save_model
 from ..validation.errors import error_table
-from ..validation.experiments import predict_kept_out
+from ..validation.experiments import WITHOUT, predict_kept_out
 from ..validation.groups import group_labels, keep_out
 from . import options
 from .models import features_of
 from .pictures import check_picture, need_matplotlib, write_picture
 from .printing import chosen_alpha, error_lines, fragments_option, say, warn_of_fragments
+
+CHOSEN, LOCAL = "chosen", "local alone"
 
 
 @click.command(
@@ -77,15 +80,13 @@ def fit(
     """Learn energies, forces and stresses of the structures in FILE.
 
     FILE is extended XYZ or another format of ASE. Features are a local density, and its product
-    with the potential 1/r^p of all atoms. A fifth of the groups is kept out of a first fit, which
-    predicts it: table and picture. The model that is written is fitted to all structures.
+    with the potential 1/r^p of all atoms. A fifth of the groups is kept out of first fits, with
+    these features and with local ones alone, which predict it: table and picture. The model that is
+    written is fitted to all structures.
     """
     check_place(output, "--output")
-    described = features_of(**features)
-    if fragments is not None:
-        described = InteractionFeatures(described, fragments=FRAGMENT)
     model = AtomisticRidgeCV(
-        described,
+        _described(fragments, features),
         force_weight=force_weight,
         stress_weight=stress_weight,
         energy_per_atom=energy_per_atom,
@@ -103,14 +104,25 @@ def fit(
         check_picture(picture, "--picture")
         if picture.absolute() == output.absolute():
             raise ValueError(f"--output {output}: is the picture too. Give it another name.")
-    figure = _fit_in_memory(model, files, keys, group, seed, judge=not no_picture)
+    judged = {}
+    if not no_picture:
+        judged[CHOSEN] = model
+        if features["transformer"] is None and not features["local_only"]:
+            local = _described(fragments, {**features, "local_only": True})
+            judged[LOCAL] = clone(model).set_params(features=local)
+    figure = _fit_in_memory(model, judged, files, keys, group, seed)
     _write_model(model, output, fragments)
     if figure is not None:
         write_picture(figure, picture)
 
 
-def _fit_in_memory(model, files, keys, group, seed, judge):
-    """Fit to all structures, after a fit to most of them, which predicts the rest: a picture."""
+def _described(fragments, features):
+    described = features_of(**features)
+    return described if fragments is None else InteractionFeatures(described, fragments=FRAGMENT)
+
+
+def _fit_in_memory(model, judged, files, keys, group, seed):
+    """Fit to all structures, after fits to most of them, which predict the rest: a picture."""
     figure = None
     structures = read_labelled(files, *keys)
     if model.baseline:
@@ -118,10 +130,10 @@ def _fit_in_memory(model, files, keys, group, seed, judge):
     with naming(name_of(files)):
         groups, what = group_labels(structures, group)
         _check_folds(model.cv, groups, what)
-        if judge:
+        if judged:
             kept_out = keep_out(structures, groups, seed=seed)
             if kept_out.any():
-                figure = _judge(model, structures, groups, kept_out)
+                figure = _judge(judged, structures, groups, kept_out)
             else:
                 say("No group is kept out: the others would be too few, or not tell all elements.")
         model.fit(structures, groups=groups)
@@ -129,16 +141,25 @@ def _fit_in_memory(model, files, keys, group, seed, judge):
     return figure
 
 
-def _judge(model, structures, groups, kept_out):
-
-    tested, predictions, naive = predict_kept_out(model, structures, groups, kept_out)
-    title = f"{len(tested)} structures kept out of a fit to {len(structures) - len(tested)}"
-    alone = "energies of the elements alone" if model.baseline else "zero"
-    say(f"{title}; without features: {alone}\n")
-    table = error_table(tested, predictions)
-    table["without features"] = error_table(tested, naive)["rmse"]
+def _judge(models, structures, groups, kept_out):
+    """Print the errors of models on what is kept out, and draw those of the first."""
+    n_tested, n_groups = kept_out.sum(), len(set(groups[kept_out].tolist()))
+    title = f"{n_tested} structures kept out of a fit to {len(structures) - n_tested}"
+    say(f"{title} ...")
+    tested, found = predict_kept_out(models, structures, groups, kept_out)
+    table = error_table(tested, found[CHOSEN])
+    for name in [name for name in found if name != CHOSEN]:
+        table[name] = error_table(tested, found[name])["rmse"]
+    alone = "energies of the elements alone" if models[CHOSEN].baseline else "zero"
+    others = f'RMSE "{LOCAL}" is that of --local-only; ' if LOCAL in models else ""
+    say(f"{n_groups} groups; {others}{WITHOUT}: {alone}\n")
     say(error_lines(table) + "\n")
-    return draw_validation(tested, predictions, title)
+    if LOCAL in models:
+        better = table.index[table[LOCAL] < table["rmse"]]
+        if len(better):
+            say(f"Local features alone are better here for: {', '.join(better)}.")
+        say("Other groups are kept out with another --seed: look whether that says the same.\n")
+    return draw_validation(tested, found[CHOSEN], title)
 
 
 def _fit_stream(model, files, keys, group, checkpoint):

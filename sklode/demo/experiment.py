@@ -108,11 +108,9 @@ class Demo:
             [last.cv_results_["params"][i] for i in last.members_.index]
         )
         errors = self._errors(predictions, far, unseen)
-        fitted = [
-            self.candidates.store.restore(search.linear_model())
-            for search in (last, searches[LOCAL])
-        ]
-        return Results(predictions, errors, *fitted, members, self._notes)
+        restored = self.candidates.store.restore
+        model, local = (restored(s.linear_model()) for s in (last, searches[LOCAL]))
+        return Results(predictions, errors, model, local, members, self._notes)
 
     def _far(self):
         """Which structures are beyond the separations of the training part; None without any."""

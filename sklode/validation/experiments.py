@@ -1,7 +1,7 @@
 """What fits to a part of the structures say about the rest."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,21 @@ from .errors import error_table
 from .groups import covering_order
 from .predictions import Predictions, predict_labels
 
+WITHOUT = "without features"
+
 
 def predict_kept_out(
-    model: AtomisticRidgeCV, structures: Sequence[Atoms], groups: ArrayLike, kept_out: NDArray
-) -> tuple[list[Atoms], Predictions, Predictions]:
+    models: Mapping[str, AtomisticRidgeCV],
+    structures: Sequence[Atoms],
+    groups: ArrayLike,
+    kept_out: NDArray,
+) -> tuple[list[Atoms], dict[str, Predictions]]:
     """Fit to the others, and predict structures that are kept out.
 
     Parameters
     ----------
-    model : AtomisticRidgeCV
-        It is cloned.
+    models : dict of str to AtomisticRidgeCV
+        They are cloned.
     structures : sequence of ase.Atoms
         With calculators.
     groups : array-like of shape (n_structures,)
@@ -36,19 +41,22 @@ def predict_kept_out(
     -------
     structures : list of ase.Atoms
         Those kept out.
-    predictions : Predictions
-    naive : Predictions
-        Without features: those of a fit of energies of the elements alone, zeros without baseline.
+    predictions : dict of str to Predictions
+        Of each model, and ``WITHOUT`` features: those of a fit of energies of the elements alone,
+        zeros for models without baseline.
     """
     rest = [structures[i] for i in np.flatnonzero(~kept_out).tolist()]
     tested = [structures[i] for i in np.flatnonzero(kept_out).tolist()]
     labels = np.asarray(groups)[~kept_out]
+    found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuspiciousLabelWarning)  # the fit to all structures warns
-        found = predict_labels(clone(model).fit(rest, groups=labels), tested)
+        for name, model in models.items():
+            found[name] = predict_labels(clone(model).fit(rest, groups=labels), tested)
         elements = AtomisticRidgeCV(Composition(), alphas=[1.0])  # whose baseline does it all
-        naive = predict_labels(elements.fit(rest), tested) if model.baseline else _zero(tested)
-    return tested, found, naive
+        baseline = all(model.baseline for model in models.values())
+        found[WITHOUT] = predict_labels(elements.fit(rest), tested) if baseline else _zero(tested)
+    return tested, found
 
 
 def learning_curve(
