@@ -152,6 +152,14 @@ class TestFit:
         assert shown[6] == pytest.approx(rmse(energies, alone), rel=1e-3)
         assert (folder / "model.png").read_bytes().startswith(PNG)
 
+    def test_where_local_features_are_better_it_is_said(self, folder):
+        printed = (folder / "printed.txt").read_text()
+        names = [line.split("  ")[0] for line in printed.splitlines() if "(eV" in line[:30]]
+        rows = {name: row_of(printed, name) for name in names if not name.startswith("alpha")}
+        better = [name for name, row in rows.items() if row[5] < row[1]]
+        said = f"Local features alone are better here for: {', '.join(better)}."
+        assert (said in printed) if better else ("are better here" not in printed)
+
     def test_the_seed_decides_what_is_kept_out(self, folder, tmp_path, capsys):
         printed = []
         for seed in (1, 1, 2):

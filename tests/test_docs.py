@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GroupKFold
 
 import sklode
 from sklode import (
@@ -119,6 +120,27 @@ def test_pieces_of_the_first_tour_are_one_program_that_runs(capsys):
     assert_the_penalty_is_that_of_groups(names)
     assert set(names["dipolar"]) < set(names["frame"])
     assert len(names["groups"]) == sum(map(len, names["dimers"].data))
+
+
+@pytest.mark.slow
+def test_the_searches_of_the_page_on_choosing_run(capsys):
+    text = (DOCS / "choosing.rst").read_text()
+    pieces = re.findall(r"code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    whole, nested = (
+        textwrap.dedent(p) for p in pieces if "StructureSearchCV" in p or "nested" in p
+    )
+    names = {}
+    exec(compile(whole + nested, "choosing.rst", "exec"), names)
+    members = names["search"].members_
+    local = members["featureunion__far"].eq("drop")
+    assert local.sum() <= 1
+    # the same as by hand, with groups on one side of every inner split
+    dimers = names["dimers"]
+    train, test = next(GroupKFold(4).split(dimers.target, groups=dimers.groups))
+    X = [[dimers.data[i] for i in part] for part in (train, test)]
+    search = clone(names["search"]).fit(X[0], dimers.target[train], groups=dimers.groups[train])
+    error = search.predict(X[1]) - dimers.target[test]
+    assert names["nested"]["test_score"][0] == pytest.approx(-np.sqrt(np.mean(error**2)), rel=1e-6)
 
 
 @pytest.mark.slow

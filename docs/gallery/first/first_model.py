@@ -120,5 +120,5 @@ axes[0].set_ylabel("interaction energy (eV)")
 # --------------
 #
 # Exponent and cutoff are set by hand here, knowing what works. ``sklode demo`` judges several by
-# validation on the near dimers, and predicts with the mean of those that it cannot tell apart: its
+# validation on the near dimers, and predicts with the mean of those near the best: its
 # local model, with a larger cutoff too, has an error of 0.062 eV, its long-range one 0.022 eV.

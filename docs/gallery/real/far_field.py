@@ -11,7 +11,7 @@ splits do not tell them from the right one: a left-out point has its neighbours 
 
 **In short:** cuts from near to far show that p = 1 is wrong here, which left-out dimers show less
 clearly, but they hardly tell 3 to 6 apart, although the far errors differ by a factor of two.
-Hence the mean of what they cannot tell apart: 0.028 eV in the far test, where the best candidate of
+Hence the mean of those near the best: 0.028 eV in the far test, where the best candidate of
 the cuts has 0.042, that of left-out points 0.068 and that of left-out dimers 0.062 eV. Without the
 far field the error stays near 0.1 eV, however many molecules there are.
 
