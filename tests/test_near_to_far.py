@@ -44,6 +44,18 @@ def test_without_curve_all_structures_are_one(curves):
     assert max(near) < min(far)
 
 
+def test_groups_are_curves_where_no_key_names_them(curves):
+    names = [atoms.info["curve"] for atoms in curves]
+    by_key = NearToFarSplit(2, curve="curve").split(curves)
+    for (train, test), (a, b) in zip(
+        by_key, NearToFarSplit(2).split(curves, groups=names), strict=True
+    ):
+        np.testing.assert_array_equal(train, a)
+        np.testing.assert_array_equal(test, b)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        next(NearToFarSplit(2).split(curves, groups=names[:-1]))
+
+
 def test_equal_distances_stay_together():
     frames = [pair(r) for r in (1.0, 2.0, 2.0, 2.0, 3.0)]
     ((train, test),) = NearToFarSplit(1, near_share=0.4).split(frames)

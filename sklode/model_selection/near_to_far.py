@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils import check_consistent_length
 
 from ..inputs.atoms import describe, read_container
 from ..inputs.fragments import centers_apart, gap_between
@@ -28,7 +29,8 @@ class NearToFarSplit(BaseCrossValidator):
         Key of ``atoms.info`` with the distance, in any unit that is the same along a curve. None
         measures it, in angstrom, between the centres of mass of the two fragments.
     curve : str or None, default=None
-        Key of ``atoms.info`` that names the curve of a structure. None: all are of one curve.
+        Key of ``atoms.info`` that names the curve of a structure. None: each group is a curve, and
+        without groups all structures are of one curve.
     near_share : float, default=0.6
         Share of the points of each curve that the first split trains on, above 0 and below 1. There
         is at least one, and at least one is left; points at equal distances stay together.
@@ -85,8 +87,10 @@ class NearToFarSplit(BaseCrossValidator):
         Parameters
         ----------
         X : sequence of ase.Atoms
-        y, groups : ignored
+        y : ignored
             For compatibility.
+        groups : array-like of shape (n_structures,), default=None
+            Names of the curves, if `curve` is None.
 
         Yields
         ------
@@ -102,7 +106,7 @@ class NearToFarSplit(BaseCrossValidator):
         self._check()
         atoms_list = read_container(X)
         distances = self._distances(atoms_list)
-        curves = self._curves(atoms_list)
+        curves = self._curves(atoms_list, groups)
         self._check_curves(curves)
         is_seen = self._seen(atoms_list)
         step = (1.0 - self.near_share) / self.n_splits
@@ -146,13 +150,20 @@ class NearToFarSplit(BaseCrossValidator):
             values.append(float(value))
         return np.array(values)
 
-    def _curves(self, atoms_list):
+    def _curves(self, atoms_list, groups):
         """Positions of the members of each curve."""
-        if self.curve is None:
+        if self.curve is not None:
+            names = [
+                str(_info(i, atoms, self.curve, "curve")) for i, atoms in enumerate(atoms_list)
+            ]
+        elif groups is not None:
+            names = list(groups)
+            check_consistent_length(atoms_list, names)
+        else:
             return {None: np.arange(len(atoms_list))}
         members: dict[Hashable, list[int]] = {}
-        for index, atoms in enumerate(atoms_list):
-            members.setdefault(str(_info(index, atoms, self.curve, "curve")), []).append(index)
+        for index, name in enumerate(names):
+            members.setdefault(name, []).append(index)
         return {name: np.array(numbers) for name, numbers in members.items()}
 
     def _check_curves(self, curves):

@@ -214,9 +214,9 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         return replace_transformers(estimator, store.stand_in)
 
     def _check_grid(self, estimators):
-        if len({setting(estimator) for estimator in estimators}) < 2:
+        if len(estimators) > len({setting(estimator) for estimator in estimators}) == 1:
             raise ValueError(
-                f"param_grid changes nothing: {len(estimators)} candidate(s), all the same. Give "
+                f"param_grid changes nothing: {len(estimators)} candidates, all the same. Give "
                 f"at least one parameter two different values; got {self.param_grid}."
             )
 
@@ -342,8 +342,9 @@ class StructureSearchCV(CheckedWhenLoaded, MetaEstimatorMixin, RegressorMixin, B
         self._check_refitted()
         if self._caution is None:
             raise AttributeError(
-                "assess needs the leverages of a linear model: a Pipeline that ends in Ridge, on "
-                f"one column of targets. The best candidate is {self.best_estimator_!r:.200}."
+                "assess needs the leverages of a linear model: a Pipeline that ends in Ridge (with "
+                "alpha in the grid, say), on one column of targets. The best candidate is "
+                f"{self.best_estimator_!r:.200}."
             )
         atoms_list = read_container(X)
         predictions, spread = self.predict(atoms_list, return_std=True)
