@@ -136,6 +136,7 @@ def _fit_in_memory(model, judged, files, keys, group, seed):
                 figure = _judge(judged, structures, groups, kept_out)
             else:
                 say("No group is kept out: the others would be too few, or not tell all elements.")
+        say(f"Fit to all {len(structures)} structures ...")
         model.fit(structures, groups=groups)
     _report(model, groups, what)
     return figure
