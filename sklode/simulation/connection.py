@@ -126,6 +126,6 @@ def _check_name(name):
     size = len(os.fsencode(path))
     if size > _LONGEST:
         raise ValueError(
-            f"unixsocket is too long: {path} has {size} bytes, at most {_LONGEST} are allowed. Give "
-            "a shorter name, here and to i-PI."
+            f"unixsocket is too long: {path} has {size} bytes, at most {_LONGEST} are allowed. "
+            "Give a shorter name, here and to i-PI."
         )
