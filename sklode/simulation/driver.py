@@ -14,7 +14,8 @@ from .error_bars import ERROR_BAR, check_error_bar, error_bar_of, read_limit
 if TYPE_CHECKING:
     from ..regression import AtomisticRidgeCV
 
-_BEFORE = ("STATUS", "POSDATA", "EXIT")  # what a server may send before positions, and after them
+# What a server may send before positions, and after them.
+_BEFORE = ("STATUS", "INIT", "POSDATA", "EXIT")
 _AFTER = ("STATUS", "GETFORCE", "EXIT")
 
 
