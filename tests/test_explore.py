@@ -6,10 +6,11 @@ import re
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.build import molecule
 
-from sklode import BlockScaler, DensityProjector
+from sklode import AtomisticRidgeCV, BlockScaler, DensityProjector
 from sklode.plotting import explore
 
 pytest.importorskip("chemiscope", reason='needs chemiscope: pip install "sklode[explore]"')
@@ -19,6 +20,8 @@ FEATURES = DensityProjector(cutoff=3.0, n_max=2, l_max=1).fit(X)
 ROWS = FEATURES.transform(X)
 N_ATOMS = sum(map(len, X))
 ERRORS = np.linspace(-0.1, 0.1, len(X))
+NAMES_AND_NAN = pd.Series([*"abcdef", np.nan], dtype=object)
+DAYS = np.full(len(X), "2020-01-01", dtype="M8[D]")
 
 
 def written(path):
@@ -87,9 +90,10 @@ def test_a_page_holds_all_that_it_shows(tmp_path):
     assert "function loadChemiscopeSphinx" in page
 
 
-@pytest.mark.filterwarnings("ignore:chemiscope.show only:UserWarning")
-def test_the_widget():
-    widget = explore(X, FEATURES, properties={"error": ERRORS})
+def test_the_widget_and_what_shows_it():
+    with pytest.warns(UserWarning, match=r"Only notebooks show .* Give path='map\.html'") as seen:
+        widget = explore(X, FEATURES, properties={"error": ERRORS})
+    assert [warning.filename for warning in seen] == [__file__]
     assert type(widget).__name__ == "ChemiscopeWidget"
     assert json.loads(widget.value)["properties"]["error"]["values"] == pytest.approx(ERRORS)
 
@@ -105,6 +109,10 @@ def test_the_widget():
         ({"X": X[:1], "features": ROWS[:1]}, "two structures and two columns"),
         ({"features": ROWS[:, :1]}, r"two columns at least; got \(7, 1\)"),
         ({"features": ROWS + np.nan}, "features must be finite; row 0 is not"),
+        (
+            {"features": AtomisticRidgeCV(FEATURES)},
+            r"a model, AtomisticRidgeCV: .*`model.features_`",
+        ),
         ({"features": BlockScaler(), "level": "atom"}, "BlockScaler has no transform_atoms"),
         (
             {"properties": {"error": ERRORS[1:]}},
@@ -119,9 +127,27 @@ def test_the_widget():
             "'bar' is infinite at index 3; give NaN",
         ),
         ({"properties": {"PCA": ERRORS}}, "name 'PCA' is taken by the map"),
+        (
+            {"properties": {"who": [None] * 7}},
+            r"'who' must be numbers or texts; got None at index 0",
+        ),
+        (
+            {"properties": {"who": NAMES_AND_NAN}},
+            r"not both; got 'a' at index 0 and nan at index 6",
+        ),
+        ({"properties": {"z": 1j * ERRORS}}, "'z' must be numbers or texts; .* type complex128"),
+        ({"properties": {"day": DAYS}}, r"'day' must be numbers or texts; .* type datetime64"),
+        ({"properties": {1: ERRORS}}, "must be texts, and not empty; got 1"),
+        ({"properties": {"": ERRORS}}, "must be texts, and not empty; got ''"),
+        ({"properties": ["error"]}, "a mapping of names to values, or a DataFrame; got list"),
+        ({"path": ".html"}, r"path must end in .*, after a name; got '.*\.html'"),
+        ({"path": "map.HTML"}, r"path must end in \.html, .*; got '.*map\.HTML'"),
         ({"color": "error"}, r"color must be .* one of \[\]; got 'error'"),
         ({"level": "atoms"}, "level must be 'structure' or 'atom'; got 'atoms'"),
-        ({"path": "map.png"}, r"path must end in \.html, \.json, \.json\.gz; got '.*map\.png'"),
+        (
+            {"path": "map.png"},
+            r"path must end in \.html, \.json, \.json\.gz, after a name; got '.*map\.png'",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_and_no_file_is_left(tmp_path, options, message):
@@ -130,6 +156,28 @@ def test_what_is_wrong_is_named_and_no_file_is_left(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         explore(given.pop("X"), given.pop("features"), **given)
     assert not list(tmp_path.iterdir())
+
+
+def test_columns_of_a_frame_are_properties(tmp_path):
+    names = [atoms.get_chemical_formula() for atoms in X]
+    frame = pd.DataFrame({"error": ERRORS, "formula": names}, index=range(5, 5 + len(X)))
+    explore(X, FEATURES, properties=frame.astype(object), path=tmp_path / "map.json")
+    shown = written(tmp_path / "map.json")["properties"]
+    assert shown["error"]["values"] == pytest.approx(ERRORS)
+    assert shown["formula"]["values"] == names
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"'.*map\.html': there is no folder '.*nowhere'"):
+        explore(X, FEATURES, path=tmp_path / "nowhere" / "map.html")
+
+
+@pytest.mark.filterwarnings("error")
+def test_equal_structures_are_one_point(tmp_path):
+    explore([X[0]] * 3, FEATURES, path=tmp_path / "map.v1.json")
+    data = written(tmp_path / "map.v1.json")
+    assert data["properties"]["PCA[1]"]["values"] == [0.0, 0.0, 0.0]
+    assert data["meta"]["name"] == "map.v1"
 
 
 def test_without_chemiscope(monkeypatch):

@@ -3,7 +3,9 @@
 import ast
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,6 +94,20 @@ def test_decay(example):
     for p, slopes in example("decay").slopes.items():
         for degree, slope in slopes.items():
             assert slope == pytest.approx(-(p + degree), abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a line of a Unix shell")
+def test_the_command_that_runs_an_example_in_a_checkout():
+    pytest.importorskip("matplotlib")
+    header = (FOLDER / "GALLERY_HEADER.rst").read_text(encoding="utf-8")
+    (variable, program) = re.search(r"``PYTHONPATH=(\S+) python (\S+)``", header).groups()
+    places = [str(DOCS.parent), str(DOCS.parent / variable)]  # the package need not be installed
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "MPLBACKEND": "agg"}
+    options = {"cwd": DOCS.parent, "env": environment, "capture_output": True, "text": True}
+    run = subprocess.run([sys.executable, program], **options)
+    assert run.returncode == 0, run.stderr
+    assert "RMSE outside" in run.stdout
 
 
 def test_missing_files_say_what_to_get(monkeypatch, tmp_path):

@@ -249,3 +249,18 @@ def test_error_bars_that_say_nothing_are_refused():
         ErrorBarDisplay.from_predictions([1, 2], [1, 2], [1.0])
     with pytest.raises(ValueError, match="n_bins must be a positive integer; got 0"):
         ErrorBarDisplay.from_predictions([1, 2], [1, 2], [1.0, 1.0], n_bins=0)
+
+
+def test_nothing_to_draw():
+    """One message for all displays, whichever way they are made."""
+    message = "is empty: there is nothing to draw"
+    for draw in (
+        lambda: BindingCurveDisplay.from_predictions([], [], distance=[]),
+        lambda: DistanceErrorDisplay.from_predictions([], [], distance=[]),
+        lambda: ErrorBarDisplay.from_predictions([], [], []),
+        lambda: ErrorBarDisplay(y_true=[], y_pred=[], y_std=[]).plot(kind="coverage"),
+        lambda: ParityDisplay.from_predictions([], []),
+        lambda: ParityDisplay.from_predictions([], [], quantity="forces"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            draw()

@@ -3,6 +3,7 @@
 import re
 import socket
 import textwrap
+import warnings
 from pathlib import Path
 
 import ipi_runs
@@ -13,10 +14,11 @@ from ase.io import read
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "simulations.rst"
 
 
-def pieces(language):
-    """Code of the page in this language, without its indentation."""
+def pieces(language, kind=""):
+    """Code of the page in this language and of this class, without its indentation."""
+    option = f"    :class: {kind}\\n" if kind else ""
     found = re.findall(
-        rf"code-block:: {language}\n(?:    :class: \w+\n)?\n((?:    .*\n|\n)+)", PAGE.read_text()
+        rf"code-block:: {language}\n{option}\n((?:    .*\n|\n)+)", PAGE.read_text(encoding="utf-8")
     )
     return [textwrap.dedent(piece) for piece in found]
 
@@ -28,11 +30,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def names(folder):
-    """What the program has defined, without the driver at its end."""
-    with pytest.MonkeyPatch.context() as patch:
+    """What the program has defined, without the drivers, which wait for i-PI; nothing warns."""
+    names = {}
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         patch.chdir(folder)
-        names = {}
-        exec(compile("\n".join(pieces("python")[:-1]), PAGE.name, "exec"), names)
+        warnings.simplefilter("error")
+        exec(compile("\n".join(pieces("python")), PAGE.name, "exec"), names)
     return names
 
 
@@ -55,14 +58,15 @@ def test_the_hot_run_stops_with_the_structure(names, folder):
     ipi_runs.COMMAND is None or not hasattr(socket, "AF_UNIX"),
     reason="needs i-PI (pip install ipi) and Unix sockets",
 )
-def test_the_input_of_ipi_and_the_driver(names, folder):
-    (text,) = pieces("xml")
-    code = pieces("python")[-1]
+@pytest.mark.parametrize("script", [False, True], ids=["in the program", "as a script"])
+def test_the_input_of_ipi_and_the_driver(script, names, folder, monkeypatch):
+    (text,), code = pieces("xml"), pieces("python", "driver")[script]
     name = ipi_runs.free_name()
+    monkeypatch.chdir(folder)
     assert text.count("<address> copper </address>") == code.count('unixsocket="copper"') == 1
     (folder / "input.xml").write_text(text.replace("> copper <", f"> {name} <"))
     with ipi_runs.running(folder, name):
-        exec(code.replace('"copper"', repr(name)), names)
+        exec(code.replace('"copper"', repr(name)), {} if script else dict(names))
     printed = np.loadtxt(folder / "copper.out")
     assert printed.shape == (21, 4)
     start = names["model"].predict([names["copper"]])[0]

@@ -47,7 +47,7 @@ def new_axes(ax: "Axes | None") -> "Axes":
 
 
 def same_length(**arrays: Any) -> None:
-    """Refuse arrays of different lengths; None is left out.
+    """Refuse arrays of different lengths, and empty ones; None is left out.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def same_length(**arrays: Any) -> None:
     Raises
     ------
     ValueError
-        If they differ.
+        If they differ, or are zero.
     """
     given = {name: len(array) for name, array in arrays.items() if array is not None}
     if len(set(given.values())) > 1:
@@ -66,10 +66,17 @@ def same_length(**arrays: Any) -> None:
             f"{', '.join(names)} and {last} must be of equal length; got lengths "
             f"{list(given.values())}."
         )
+    for name, length in given.items():
+        _check_filled(name, length)
+
+
+def _check_filled(name, length):
+    if not length:
+        raise ValueError(f"{name} is empty: there is nothing to draw. Give one value at least.")
 
 
 def numbers(values: ArrayLike, name: str) -> NDArray:
-    """A flat array of finite numbers.
+    """A flat array of finite numbers, one at least.
 
     Parameters
     ----------
@@ -84,11 +91,12 @@ def numbers(values: ArrayLike, name: str) -> NDArray:
     Raises
     ------
     ValueError
-        For other shapes, for what is not a number, and for numbers that are not finite.
+        For other shapes, nothing, what is not a number, and numbers that are not finite.
     """
     array = np.asarray(real_array(values, name), dtype=float)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional; got shape {array.shape}.")
+    _check_filled(name, len(array))
     wrong = np.flatnonzero(~np.isfinite(array))
     if len(wrong):
         raise ValueError(

@@ -134,6 +134,19 @@ class ErrorBarDisplay:
         self.points_ = ax.scatter(bars, errors, **{**style, **scatter_kwargs})
         self._plot_reference(np.exp(np.mean(np.log(bars))))
         ax.set(xscale="log", yscale="log", xlabel="error bar (eV)", ylabel="error (eV)")
+        self._shorten_labels()
+
+    def _shorten_labels(self):
+        """Numbers such as 0.3, since 3 x 10^-1 runs into its neighbours."""
+        from matplotlib.ticker import LogFormatter
+
+        class Short(LogFormatter):
+            def __call__(self, x, pos=None):
+                return f"{x:g}" if super().__call__(x, pos) else ""  # that labels few of many
+
+        for axis in (self.ax_.xaxis, self.ax_.yaxis):
+            axis.set_major_formatter(Short())
+            axis.set_minor_formatter(Short(minor_thresholds=(1, 0.4)))
 
     def _plot_coverage(self, errors, bars, options):
         ax = self.ax_

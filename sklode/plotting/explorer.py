@@ -2,11 +2,13 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
@@ -15,6 +17,7 @@ from sklearn.decomposition import PCA
 from ..inputs.atoms import read_container, real_array
 from ..preprocessing import BlockScaler
 from .map_page import map_page
+from .map_properties import read_properties
 
 Level = Literal["structure", "atom"]
 _MAP = "PCA"  # name of the coordinates of the map
@@ -26,7 +29,7 @@ def explore(
     structures: Sequence[Atoms],
     features: BaseEstimator | ArrayLike,
     *,
-    properties: Mapping[str, ArrayLike] | None = None,
+    properties: Mapping[str, ArrayLike] | pd.DataFrame | None = None,
     color: str | None = None,
     level: Level = "structure",
     path: str | os.PathLike[str] | None = None,
@@ -44,7 +47,7 @@ def explore(
     features : transformer or array-like of shape (n_rows, n_features)
         A fitted transformer of structures, whose ``transform``, or ``transform_atoms`` for
         ``level="atom"``, makes the rows; or the rows themselves, one for each structure or atom.
-    properties : mapping of str to array-like, default=None
+    properties : mapping of str to array-like or DataFrame, default=None
         What else to show, by name: numbers or texts, one for each structure. With ``level="atom"``
         also one for each atom, the atoms of all structures one after the other. NaN, which is drawn
         gray, stands for what is not known.
@@ -60,15 +63,18 @@ def explore(
     Returns
     -------
     chemiscope widget or Path
-        The widget, which Jupyter and others display; with ``path`` the path of the file.
+        The widget, which Jupyter and others display, and nothing else does, as a warning says; with
+        ``path`` the path of the file.
 
     Raises
     ------
     ImportError
         Without chemiscope.
+    FileNotFoundError
+        If there is no folder for ``path``.
     ValueError
         For another ending of ``path``, wrong numbers of rows or values, rows that are not finite, a
-        single row or column, or an unknown name.
+        single row or column, values that are neither numbers nor texts, or an unknown name.
 
     Examples
     --------
@@ -88,11 +94,12 @@ def explore(
     'map.html'
     """
     chemiscope = _chemiscope()
+    ending = None if path is None else _ending(Path(path))
     if level not in ("structure", "atom"):
         raise ValueError(f"level must be 'structure' or 'atom'; got {level!r}.")
     structures = read_container(structures)
     sizes = {"structure": len(structures), "atom": sum(len(atoms) for atoms in structures)}
-    shown = _properties(properties or {}, sizes, level)
+    shown = read_properties(properties, sizes, level, _MAP)
     color = next(iter(shown), None) if color is None else color
     if color is not None and color not in shown:
         raise ValueError(f"color must be the name of a property, one of {[*shown]}; got {color!r}.")
@@ -112,8 +119,8 @@ def explore(
     if level == "atom":
         given["environments"] = chemiscope.all_atomic_environments(structures)
     if path is None:
-        return chemiscope.show(**given)
-    return _write(chemiscope, Path(path), given)
+        return _show(chemiscope, given)
+    return _write(chemiscope, Path(path), ending, given)
 
 
 def principal_components(rows: NDArray) -> NDArray:
@@ -130,7 +137,8 @@ def principal_components(rows: NDArray) -> NDArray:
     """
     scaled = BlockScaler(with_mean=True).fit_transform(rows)
     n_components = min(_N_COMPONENTS, *rows.shape)
-    return PCA(n_components, svd_solver="full").fit_transform(scaled)
+    with np.errstate(invalid="ignore"):  # equal rows have no variance to take shares of
+        return PCA(n_components, svd_solver="full").fit_transform(scaled)
 
 
 def _chemiscope():
@@ -150,6 +158,11 @@ def _rows(structures, features, level, n_rows):
                 "transformer inside, and pass them as features."
             )
         features = getattr(features, method)(structures)
+    elif hasattr(features, "predict"):
+        raise ValueError(
+            f"features is a model, {type(features).__name__}: pass its fitted transformer, such as "
+            "`model.features_`, or the rows."
+        )
     rows = np.asarray(real_array(features, "features"), dtype=float)
     if rows.ndim != 2 or len(rows) != n_rows:
         raise ValueError(
@@ -164,39 +177,41 @@ def _rows(structures, features, level, n_rows):
     return rows
 
 
-def _properties(properties, sizes, level):
-    """Properties as chemiscope wants them, each with what it belongs to."""
-    shown = {}
-    for name, values in properties.items():
-        if name == _MAP:
-            raise ValueError(f"The name {_MAP!r} is taken by the map; give the property another.")
-        values = np.asarray(values)
-        fitting = [target for target in (level, "structure") if values.shape == (sizes[target],)]
-        if not fitting:
-            raise ValueError(
-                f"Property '{name}' must have one value for each structure ({sizes['structure']})"
-                + f" or atom ({sizes['atom']})" * (level == "atom")
-                + f"; got shape {values.shape}."
-            )
-        if values.dtype.kind == "f" and np.isinf(values).any():
-            index = int(np.flatnonzero(np.isinf(values))[0])
-            raise ValueError(
-                f"Property '{name}' is infinite at index {index}; give NaN for what is not known."
-            )
-        shown[name] = {"target": fitting[0], "values": values}
-    return shown
+def _ending(path):
+    """That of a file which can be written."""
+    ending = next((ending for ending in _ENDINGS if path.name.endswith(ending)), None)
+    if ending is None or path.name == ending:
+        raise ValueError(
+            f"path must end in {', '.join(_ENDINGS)}, after a name; got {str(path)!r}."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path {str(path)!r}: there is no folder {str(path.parent)!r}.")
+    return ending
 
 
-def _write(chemiscope, path, given):
+def _show(chemiscope, given):
+    """The widget, with a warning where nothing shows it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        widget = chemiscope.show(**given)
+    for warning in caught:
+        if "only displays a widget" in str(warning.message):
+            text = "Only notebooks show this map. Give path='map.html' for a page of its own."
+            warnings.warn(text, stacklevel=3)
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return widget
+
+
+def _write(chemiscope, path, ending, given):
     """The file, whole or not at all."""
-    if not path.name.endswith(_ENDINGS):
-        raise ValueError(f"path must end in {', '.join(_ENDINGS)}; got {str(path)!r}.")
-    name = path.name.split(".")[0]
+    name, is_page = path.name.removesuffix(ending), ending == ".html"
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".map") as folder:
-        ending = ".json" if path.suffix == ".html" else path.name.removeprefix(name)
-        unfinished = Path(folder) / f"{name}{ending}"
+        unfinished = Path(folder) / f"{name}{'.json' if is_page else ending}"
         chemiscope.write_input(str(unfinished), metadata={"name": name}, **given)
-        if path.suffix == ".html":
+        if is_page:
             text = map_page(unfinished.read_text(encoding="utf-8"), name)
             unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)

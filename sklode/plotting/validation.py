@@ -8,6 +8,7 @@ import pandas as pd
 from ase import Atoms
 from sklearn.model_selection import LearningCurveDisplay
 
+from ..inputs.targets import element_counts, read_targets
 from ..validation.errors import ENERGY, ENERGY_PER_ATOM, FORCES, references
 from ..validation.predictions import Predictions
 from .error_bars import ErrorBarDisplay
@@ -22,6 +23,10 @@ _PER_BIN = 5  # errors, of which fewer say nothing about their bars
 
 def draw_validation(structures: Sequence[Atoms], predictions: Predictions, title: str) -> "Figure":
     """Parity of energies and forces, and errors of energies against their bars.
+
+    Energies are drawn without those of the elements, next to which every model looks perfect: the
+    least-squares fit of the references to the numbers of atoms is subtracted on both axes, if there
+    are more structures than it has parameters.
 
     Parameters
     ----------
@@ -40,7 +45,7 @@ def draw_validation(structures: Sequence[Atoms], predictions: Predictions, title
     pairs = references(structures, predictions)
     panels = []
     if ENERGY_PER_ATOM in pairs:
-        panels.append(lambda ax: _parity(pairs[ENERGY_PER_ATOM], "energy_per_atom", ax))
+        panels.append(lambda ax: _energy_parity(structures, pairs, ax))
     if FORCES in pairs:
         panels.append(lambda ax: _parity(pairs[FORCES], "forces", ax))
     bars = predictions.errors
@@ -96,6 +101,22 @@ def _say_something(bars, n_errors):
     """Whether there are enough bars, of all errors, and of a size that can be drawn."""
     whole = len(bars) == n_errors >= 4 * _PER_BIN
     return whole and np.isfinite(bars).all() and (bars > 0).all()
+
+
+def _energy_parity(structures, pairs, ax):
+    energies = read_targets(structures, missing_forces="ignore").energies
+    own = [atoms for atoms, energy in zip(structures, energies, strict=True) if energy is not None]
+    counts = element_counts(own)[1]
+    known = np.linalg.matrix_rank(counts) < len(own)
+    of_elements = counts @ np.linalg.lstsq(counts, pairs[ENERGY][0])[0] if known else 0.0
+    sizes = counts.sum(axis=1)
+    _parity([(side - of_elements) / sizes for side in pairs[ENERGY]], "energy_per_atom", ax)
+    if known:
+        for label, set_label in (
+            (ax.get_xlabel(), ax.set_xlabel),
+            (ax.get_ylabel(), ax.set_ylabel),
+        ):
+            set_label(f"{label}\nbeyond energies of the elements")
 
 
 def _parity(pair, quantity, ax):

@@ -1,40 +1,72 @@
 """A fitted model as the driver of i-PI, or of any other server that speaks its protocol."""
 
 import json
-import socket
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase import Atoms
-from ase.calculators.socketio import IPIProtocol, SocketClient, SocketServer, actualunixsocketname
+from ase import Atoms, units
+from ase.calculators.socketio import IPIProtocol, SocketClient, SocketClosed
 from ase.parallel import world
 
+from .connection import Address
 from .error_bars import ERROR_BAR, check_error_bar, error_bar_of, read_limit
 
 if TYPE_CHECKING:
     from ..regression import AtomisticRidgeCV
 
-_PAUSE = 0.1  # seconds between two attempts to connect
+# What a server may send before positions, and after them.
+_BEFORE = ("STATUS", "INIT", "POSDATA", "EXIT")
+_AFTER = ("STATUS", "GETFORCE", "EXIT")
 
 
 class _Protocol(IPIProtocol):
-    """That of ASE, with a check of the atoms and with error bars beside the forces."""
+    """That of ASE, with checks of what the server sends, and error bars beside the forces."""
 
     def __init__(self, connection, atoms, limit):
         super().__init__(connection)
         self.n_evaluations = 0
         self._atoms, self._limit = atoms, limit
+        self._expected = _BEFORE
+
+    def recvmsg(self):
+        try:
+            message = super().recvmsg()
+        except UnicodeDecodeError:
+            message = "bytes that are no text"
+        if message not in self._expected:
+            raise ValueError(
+                f"The server sent {message!r}, where the protocol of i-PI has one of "
+                f"{', '.join(self._expected)}. Is it i-PI, and the address the right one?"
+            )
+        return message
+
+    def recv(self, shape, dtype):
+        try:
+            return super().recv(shape, dtype)
+        except SocketClosed as error:
+            raise ConnectionError(
+                "The server closed the connection in the middle of a message, after forces were "
+                f"computed {self.n_evaluations} times. Its own output may say why."
+            ) from error
+        except AssertionError as error:  # ASE's check
+            raise ValueError(
+                "The server sent a cell or positions that are not finite, after forces were "
+                f"computed {self.n_evaluations} times. Shorter time steps may help."
+            ) from error
 
     def recvposdata(self):
-        cell, inverse, positions = super().recvposdata()
-        if len(positions) != len(self._atoms):
+        """As ASE does, but with the number of atoms checked before their positions are read."""
+        cell, inverse = (self.recv((3, 3), np.float64).T.copy() for _ in range(2))
+        n_atoms = int(self.recv(1, np.int32)[0])
+        if n_atoms != len(self._atoms):
             raise ValueError(
-                f"The server sends positions of {len(positions)} atoms, but the template "
+                f"The server sends positions of {n_atoms} atoms, but the template "
                 f"{self._atoms.get_chemical_formula()} has {len(self._atoms)}. Give the structure "
                 "that the server was started with, its atoms in the same order."
             )
-        return cell, inverse, positions
+        positions = self.recv((n_atoms, 3), np.float64)
+        self._expected = _AFTER
+        return cell * units.Bohr, inverse / units.Bohr, positions * units.Bohr
 
     def sendforce(self, energy, forces, virial):
         if self._limit is not None:
@@ -42,6 +74,7 @@ class _Protocol(IPIProtocol):
         extras = json.dumps({ERROR_BAR: error_bar_of(self._atoms)}).encode()
         super().sendforce(energy, forces, virial, np.frombuffer(extras, np.byte))
         self.n_evaluations += 1
+        self._expected = _BEFORE
 
 
 class _Client(SocketClient):
@@ -102,13 +135,14 @@ def run_driver(
     Raises
     ------
     ConnectionError
-        If there is no server in time, or if it breaks off.
+        If there is no server in time, no such host, or if the server breaks off.
     ErrorBarExceeded
         At the first error bar beyond the limit; its ``step`` counts computations of forces from 0.
     PropertyNotImplementedError
         If the features have no gradients.
     ValueError
-        If the server sends another number of atoms, and for a Unix socket where there are none.
+        If the server sends another number of atoms or what is no structure, and for addresses
+        that no server can have: Unix sockets where there are none, or together with a port.
 
     See Also
     --------
@@ -137,9 +171,9 @@ def run_driver(
     1
     >>> server.join()
     """
-    limit = read_limit(limit)
+    limit, address = read_limit(limit), Address(unixsocket, host, port)
     atoms = _with_calculator(model, template)
-    with _connected(unixsocket, host, port, wait) as connection:
+    with address.connect(wait) as connection:
         protocol = _Protocol(connection, atoms, limit)
         _Client(protocol).run(atoms, use_stress=bool(atoms.pbc.any()))
         return protocol.n_evaluations
@@ -153,43 +187,3 @@ def _with_calculator(model, template):
     atoms.set_constraint()
     atoms.calc = model.calculator()
     return atoms
-
-
-def _connected(unixsocket, host, port, wait):
-    """A connection, as soon as the server has opened its socket."""
-    end = monotonic() + wait
-    while True:
-        try:
-            return _connect(unixsocket, host, port)
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            if monotonic() > end:
-                raise ConnectionError(_nobody_there(unixsocket, host, port, wait)) from error
-        sleep(_PAUSE)
-
-
-def _connect(unixsocket, host, port):
-    if unixsocket is None:
-        port = SocketServer.default_port if port is None else port
-        connection = socket.create_connection((host, port))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # many small messages
-        return connection
-    if not hasattr(socket, "AF_UNIX"):
-        raise ValueError("This system has no Unix sockets: give host and port, here and to i-PI.")
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(actualunixsocketname(unixsocket))
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _nobody_there(unixsocket, host, port, wait):
-    if unixsocket is None:
-        address = f"port {SocketServer.default_port if port is None else port} of {host}"
-    else:
-        address = f"the Unix socket {actualunixsocketname(unixsocket)}"
-    return (
-        f"No server at {address} within {wait:g} seconds. Start i-PI first, with the same address, "
-        "or wait longer."
-    )

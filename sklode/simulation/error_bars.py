@@ -65,7 +65,8 @@ def watch_error_bars(dynamics: "Dynamics", limit: float | None = None) -> None:
     Raises
     ------
     TypeError, ValueError
-        If the calculator has no error bars, or the limit is not a positive number.
+        If the dynamics moves another thing than one structure, such as the path of a NEB, if the
+        calculator has no error bars, or the limit is not a positive number.
     ErrorBarExceeded
         Later, while the dynamics runs, at the first step beyond the limit.
 
@@ -88,7 +89,14 @@ def watch_error_bars(dynamics: "Dynamics", limit: float | None = None) -> None:
     True
     """
     limit = read_limit(limit)
-    atoms = getattr(dynamics.atoms, "atoms", dynamics.atoms)  # those inside of a filter
+    moved = getattr(dynamics, "atoms", None)
+    atoms = getattr(moved, "atoms", moved)  # those inside of a filter
+    if not isinstance(atoms, Atoms):
+        raise TypeError(
+            f"dynamics must move one structure; got {type(dynamics).__name__} of "
+            f"{type(atoms).__name__}. Of a path, `model.predict(images, return_std=True)` has the "
+            "error bars."
+        )
     if ERROR_BAR not in getattr(atoms.calc, "implemented_properties", ()):
         raise TypeError(
             f"The calculator of the atoms is {atoms.calc!r}, which has no error bars. Set "
