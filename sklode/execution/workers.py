@@ -56,18 +56,19 @@ def each_chunk(function, transformer, jobs, n_jobs):
         What the function returns.
     """
     keep_freed_memory()
-    with (
-        one_blas_thread,
-        pools("openmp").limit(limits=1),
-        progress_bar(type(transformer).__name__, sum(len(job[0]) for job in jobs)) as progress,
-    ):
-        if len(jobs) == 1 or effective_n_jobs(n_jobs) == 1:
+    with one_blas_thread, pools("openmp").limit(limits=1):
+        if len(jobs) == 1:  # without a bar, which would move when all is done
+            yield function(transformer, *jobs[0])
+            return
+        if effective_n_jobs(n_jobs) == 1:
             results = (function(transformer, *job) for job in jobs)
         else:
             results = _by_workers(function, transformer, jobs, n_jobs)
-        for job, result in zip(jobs, results, strict=True):
-            yield result
-            progress.update(len(job[0]))
+        total = sum(len(job[0]) for job in jobs)
+        with progress_bar(type(transformer).__name__, total) as progress:
+            for job, result in zip(jobs, results, strict=True):
+                yield result
+                progress.update(len(job[0]))
 
 
 def _by_workers(function, transformer, jobs, n_jobs):
