@@ -154,8 +154,9 @@ class TestSources:
 
         copies = [atoms.copy() for atoms in steps()]
         fitted = clone(DENSITY).fit(copies)
-        frame = sklode.featurize(fitted, steps(), tmp_path, batch_atoms=16).read()
-        assert_array_equal(frame.iloc[:, 4:], fitted.transform(copies))
+        frame = sklode.featurize(fitted, steps(), tmp_path / "o", batch_atoms=16).read()
+        same = sklode.featurize(fitted, copies, tmp_path / "p", batch_atoms=16).read()
+        assert_array_equal(frame.iloc[:, 4:], same.iloc[:, 4:])
         assert frame["energy"].nunique() == 30
 
     def test_read_lazily_and_ahead(self, many, tmp_path):

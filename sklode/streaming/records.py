@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import StringIO
 
 import numpy as np
 from ase import Atoms
@@ -55,7 +56,7 @@ class Record:
         if self.fault is not None:
             raise ValueError(self.fault)
         if isinstance(self.content, str):
-            return read_frame(self.label, self.first, self.content.splitlines(keepends=True))
+            return read_frame(self.label, self.first, list(StringIO(self.content)))
         return self.content
 
     def blame(self, atoms: Atoms, error: Exception) -> str:
