@@ -30,7 +30,7 @@ from .parts import (
     write_part,
 )
 
-_FORMAT = 1  # of what the files say of themselves
+_FORMAT = 2  # of what the files say of themselves
 _OTHER = (
     "was made from other structures than those of the source now. Give another folder, or the same "
     "source."
@@ -248,14 +248,28 @@ def _refuse_others(folder, stored, wanted):
         raise ValueError(f"{folder}: was made {differs}. Give another folder, or remove this one.")
 
 
-def _difference(stored, wanted, name):
+def _difference(stored, wanted, name, inside=""):
     """Which parameter differs, with both values."""
     if name == "learnt":
         return "with a transformer of the same parameters that was fitted to other structures"
-    if isinstance(stored, dict) and isinstance(wanted, dict) and stored.keys() == wanted.keys():
-        key = next(key for key in wanted if stored[key] != wanted[key])
-        return _difference(stored[key], wanted[key], key)
-    return f"with {name}={stored!r:.80}, not {wanted!r:.80}"
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        if stored.keys() == wanted.keys() and stored.get("class") == wanted.get("class"):
+            key = next(key for key in wanted if stored[key] != wanted[key])
+            inside = inside if name == "transformer" else f"{inside}{name}: "
+            return _difference(stored[key], wanted[key], key, inside)
+        stored, wanted = stored.get("class", stored), wanted.get("class", wanted)
+    if isinstance(stored, list) and isinstance(wanted, list) and len(stored) == len(wanted):
+        place = next(place for place, item in enumerate(wanted) if stored[place] != item)
+        one, other = stored[place], wanted[place]
+        if _is_step(one) and _is_step(other) and one[0] == other[0]:
+            return _difference(one[1], other[1], one[0], inside)
+        return _difference(one, other, f"{name}[{place}]", inside)
+    return f"with {inside}{name}={stored!r:.80}, not {wanted!r:.80}"
+
+
+def _is_step(value):
+    """Whether this is a branch of a union or a step of a pipeline, with its name."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _version():
