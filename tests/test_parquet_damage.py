@@ -67,6 +67,13 @@ def test_a_bit_of_what_a_file_says_of_itself(text, bit, few, written, folder):
     assert path.read_bytes() == written[0][path.name]
 
 
+def rows_or_reason(few, folder):
+    try:
+        return sklode.featurize(DENSITY, few, folder, **OPTIONS).read()
+    except ValueError as error:
+        return str(error)
+
+
 def test_any_bit(few, written, folder):
     """Rows are right, or there is an error that names the file."""
     path, rng = part_path(folder, 1), np.random.default_rng(0)
@@ -74,13 +81,12 @@ def test_any_bit(few, written, folder):
     for _ in range(60):
         path.write_bytes(good)
         flip(path, rng.integers(len(good)), rng.integers(8))
-        try:
-            rows = sklode.featurize(DENSITY, few, folder, **OPTIONS).read()
-        except ValueError as error:
-            assert "part-000001.parquet" in str(error)
+        found = rows_or_reason(few, folder)
+        if isinstance(found, str):
+            assert "part-000001.parquet" in found
             n_refused += 1
         else:
-            pd.testing.assert_frame_equal(rows, written[1])
+            pd.testing.assert_frame_equal(found, written[1])
     assert n_refused > 10
 
 
@@ -94,7 +100,7 @@ def test_files_of_earlier_versions(few, folder):
     table = parquet.read_table(path)
     metadata = {k: v for k, v in table.schema.metadata.items() if k != b"sklode.checksum"}
     parquet.write_table(table.replace_schema_metadata(metadata), path)
-    with pytest.raises(ValueError, match="or by another version of it. Give another folder"):
+    with pytest.raises(ValueError, match="or by another version of it"):
         sklode.featurize(DENSITY, few, folder, **OPTIONS)
 
 
