@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import re
+import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,6 @@ _ALLOWED = "it must hold structures as extended XYZ, and be called .xyz or .extx
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\]")
 _KEY = re.compile(r"(?:^|\s)([A-Za-z_][\w.:-]*)\s*=")
 _OPENERS = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-_MOST_DIGITS = 15  # of a number of atoms
 
 
 def read_file(path):
@@ -131,7 +131,7 @@ def frames(lines, index=0):
 
 
 def _n_atoms(index, number, text):
-    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+    if not text.isdecimal() or len(text) >= len(str(sys.maxsize)):  # more than can be counted
         before = f" Has X[{index - 1}] as many lines as it says?" if index else ""
         raise Unreadable(
             f"line {number} must be the number of atoms of X[{index}]; it is {text[:60]!r}.{before}"

@@ -63,7 +63,8 @@ def _kind(value):
     if isinstance(value, (bool, np.bool_)):
         return "bool"
     if isinstance(value, Integral):
-        return "int64" if -(2**63) <= int(value) < 2**63 else "double"
+        whole = np.iinfo(np.int64)
+        return "int64" if whole.min <= int(value) <= whole.max else "double"
     return "double" if isinstance(value, (float, np.floating)) else "string"
 
 

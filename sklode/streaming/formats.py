@@ -18,7 +18,7 @@ _NOTHING = "the file {}. Remove it, or write it again."
 def records_of_file(path: Path, index: int) -> Iterator[tuple[Record, float | None]]:
     """Structures of a file, each with the part of the file that is read, from 0 to 1.
 
-    What cannot be read further ends with a record that says so.
+    What cannot be read further ends with a record that says so, and so does a file without any.
 
     Parameters
     ----------
