@@ -78,7 +78,10 @@ BAD_FILES = {
         "X[1] (from line 5 on): line 8, 'H 0.0 zz 0.0': could not convert string to float: 'zz'",
     ),
     "too few columns": (lambda good: other(good, 8, "H 0.0\n"), "line 8, 'H 0.0': could not"),
-    "a line too few": (lambda good: other(good, 4, ""), "X[0] (from line 1 on): line 4, '2'"),
+    "a line too few": (
+        lambda good: other(good, 4, ""),
+        "X[0] must have 2 atoms; after 1 of them, line 4 is the number 2. The file is not read",
+    ),
     "a line too many": (
         lambda good: other(good, 4, good[3] * 2),
         "line 5 must be the number of atoms of X[1]; it is 'H ",

@@ -218,7 +218,7 @@ class TestErrors:
         water = molecule("H2O")
         water.set_array("charge", np.ones(3))
         potential.fit([water])
-        with pytest.raises(ValueError, match="None of the first 9 structures can be described"):
+        with pytest.raises(ValueError, match="None of the 9 structures can be described"):
             sklode.featurize(potential, [molecule("H2O")] * 9, tmp_path, on_error="skip")
 
     @pytest.mark.parametrize("ending", ["xyz", "xyz.gz", "traj"])

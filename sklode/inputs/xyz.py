@@ -1,18 +1,25 @@
 """Structures from files, with messages that say where in the file something is wrong."""
 
+import bz2
+import gzip
+import io
+import lzma
 import re
+import sys
 from collections import Counter
-from io import StringIO
 from itertools import islice
 from pathlib import Path
 
 import ase.io
 from ase.data import atomic_numbers
-from ase.io.formats import UnknownFileTypeError, get_compression, open_with_compression
+from ase.io.formats import UnknownFileTypeError, get_compression
+
+from .ase_files import check_file, format_of, structures_of
 
 _ALLOWED = "it must hold structures as extended XYZ, and be called .xyz or .extxyz"
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|\{[^}]*\}|\[[^\]]*\]")
 _KEY = re.compile(r"(?:^|\s)([A-Za-z_][\w.:-]*)\s*=")
+_OPENERS = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 
 
 def read_file(path):
@@ -35,18 +42,16 @@ def read_file(path):
         If it holds no structures, or other things; the message names the structure.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a folder; give a file of structures.")
+    check_file(path)
     with path.open("rb") as file:
         if not file.read(1):
             raise ValueError(f"the file is empty; {_ALLOWED}.")
     try:
-        if Path(get_compression(str(path))[0]).suffix.lower() in (".xyz", ".extxyz"):
+        file_format = format_of(path)
+        if file_format == "extxyz":
             structures = _read_xyz(path)
         else:
-            structures = ase.io.read(str(path), ":", do_not_split_by_at_sign=True)
+            structures = [atoms for atoms, _ in structures_of(path, file_format)]
     except UnknownFileTypeError:
         raise ValueError(f"neither name nor contents tell a format; {_ALLOWED}.") from None
     except Unreadable:
@@ -63,11 +68,28 @@ class Unreadable(ValueError):
 
 
 def _read_xyz(path):
-    with open_with_compression(str(path), "r") as file:
+    with path.open("rb") as raw, as_text(raw, path) as text:
         return [
             read_frame(f"X[{index}]", first, block)
-            for index, (first, block) in enumerate(frames(file))
+            for index, (first, block) in enumerate(frames(text))
         ]
+
+
+def as_text(raw, path):
+    """Lines of an open file, decompressed as its name says; in UTF-8, wherever they are read.
+
+    Parameters
+    ----------
+    raw : binary file
+    path : Path
+
+    Returns
+    -------
+    text file
+    """
+    options = {"encoding": "utf-8-sig"}  # the mark that Windows puts first is no text
+    opener = _OPENERS.get(get_compression(str(path))[1])
+    return opener(raw, "rt", **options) if opener else io.TextIOWrapper(raw, **options)
 
 
 def frames(lines, index=0):
@@ -97,12 +119,7 @@ def frames(lines, index=0):
     while line:
         if line.strip():
             first, n_atoms = number, _n_atoms(index, number, line.strip())
-            block = [line, *(other for _, other in islice(numbered, n_atoms + 1))]
-            if len(block) < n_atoms + 2:
-                raise Unreadable(
-                    f"X[{index}] must have {n_atoms} atoms; the file ends after "
-                    f"{max(len(block) - 2, 0)} of them. Complete it, or remove the structure."
-                )
+            block = [line, *_lines(index, n_atoms, numbered)]
             number, line = next(numbered, (0, ""))
             while line.lstrip().startswith("VEC"):  # of the cell
                 block.append(line)
@@ -114,12 +131,36 @@ def frames(lines, index=0):
 
 
 def _n_atoms(index, number, text):
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) >= len(str(sys.maxsize)):  # more than can be counted
         before = f" Has X[{index - 1}] as many lines as it says?" if index else ""
         raise Unreadable(
             f"line {number} must be the number of atoms of X[{index}]; it is {text[:60]!r}.{before}"
+            f" {_lost(index)}"
         )
     return int(text)
+
+
+def _lines(index, n_atoms, numbered):
+    """A comment and atoms; if there are said to be too many, not the structures behind them."""
+    found = []
+    for number, line in islice(numbered, n_atoms + 1):
+        if found and line.strip().isdecimal():
+            raise Unreadable(
+                f"X[{index}] must have {n_atoms} atoms; after {len(found) - 1} of them, line "
+                f"{number} is the number {line.strip()[:60]}. {_lost(index)}"
+            )
+        found.append(line)
+    if len(found) <= n_atoms:
+        raise Unreadable(
+            f"X[{index}] must have {n_atoms} atoms; the file ends after "
+            f"{max(len(found) - 1, 0)} of them. Complete it, or remove the structure."
+        )
+    return found
+
+
+def _lost(index):
+    """What a wrong number of atoms costs: where the next structure begins is not known."""
+    return f"The file is not read from X[{index}] on: repair it."
 
 
 def read_frame(label, first, block):
@@ -154,7 +195,7 @@ def read_frame(label, first, block):
 
 
 def _parsed(block):
-    return ase.io.read(StringIO("".join(block)), format="extxyz")
+    return ase.io.read(io.StringIO("".join(block)), format="extxyz")
 
 
 def _culprit(first, block):

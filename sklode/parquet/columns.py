@@ -1,7 +1,7 @@
 """Columns of a data set of features, and tables of batches."""
 
 import json
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def info_types(info: dict[str, list]) -> dict[str, str]:
     Returns
     -------
     dict of str to {"bool", "int64", "double", "string"}
-        Other values, and those of several types, are strings, as JSON.
+        Other values, and those of several types, are strings: text as it is, others as JSON.
 
     Raises
     ------
@@ -46,7 +46,8 @@ def info_types(info: dict[str, list]) -> dict[str, str]:
         if not kinds:
             raise ValueError(
                 f"None of the first {len(values)} structures has atoms.info[{key!r}], which "
-                "info_keys asks for. Correct the key, or leave it out."
+                "info_keys asks for: its type is not known. Correct the key, leave it out, or look "
+                "at more structures with larger batch_atoms."
             )
         kinds = {"double"} if kinds == {"int64", "double"} else kinds
         found[key] = kinds.pop() if len(kinds) == 1 else "string"
@@ -61,9 +62,10 @@ def stored_types(schema: "pyarrow.Schema", keys: tuple[str, ...]) -> dict[str, s
 def _kind(value):
     if isinstance(value, (bool, np.bool_)):
         return "bool"
-    if isinstance(value, Integral) and abs(int(value)) <= np.iinfo(np.int64).max:
-        return "int64"
-    return "double" if isinstance(value, Real) else "string"
+    if isinstance(value, Integral):
+        whole = np.iinfo(np.int64)
+        return "int64" if whole.min <= int(value) <= whole.max else "double"
+    return "double" if isinstance(value, (float, np.floating)) else "string"
 
 
 def converted(value: object, kind: str) -> Any:
@@ -77,11 +79,35 @@ def converted(value: object, kind: str) -> Any:
     if value is None:
         return None
     if kind == "string":
-        return value if isinstance(value, str) else json.dumps(value, default=_plain)
+        return _as_text(value)
     own = _kind(value)
-    if own == kind or (own, kind) == ("int64", "double"):
+    if (own, kind) in {("int64", "double"), ("double", "double")}:
+        return _as_float(value)
+    if own == kind:
         return value.item() if isinstance(value, np.generic) else value
     raise ValueError(f"is {value!r:.60}, but that of structures before it was of type {kind}")
+
+
+def _as_float(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = np.inf
+    if isinstance(value, Integral) and number != int(value):
+        raise ValueError(
+            f"is {value!r:.60}, which no column of numbers holds exactly. Store it as text: "
+            "str(value)"
+        )
+    return number
+
+
+def _as_text(value):
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, default=_plain)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"is {value!r:.60}, which is no text, nor JSON ({error})") from error
+    return text
 
 
 def _plain(value):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from .arrow import arrow
-from .parts import Part, part_paths, read_part
+from .parts import Part, damaged, part_paths, read_part, read_rows
 
 
 class FeatureDataset:
@@ -65,10 +65,7 @@ class FeatureDataset:
         found = [read_part(path) for path in part_paths(self.path)]
         for path, part in zip(part_paths(self.path), found, strict=True):
             if part is None:
-                raise ValueError(
-                    f"{path} is damaged. Remove it and call sklode.featurize again, which makes "
-                    "what is missing."
-                )
+                raise damaged(path)
         return [part for part in found if part is not None]
 
     @property
@@ -121,11 +118,16 @@ class FeatureDataset:
         ------
         DataFrame
             Of at least one row.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, or a file is not as it was written.
         """
-        wanted = None if columns is None else list(columns)
+        wanted = self._columns(columns)
         for path, part in zip(part_paths(self.path), self._found, strict=True):
             if part.n_rows:
-                yield pd.read_parquet(path, columns=wanted)
+                yield read_rows(path, part.n_rows, wanted)
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All rows, which must fit in memory.
@@ -138,8 +140,24 @@ class FeatureDataset:
         Returns
         -------
         DataFrame
+
+        Raises
+        ------
+        ValueError
+            As ``parts``.
         """
         frames = list(self.parts(columns))
         if not frames:
-            return pd.read_parquet(part_paths(self.path)[0], columns=columns)
+            return read_rows(part_paths(self.path)[0], 0, self._columns(columns))
         return pd.concat(frames, ignore_index=True)
+
+    def _columns(self, wanted):
+        if wanted is None:
+            return None
+        known = arrow().parquet.read_schema(part_paths(self.path)[0]).names
+        strange = [name for name in wanted if name not in known]
+        if strange:
+            raise ValueError(
+                f"{self.path} has no column {strange[0]!r}; it has {', '.join(known):.200}."
+            )
+        return list(wanted)

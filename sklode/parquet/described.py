@@ -119,7 +119,7 @@ class Describer:
             np.array([record.index for record, _ in read], dtype=np.int64),
             np.array([len(atoms) for atoms in atoms_list], dtype=np.int64),
             [_formula(atoms) for atoms in atoms_list],
-            [None if e is None else float(e) for e in known_energies(atoms_list)],
+            [_energy(atoms) for atoms in atoms_list],
             {key: [atoms.info.get(key) for atoms in atoms_list] for key in self.info_keys},
             [symbol for atoms in atoms_list for symbol in atoms.symbols] if by_atom else [],
             self._rows(atoms_list),
@@ -167,6 +167,15 @@ def rows_of_atoms(transformer: BaseEstimator, atoms_list: list) -> NDArray:
 def dense(rows: object) -> NDArray:
     """Rows as an array, whatever container a transformer gives."""
     return rows.toarray() if issparse(rows) else np.asarray(rows)  # type: ignore[attr-defined]
+
+
+def _energy(atoms):
+    """In eV; None if it is not known, or not finite: features do not need it."""
+    stored = getattr(atoms.calc, "results", {}).get("energy")
+    if isinstance(stored, (float, np.floating)) and not np.isfinite(stored):
+        return None
+    (known,) = known_energies([atoms])
+    return None if known is None else float(known)
 
 
 def _formula(atoms):

@@ -57,16 +57,19 @@ def featurize(
         Whether to go on with what is in the folder. With False it must be empty.
     on_error : {"raise", "skip"}, default="raise"
         Whether a structure that cannot be read or described ends the work, or is listed with its
-        formula and the reason in ``skipped`` of the result.
+        formula and the reason in ``skipped`` of the result. "raise" also refuses a folder that
+        lacks structures.
     info_keys : sequence of str, default=()
-        Keys of ``atoms.info`` that get a column.
+        Keys of ``atoms.info`` that get a column: of booleans, of whole or of real numbers, or of
+        text, as the first structures have it. Arrays, and values of several types, are JSON, where
+        text stays as it is, so that 1 and "1" are the same there.
 
     Returns
     -------
     FeatureDataset
         Columns: ``structure`` (place in the source, from 0), ``atom`` and ``symbol`` with rows of
         atoms, ``formula``, ``n_atoms``, ``energy`` (eV; of the structure; null without a
-        calculator), the info keys, and the features by their names.
+        calculator, or if it is not finite), the info keys, and the features by their names.
 
     Raises
     ------
@@ -109,6 +112,7 @@ def featurize(
         )
     if level == "atom":
         check_atoms(transformer)
+    batch_atoms = None if batch_atoms is None else int(batch_atoms)
     plan = Plan(level, batch_atoms, _checked_keys(info_keys, level))
     structures = Source(source)
     folder = _made(Path(destination), resume)
@@ -135,6 +139,9 @@ def _checked_keys(info_keys, level):
             f"info_keys must be a list of keys; got {info_keys!r}. Pass [{info_keys!r}]."
         )
     keys = tuple(info_keys)
+    for key in keys:
+        if not isinstance(key, str):
+            raise TypeError(f"info_keys must be a list of keys that are text; got {key!r}.")
     taken = [key for key in keys if key in fixed_columns(level) or keys.count(key) > 1]
     if taken:
         raise ValueError(
@@ -155,7 +162,7 @@ def _made(folder, resume):
             f"{folder}: holds features already. Remove it, give another folder, or pass "
             "resume=True to go on with it."
         )
-    others = {path for path in folder.iterdir() if not path.name.startswith(".part-")}
+    others = {path for path in folder.iterdir() if not path.name.startswith(".")}
     if others - set(parts):
         strange = min(path.name for path in others - set(parts))
         raise FileExistsError(

@@ -2,11 +2,14 @@
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from .arrow import arrow
 from .described import Failure
@@ -14,7 +17,8 @@ from .described import Failure
 if TYPE_CHECKING:
     import pyarrow
 
-_SETTINGS, _PART = b"sklode", b"sklode.part"  # keys of the metadata of a file
+# keys of the metadata of a file
+_SETTINGS, _PART, _CHECK = b"sklode", b"sklode.part", b"sklode.checksum"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 def part_paths(folder: Path) -> list[Path]:
     """Paths of the parts that are there, in order."""
-    return sorted(folder.glob("part-*.parquet"))
+    return sorted(folder.glob("part-*.parquet"), key=lambda path: (len(path.name), path.name))
 
 
 def read_part(path: Path) -> Part | None:
@@ -68,16 +72,56 @@ def read_part(path: Path) -> Part | None:
     pa = arrow()
     try:
         metadata = pa.parquet.read_metadata(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        pairs, names = metadata.metadata or {}, metadata.schema.names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         return None
-    pairs = metadata.metadata or {}
-    if _PART not in pairs or _SETTINGS not in pairs:
-        raise ValueError(f"{path} was not written by sklode.featurize. Give another folder.")
+    if not pairs.keys() >= {_SETTINGS, _PART, _CHECK}:
+        raise ValueError(
+            f"{path} was not written by sklode.featurize, or by another version of it. Give "
+            "another folder."
+        )
+    if pairs[_CHECK] != _checksum(pairs[_SETTINGS], pairs[_PART], names, metadata.num_rows):
+        return None
     stored = json.loads(pairs[_PART])
     stored["failures"] = [Failure(**failure) for failure in stored["failures"]]
     return Part(settings=json.loads(pairs[_SETTINGS]), n_rows=metadata.num_rows, **stored)
+
+
+def _checksum(settings, part, names, n_rows):
+    """Of what no page of the file holds; pages have their own."""
+    return b"%d" % zlib.crc32(b"\n".join([settings, part, json.dumps([names, n_rows]).encode()]))
+
+
+def damaged(path: Path) -> ValueError:
+    """Make the error about a part that cannot be used."""
+    return ValueError(
+        f"{path} is damaged. Remove it and call sklode.featurize again, which makes what is "
+        "missing."
+    )
+
+
+def read_rows(path: Path, n_rows: int, columns: list[str] | None) -> pd.DataFrame:
+    """Rows of a part.
+
+    Raises
+    ------
+    ValueError
+        If a page is not as it was written.
+    """
+    pa = arrow()
+    try:
+        frame = pd.read_parquet(
+            path, engine="pyarrow", columns=columns, page_checksum_verification=True
+        )
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise damaged(path) from error
+    if len(frame) != n_rows:
+        raise damaged(path)
+    return frame
 
 
 def settings_metadata(settings: dict[str, Any]) -> dict[str, str]:
@@ -91,6 +135,8 @@ def encoded(table: "pyarrow.Table", part: Part) -> bytes:
     stored = asdict(part)
     del stored["settings"], stored["n_rows"]
     metadata = {**(table.schema.metadata or {}), _PART: json.dumps(stored).encode()}
+    names = table.schema.names
+    metadata[_CHECK] = _checksum(metadata[_SETTINGS], metadata[_PART], names, table.num_rows)
     labels = [f.name for f in table.schema if not pa.types.is_floating(f.type)]
     stream = pa.BufferOutputStream()
     pa.parquet.write_table(
@@ -98,6 +144,7 @@ def encoded(table: "pyarrow.Table", part: Part) -> bytes:
         stream,
         use_dictionary=labels,
         write_statistics=labels,
+        write_page_checksum=True,
     )
     return stream.getvalue().to_pybytes()
 

@@ -30,11 +30,12 @@ from .parts import (
     write_part,
 )
 
-_FORMAT = 1  # of what the files say of themselves
+_FORMAT = 2  # of what the files say of themselves
 _OTHER = (
     "was made from other structures than those of the source now. Give another folder, or the same "
     "source."
 )
+_SKIP = 'Or pass on_error="skip", which lists such structures instead.'
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,25 @@ class Run:
         Raises
         ------
         ValueError
-            If the folder was made with other parameters.
+            If the folder was made with other parameters, or lacks structures that must be there.
         """
-        stored = [part for part in map(read_part, part_paths(self._folder)) if part is not None]
         known = self._settings(self._given) if is_fitted(self._given) else self._settings(None)
-        for part in stored:
-            _refuse_others(self._folder, part.settings, known)
+        stored = self._stored(known)
         stamp, last = self._source.stamp(), stored[-1] if stored else None
         whole = [part.number for part in stored] == list(range(len(part_paths(self._folder))))
         return bool(last and whole and last.is_last and stamp and stamp == last.stamp)
+
+    def _stored(self, settings):
+        """Parts that are there and whole; all of them such that this run may go on with them."""
+        found = [part for part in map(read_part, part_paths(self._folder)) if part is not None]
+        for part in found:
+            _refuse_others(self._folder, part.settings, settings)
+            if part.failures and not self._skip:
+                raise ValueError(
+                    f"{part_path(self._folder, part.number)} lacks structures: "
+                    f"{part.failures[0].reason} {_SKIP} Or remove this file to try again."
+                )
+        return found
 
     def _settings(self, fitted):
         """What all files say; without what was learnt for a transformer that is not fitted."""
@@ -140,9 +151,7 @@ class Run:
             As featurize.
         """
         settings = self._settings(self._fitted)
-        for part in map(read_part, part_paths(self._folder)):
-            if part is not None:
-                _refuse_others(self._folder, part.settings, settings)
+        self._stored(settings)
         settings["sklode"] = _version()
         remove_unfinished(self._folder)
         batches = cut(self._source, *self._plan.limits(len(self._names)))
@@ -177,14 +186,18 @@ class Run:
             raise ValueError(f"{part_path(self._folder, number + 1)} {_OTHER}")
 
     def _files(self, describer, missing, settings, n_jobs):
-        """Batches and their files, in order; the first one decides the columns."""
-        columns, stamp = self._stored_columns(settings), self._source.stamp()
-        if columns is None:
+        """Batches and their files, in order; the first one with rows decides the columns."""
+        columns, stamp, waiting = self._stored_columns(settings), self._source.stamp(), []
+        while columns is None:
             first = list(islice(missing, 1))
-            for batch, described in each_batch(describer, first, n_jobs):
-                columns = self._columns(described, settings)
-                yield batch, Encoder(describer, columns, settings, stamp).file(batch, described)
-        yield from each_batch(Encoder(describer, columns, settings, stamp), missing, n_jobs)
+            if not first:
+                raise ValueError(self._nothing(waiting))
+            waiting += each_batch(describer, first, n_jobs)
+            columns = self._columns(waiting[-1][1], settings)
+        encoder = Encoder(describer, columns, settings, stamp)
+        for batch, described in waiting:
+            yield batch, encoder.file(batch, described)
+        yield from each_batch(encoder, missing, n_jobs)
 
     def _write(self, batch: Batch, file: File) -> None:
         if file.failures and not self._skip:
@@ -198,16 +211,14 @@ class Run:
             raise OSError(error.errno, message) from error
 
     def _failed(self, reason):
-        return (
-            f'{reason} Or pass on_error="skip", which lists such structures instead. '
-            f"{self._state()}"
-        )
+        return f"{reason} {_SKIP} {self._state()}"
 
     def _columns(self, described, settings):
-        """Columns of all files, from what the first batch has."""
+        """Columns of all files, from what a batch has; None if it has no rows."""
         if not self._skip and described.failures:
             raise ValueError(self._failed(described.failures[0].reason))
-        self._refuse_nothing(described)
+        if not len(described.structures):
+            return None
         types, dtype = info_types(described.info), described.rows.dtype.name
         return schema(self._plan.level, types, self._names, dtype, settings_metadata(settings))
 
@@ -219,14 +230,13 @@ class Run:
                 return stored.with_metadata(settings_metadata(settings))
         return None
 
-    def _refuse_nothing(self, described):
-        """Without any row, neither types nor anything else is known."""
-        if not len(described.structures):
-            first = described.failures[0].reason
-            raise ValueError(
-                f"None of the first {len(described.failures)} structures can be described. The "
-                f"first one: {first}"
-            )
+    def _nothing(self, batches):
+        """That there are no rows, from which neither types nor anything else is known."""
+        failures = [failure for _, described in batches for failure in described.failures]
+        return (
+            f"None of the {len(failures)} structures can be described. The first one: "
+            f"{failures[0].reason}"
+        )
 
     def _state(self):
         """One sentence on what is there."""
@@ -248,14 +258,28 @@ def _refuse_others(folder, stored, wanted):
         raise ValueError(f"{folder}: was made {differs}. Give another folder, or remove this one.")
 
 
-def _difference(stored, wanted, name):
+def _difference(stored, wanted, name, inside=""):
     """Which parameter differs, with both values."""
     if name == "learnt":
         return "with a transformer of the same parameters that was fitted to other structures"
-    if isinstance(stored, dict) and isinstance(wanted, dict) and stored.keys() == wanted.keys():
-        key = next(key for key in wanted if stored[key] != wanted[key])
-        return _difference(stored[key], wanted[key], key)
-    return f"with {name}={stored!r:.80}, not {wanted!r:.80}"
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        if stored.keys() == wanted.keys() and stored.get("class") == wanted.get("class"):
+            key = next(key for key in wanted if stored[key] != wanted[key])
+            inside = inside if name == "transformer" else f"{inside}{name}: "
+            return _difference(stored[key], wanted[key], key, inside)
+        stored, wanted = stored.get("class", stored), wanted.get("class", wanted)
+    if isinstance(stored, list) and isinstance(wanted, list) and len(stored) == len(wanted):
+        place = next(place for place, item in enumerate(wanted) if stored[place] != item)
+        one, other = stored[place], wanted[place]
+        if _is_step(one) and _is_step(other) and one[0] == other[0]:
+            return _difference(one[1], other[1], one[0], inside)
+        return _difference(one, other, f"{name}[{place}]", inside)
+    return f"with {inside}{name}={stored!r:.80}, not {wanted!r:.80}"
+
+
+def _is_step(value):
+    """Whether this is a branch of a union or a step of a pipeline, with its name."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _version():

@@ -89,5 +89,17 @@ def fitted_to(transformer: BaseEstimator, source: Source) -> BaseEstimator:
         )
     sample = cover(readable(source))
     if not sample:
-        raise ValueError("The source holds no structure that can be described.")
+        raise ValueError(f"The source holds no structure that can be described. {_why(source)}")
     return clone(transformer).fit(sample)
+
+
+def _why(source):
+    """What is wrong with the first structure."""
+    record = next(source.records(), None)
+    if record is None:
+        return "It is empty."
+    try:
+        read_structures([record.read()])
+    except ValueError as error:
+        return f"The first one: {error}"
+    return "It has others now."

@@ -1,30 +1,24 @@
 """Files of structures, read lazily: extended XYZ, trajectories, databases, whatever ASE reads."""
 
-import bz2
-import gzip
-import io
 import lzma
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import ase.db
-import ase.io
-from ase.io.formats import UnknownFileTypeError, filetype, get_compression
-from ase.io.trajectory import TrajectoryReader
+from ase.io.formats import UnknownFileTypeError
 
-from ..inputs.xyz import Unreadable, frames
-from ..physics import blocks
+from ..inputs.ase_files import format_of, structures_of
+from ..inputs.xyz import Unreadable, as_text, frames
 from .records import Record, portable, unreadable
 
-_OPENERS = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-_CUT_OFF = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, OSError)  # what decompression raises
+_NOTHING = "the file {}. Remove it, or write it again."
 
 
 def records_of_file(path: Path, index: int) -> Iterator[tuple[Record, float | None]]:
     """Structures of a file, each with the part of the file that is read, from 0 to 1.
 
-    What cannot be read further ends with a record that says so.
+    What cannot be read further ends with a record that says so, and so does a file without any.
 
     Parameters
     ----------
@@ -45,12 +39,21 @@ def records_of_file(path: Path, index: int) -> Iterator[tuple[Record, float | No
     ValueError
         If its format is unknown.
     """
-    file_format = _format(path)
-    if file_format == "extxyz":
-        yield from _xyz(path, index)
+    if not path.stat().st_size:
+        yield unreadable(index, path.name, f"{path.name}: {_NOTHING.format('is empty')}"), None
         return
-    readers = {"traj": _trajectory, "db": _database, "json": _database}
-    structures = readers.get(file_format, _anything)(path)
+    file_format, has_any = _format(path), False
+    of_format = _xyz(path, index) if file_format == "extxyz" else _of_ase(path, file_format, index)
+    for found in of_format:
+        has_any = True
+        yield found
+    if not has_any:
+        fault = f"{path.name}: {_NOTHING.format('holds no structures')}"
+        yield unreadable(index, path.name, fault), None
+
+
+def _of_ase(path, file_format, index):
+    structures = structures_of(path, file_format)
     while True:
         try:
             atoms, fraction = next(structures)
@@ -68,10 +71,8 @@ def records_of_file(path: Path, index: int) -> Iterator[tuple[Record, float | No
 
 
 def _format(path):
-    if Path(get_compression(str(path))[0]).suffix.lower() in (".xyz", ".extxyz"):
-        return "extxyz"
     try:
-        return filetype(str(path))
+        return format_of(path)
     except UnknownFileTypeError:
         raise ValueError(
             f"{path}: neither name nor contents tell a format that ASE reads. Call it .xyz if it "
@@ -81,9 +82,7 @@ def _format(path):
 
 def _xyz(path, index):
     size = max(path.stat().st_size, 1)
-    with path.open("rb") as raw:
-        opener = _OPENERS.get(get_compression(str(path))[1])
-        text = opener(raw, "rt") if opener else io.TextIOWrapper(raw)
+    with path.open("rb") as raw, as_text(raw, path) as text:
         try:
             for first, block in frames(text, index):
                 record = Record(index, path.name, int(block[0]), "".join(block), first)
@@ -92,33 +91,10 @@ def _xyz(path, index):
         except Unreadable as error:
             yield unreadable(index, path.name, f"{path.name}: {error}"), None
         except UnicodeDecodeError as error:
-            yield unreadable(index, path.name, f"{path.name}: is no text ({error})."), None
-        except _CUT_OFF as error:
+            fault = f"{path.name}: is no UTF-8 text from X[{index}] on ({error})."
+            yield unreadable(index, path.name, fault), None
+        except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the disk
+                raise
             fault = f"{path.name}: the compressed file is damaged from X[{index}] on ({error})."
             yield unreadable(index, path.name, fault), None
-
-
-def _trajectory(path):
-    with TrajectoryReader(str(path)) as trajectory:
-        for number in range(len(trajectory)):
-            yield trajectory[number], (number + 1) / len(trajectory)
-
-
-def _database(path):
-    with ase.db.connect(str(path)) as database:
-        n_rows, n_read, last = database.count(), 0, 0
-        while rows := list(database.select(f"id>{last}", limit=blocks.DATABASE_ROWS, sort="id")):
-            for row in rows:
-                n_read, last = n_read + 1, row.id
-                yield _of_row(row), n_read / max(n_rows, 1)
-
-
-def _of_row(row):
-    atoms = row.toatoms()
-    atoms.info.update(row.key_value_pairs)
-    return atoms
-
-
-def _anything(path):
-    for atoms in ase.io.iread(str(path), ":", do_not_split_by_at_sign=True):
-        yield atoms, None

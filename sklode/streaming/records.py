@@ -1,8 +1,10 @@
 """Structures of a source that are not read yet, as they go to workers."""
 
 import re
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import StringIO
 
 import numpy as np
 from ase import Atoms
@@ -11,6 +13,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ..inputs.xyz import read_frame
 
 _ALONE = re.compile(r"^X\[0\]( \([^)]*\))?:? ?")  # how messages name one structure alone
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in memory: another one in the next process
+_CHANGING = (list, dict, set, np.ndarray)
 _RESULTS = ("energy", "forces", "stress")
 
 
@@ -55,7 +59,7 @@ class Record:
         if self.fault is not None:
             raise ValueError(self.fault)
         if isinstance(self.content, str):
-            return read_frame(self.label, self.first, self.content.splitlines(keepends=True))
+            return read_frame(self.label, self.first, list(StringIO(self.content)))
         return self.content
 
     def blame(self, atoms: Atoms, error: Exception) -> str:
@@ -67,17 +71,9 @@ class Record:
         """16 bytes that another structure, or one with other results, does not have."""
         if isinstance(self.content, str):
             return blake2b(self.content.encode(), digest_size=16).digest()
-        found = blake2b(digest_size=16)
-        for name, array in sorted(self.content.arrays.items()):
-            found.update(name.encode() + _bytes(array))
-        found.update(_bytes(self.content.cell.array) + _bytes(self.content.pbc))
-        for name, value in sorted(_results(self.content).items()):
-            found.update(name.encode() + _bytes(value))
-        for key in sorted(map(str, self.content.info)):
-            value = self.content.info.get(key)
-            if isinstance(value, (str, int, float, np.generic)):
-                found.update(f"{key}={value}".encode())
-        return found.digest()
+        atoms = self.content
+        parts = [atoms.arrays, atoms.cell.array, atoms.pbc, _results(atoms), atoms.info]
+        return blake2b("\n".join(map(_text, parts)).encode(), digest_size=16).digest()
 
 
 def unreadable(index: int, file: str, fault: str) -> Record:
@@ -91,9 +87,12 @@ def portable(atoms: Atoms) -> Atoms:
     Calculators that compute stay behind: other processes may not be able to have them.
     """
     copied = atoms.copy()
+    changing = {key: v for key, v in atoms.info.items() if isinstance(v, _CHANGING)}
+    copied.info |= deepcopy(changing)
     copied.set_constraint()
     if isinstance(atoms.calc, SinglePointCalculator):
-        copied.calc = atoms.calc
+        copied.calc = copy(atoms.calc)  # which still knows the positions that it belongs to
+        copied.calc.results = deepcopy(atoms.calc.results)
     elif results := _results(atoms):
         copied.calc = SinglePointCalculator(copied, **results)
     return copied
@@ -110,6 +109,20 @@ def _results(atoms):
     return {name: known[name] for name in _RESULTS if known.get(name) is not None}
 
 
-def _bytes(values):
-    array = np.ascontiguousarray(values)
-    return repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
+def _text(value):
+    """Text that other values do not have, nor those of other types; the same in every process."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dict):
+        items = sorted((_text(key), _text(item)) for key, item in value.items())
+        return f"dict{items}"
+    if isinstance(value, (set, frozenset)):
+        return f"set{sorted(map(_text, value))}"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}{list(map(_text, value))}"
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        return f"array{value.shape}{_text(value.tolist())}"
+    if isinstance(value, np.ndarray):
+        content = blake2b(np.ascontiguousarray(value).tobytes(), digest_size=16).hexdigest()
+        return f"array{value.shape}{value.dtype}{content}"
+    return f"{type(value).__name__}:{_ADDRESS.sub('', repr(value))}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ase import Atoms
 
+from ..inputs.ase_files import check_file
 from ..inputs.atoms import read_container
 from .formats import records_of_file
 from .records import Record, portable
@@ -40,8 +41,8 @@ class Source:
     ------
     TypeError
         For anything else.
-    FileNotFoundError, IsADirectoryError
-        If there is no such file.
+    OSError
+        If there is no such file, or it is a folder or a pipe.
 
     Examples
     --------
@@ -132,13 +133,9 @@ def are_paths(structures: object) -> bool:
 def _files(text):
     """Paths that a path or a pattern stands for."""
     path = Path(text)
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"{text}: is a folder; give a file, or a pattern such as {path}/*.xyz."
-        )
-    if path.exists():
-        return [path]
-    found = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())
-    if not found:
-        raise FileNotFoundError(f"{text}: there is no such file.")
-    return [Path(name) for name in found]
+    if not path.exists():
+        found = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())
+        if found:
+            return [Path(name) for name in found]
+    check_file(path)
+    return [path]
