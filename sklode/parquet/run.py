@@ -139,11 +139,10 @@ class Run:
         OSError, RuntimeError, ValueError
             As featurize.
         """
-        settings = self._settings(self._fitted)
+        settings = self._settings(self._fitted) | {"sklode": _version()}
         for part in map(read_part, part_paths(self._folder)):
             if part is not None:
                 _refuse_others(self._folder, part.settings, settings)
-        settings["sklode"] = _version()
         remove_unfinished(self._folder)
         batches = cut(self._source, *self._plan.limits(len(self._names)))
         describer = Describer(self._fitted, self._plan.level, self._plan.info_keys)
@@ -251,7 +250,12 @@ def _refuse_others(folder, stored, wanted):
 def _difference(stored, wanted, name):
     """Which parameter differs, with both values."""
     if name == "learnt":
-        return "with a transformer of the same parameters that was fitted to other structures"
+        return (
+            "with a transformer of the same parameters that has other code, or was fitted to other "
+            "structures"
+        )
+    if name == "sklode":
+        return f"with sklode {stored}, and this is {wanted}, whose rows may differ"
     if isinstance(stored, dict) and isinstance(wanted, dict) and stored.keys() == wanted.keys():
         key = next(key for key in wanted if stored[key] != wanted[key])
         return _difference(stored[key], wanted[key], key)
