@@ -12,12 +12,13 @@ from ase.io import write
 from joblib import parallel_config
 from processes import killed
 from sklearn.base import clone
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline, make_union
 
 from sklode import (
     AtomisticRidgeCV,
     BlockScaler,
+    Composition,
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
@@ -202,8 +203,8 @@ class TestCheckpoint:
         assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
 
     @pytest.fixture
-    def begun(self, trajectory, tmp_path, monkeypatch, small_batches):
-        """The checkpoint of a fit that was ended in the middle."""
+    def end(self, trajectory, tmp_path, monkeypatch, small_batches):
+        """A function that begins a fit and ends it in the middle, and gives the checkpoint."""
         monkeypatch.setattr(checkpoint, "_SAVE_EVERY", 0.0)
         n_saved, save = [], checkpoint.Checkpoint.save
 
@@ -213,13 +214,63 @@ class TestCheckpoint:
             if len(n_saved) == 3:
                 raise KeyboardInterrupt
 
-        path = tmp_path / "state"
-        with monkeypatch.context() as patch:
-            patch.setattr(checkpoint.Checkpoint, "save", saved)
-            with pytest.raises(KeyboardInterrupt):
-                AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=path)
-        assert path.exists()
-        return path
+        def end(model):
+            path = tmp_path / "state"
+            with monkeypatch.context() as patch:
+                patch.setattr(checkpoint.Checkpoint, "save", saved)
+                with pytest.raises(KeyboardInterrupt):
+                    model.fit(trajectory, checkpoint=path)
+            assert path.exists()
+            return path
+
+        return end
+
+    @pytest.fixture
+    def begun(self, end):
+        """The checkpoint of a fit that was ended in the middle."""
+        return end(AtomisticRidgeCV(DENSITY))
+
+    def test_saving_changes_no_bits(self, trajectory, small_batches, tmp_path, monkeypatch):
+        model = AtomisticRidgeCV(Composition(), baseline=False, floor=None, force_weight=0.0)
+        monkeypatch.setattr(blocks, "BATCH_ATOMS", 15)
+        expected = clone(model).fit(trajectory)
+        monkeypatch.setattr(checkpoint, "_SAVE_EVERY", -1.0)
+        got = clone(model).fit(trajectory, checkpoint=tmp_path / "state")
+        assert np.array_equal(got.coef_, expected.coef_)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            AtomisticRidgeCV(DENSITY, ALPHAS),
+            AtomisticRidgeCV(Composition(), ALPHAS, force_weight=0.0, stress_weight=0.0),
+        ],
+    )
+    def test_goes_on_with_the_same_bits(self, model, end, trajectory):
+        path = end(clone(model))
+        got, expected = clone(model).fit(trajectory, checkpoint=path), model.fit(trajectory)
+        assert np.array_equal(got.coef_, expected.coef_)
+        for name, values in expected.cv_results_.items():
+            assert np.array_equal(got.cv_results_[name], values), name
+
+    def test_goes_on_with_the_same_folds(self, end, trajectory, monkeypatch):
+        def draw(seed):
+            monkeypatch.setattr("numpy.random.mtrand._rand", np.random.RandomState(seed))
+
+        model = AtomisticRidgeCV(DENSITY, ALPHAS, cv=KFold(4, shuffle=True))
+        draw(0)
+        expected = clone(model).fit(trajectory)
+        draw(0)
+        path = end(clone(model))
+        draw(1)
+        got = clone(model).fit(trajectory, checkpoint=path)
+        assert np.array_equal(got.cv_results_["objective"], expected.cv_results_["objective"])
+
+    def test_folds_that_are_read_once(self, many, trajectory, tmp_path, small_batches):
+        def model():
+            return AtomisticRidgeCV(DENSITY, ALPHAS, cv=KFold(4).split(many))
+
+        got = model().fit(trajectory, checkpoint=tmp_path / "state")
+        assert_same_model(got, model().fit(many), many)
 
     def test_what_is_done_is_not_done_again(self, begun, trajectory, monkeypatch):
         from sklode.fitting import out_of_core
@@ -290,6 +341,37 @@ class TestRefused:
         monkeypatch.setattr("sklode.physics.blocks.MOST_BIN_BYTES", 2**10)
         with pytest.raises(ValueError, match="Sort the structures by group"):
             AtomisticRidgeCV(DENSITY).fit(trajectory, groups="scattered")
+
+    @pytest.mark.parametrize("n_same", [2, 3])
+    def test_sources_that_change(self, n_same, many, small_batches):
+        """In order or content, or at the end; in the second pass or in the third."""
+        swapped = list(many)
+        swapped[20], swapped[32] = many[32], many[20]
+        assert str(many[20].symbols) == str(many[32].symbols)
+        relabelled = [atoms.copy() for atoms in many]
+        for mine, atoms in zip(relabelled, many, strict=True):
+            mine.calc = SinglePointCalculator(mine, **atoms.calc.results)
+        relabelled[41].calc.results["energy"] += 1e-6
+        for other in (swapped, relabelled, many[:20], many + many):
+            passes = iter([many] * n_same + [other] * 3)
+            with pytest.raises(ValueError, match="source has changed since it was read first"):
+                AtomisticRidgeCV(DENSITY, ALPHAS).fit(lambda passes=passes: iter(next(passes)))
+
+    def test_small_sources_that_change(self, many):
+        passes = iter([many[:4], many[:4], many[3::-1]])
+        with pytest.raises(ValueError, match="source has changed since it was read first"):
+            AtomisticRidgeCV(DENSITY, force_weight=0.0, stress_weight=0.0).fit(
+                lambda: iter(next(passes))
+            )
+
+    def test_results_that_are_not_there(self, many):
+        one = EMT()
+        shared = [atoms.copy() for atoms in many]
+        for atoms in shared:
+            atoms.calc = one
+            atoms.get_potential_energy()
+        with pytest.raises(ValueError, match=r"X\[0\] \(.*\): its calculator holds no .* list"):
+            AtomisticRidgeCV(DENSITY).fit(lambda: iter(shared))
 
     def test_structures(self, many, tmp_path, small_batches):
         broken = [atoms.copy() for atoms in many]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 
 import numpy as np
 from ase import Atoms
@@ -13,6 +12,16 @@ from ..physics import blocks
 from ..streaming.batches import ahead, cut
 from ..streaming.fitted import cover
 from ..streaming.tasks import each_batch
+
+DIGEST_BYTES = 16  # of a structure
+CHANGED = (
+    "The source has changed since it was read first. It must give the same structures in the same "
+    "order whenever it is read; fit again."
+)
+_NOT_COMPUTED = (
+    "its calculator holds no results for it, and a fit to a source computes none. Attach them, as "
+    "with SinglePointCalculator(atoms, energy=..., forces=...), or pass a list of structures."
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,8 @@ class Survey:
     sample_weight : ndarray of shape (n_structures,)
     sample : list of ase.Atoms
         A few of the structures, which have all elements.
-    digest : str
-        Text that other structures do not have.
+    digests : bytes
+        16 for each structure, which others do not have.
     """
 
     sizes: np.ndarray
@@ -45,7 +54,11 @@ class Survey:
     groups: list | None
     sample_weight: np.ndarray
     sample: list
-    digest: str
+    digests: bytes
+
+    def digests_of(self, start: int, stop: int) -> bytes:
+        """Digests of the structures from ``start`` to ``stop``."""
+        return self.digests[DIGEST_BYTES * start : DIGEST_BYTES * stop]
 
 
 def survey(source, groups, sample_weight, missing_forces):
@@ -72,10 +85,7 @@ def survey(source, groups, sample_weight, missing_forces):
     """
     keys = [key for key in (groups, sample_weight) if isinstance(key, str)]
     batches = ahead(cut(source, blocks.BATCH_ATOMS, blocks.BATCH_ATOMS), blocks.BATCHES_AHEAD)
-    found, digest = [], blake2b(digest_size=16)
-    for batch, part in each_batch(_Look(keys, missing_forces), batches, None):
-        digest.update(batch.digest().encode())
-        found.append(part)
+    found = [part for _, part in each_batch(_Look(keys, missing_forces), batches, None)]
     if not found:
         raise ValueError("The source holds no structures.")
     sizes = np.concatenate([part.sizes for part in found])
@@ -100,7 +110,7 @@ def survey(source, groups, sample_weight, missing_forces):
         labels,
         read_sample_weight(weights, len(sizes)),
         cover([atoms for part in found for atoms in part.sample]),
-        digest.hexdigest(),
+        b"".join(part.digests for part in found),
     )
 
 
@@ -114,6 +124,7 @@ class _Seen:
     known: np.ndarray
     info: dict[str, list]
     sample: list
+    digests: bytes
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,9 @@ class _Look:
 
     def __call__(self, batch):
         atoms_list = read_all(batch.records)
+        for record, atoms in zip(batch.records, atoms_list, strict=True):
+            if record.uncomputed:
+                raise ValueError(record.blame(atoms, _NOT_COMPUTED))
         targets = targets_of(batch.records, atoms_list, self.missing_forces)
         known = [
             [0 if value is None else np.isfinite(value).sum() for value in values]
@@ -137,7 +151,24 @@ class _Look:
             np.array(known).T,
             {key: [_info(*pair, key) for pair in pairs] for key in self.keys},
             cover(atoms_list),
+            _digests(batch.records),
         )
+
+
+def _digests(records):
+    return b"".join(record.digest() for record in records)
+
+
+def refuse_others(records, digests):
+    """Refuse structures that are not those of a survey, whose digests are given.
+
+    Raises
+    ------
+    ValueError
+        Says what a source has to be.
+    """
+    if _digests(records) != digests:
+        raise ValueError(CHANGED)
 
 
 def read_all(records):
