@@ -297,9 +297,66 @@ class TestCheckpoint:
         with pytest.raises(ValueError, match="with other structures and groups or weights"):
             AtomisticRidgeCV(DENSITY).fit(tmp_path / "other.traj", checkpoint=begun)
         assert begun.exists()
-        begun.write_text("something else")
-        with pytest.raises(ValueError, match="is no checkpoint of a fit"):
-            AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+
+    @pytest.mark.parametrize("content", ["text", "nothing", "an array", "arrays", "other JSON"])
+    def test_other_files_are_refused(self, content, trajectory, tmp_path):
+        path = tmp_path / "state"
+        with path.open("wb") as file:
+            if content == "text":
+                file.write(b"something else")
+            if content == "an array":
+                np.save(file, np.zeros(3))
+            if content == "arrays":
+                np.savez(file, squares=np.zeros(3))
+            if content == "other JSON":
+                np.savez(file, described=np.array("[1]"))
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match=r"is no checkpoint of a fit.*Give another path"):
+            AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=path)
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("place", ["missing/state", "folder", "file/state"])
+    def test_places_that_cannot_be_written_are_noticed_first(self, place, tmp_path):
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").touch()
+
+        def source():
+            raise AssertionError("nothing is to be read")
+
+        with pytest.raises(OSError, match=r"checkpoint .* cannot be written .*Give a file"):
+            AtomisticRidgeCV(DENSITY).fit(source, checkpoint=tmp_path / place)
+        assert len(list(tmp_path.iterdir())) == 2
+
+    def test_a_finished_fit_is_not_lost(self, begun, trajectory, monkeypatch):
+        unlink = checkpoint.Path.unlink
+
+        def refuse(self, missing_ok=False):
+            if self == begun:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            unlink(self, missing_ok)
+
+        expected = AtomisticRidgeCV(DENSITY).fit(trajectory)
+        monkeypatch.setattr(checkpoint, "_SAVE_EVERY", np.inf)
+        monkeypatch.setattr(checkpoint.Path, "unlink", refuse)
+        with pytest.warns(UserWarning, match="state could not be removed.*The fit is done"):
+            model = AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+        assert np.array_equal(model.coef_, expected.coef_)
+
+    def test_two_fits_with_one_checkpoint(self, trajectory, tmp_path, monkeypatch, small_batches):
+        """One that begins removes what looks unfinished, while the other writes it."""
+        monkeypatch.setattr(checkpoint, "_SAVE_EVERY", 0.0)
+        removed, fsync = [], os.fsync
+
+        def remove(descriptor):
+            fsync(descriptor)
+            removed.extend(tmp_path.glob(".state.*.tmp"))
+            removed[-1].unlink()
+
+        expected = AtomisticRidgeCV(DENSITY).fit(trajectory)
+        monkeypatch.setattr(checkpoint.os, "fsync", remove)
+        model = AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=tmp_path / "state")
+        assert len(removed) > 3
+        assert np.array_equal(model.coef_, expected.coef_)
 
     def test_full_disk(self, begun, trajectory, monkeypatch):
         def fsync(descriptor):
@@ -312,7 +369,12 @@ class TestCheckpoint:
                 AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
         assert begun.read_bytes() == before
         assert [path.name for path in begun.parent.iterdir()] == ["state"]
-        AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+        begun.unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint.os, "fsync", fsync)
+            with pytest.raises(OSError, match="There is none yet"):
+                AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+        assert not list(begun.parent.iterdir())
 
 
 class TestRefused:
@@ -372,6 +434,25 @@ class TestRefused:
             atoms.get_potential_energy()
         with pytest.raises(ValueError, match=r"X\[0\] \(.*\): its calculator holds no .* list"):
             AtomisticRidgeCV(DENSITY).fit(lambda: iter(shared))
+
+    @pytest.mark.parametrize(
+        ("labels", "match"),
+        [
+            ([1, 2, None], r"groups\[2\] is None, and every structure needs a label"),
+            ([1.0, np.nan, 2.0], r"groups\[1\] is nan, and every structure needs a label"),
+            ([1, "1", 2], "all text or all numbers"),
+            ([[1, 2], [1, 3], [1, 2]], "all text or all numbers"),
+            ([(1, 2), 3, 4], "all text or all numbers"),
+        ],
+    )
+    def test_labels_of_groups(self, labels, match, many):
+        labels = labels * 20
+        labelled = [atoms.copy() for atoms in many]
+        for mine, atoms, label in zip(labelled, many, labels, strict=True):
+            mine.calc, mine.info["label"] = atoms.calc, label
+        for X, groups in ((many, labels), (Source(many), labels), (Source(labelled), "label")):
+            with pytest.raises(ValueError, match=match):
+                AtomisticRidgeCV(DENSITY).fit(X, groups=groups)
 
     def test_structures(self, many, tmp_path, small_batches):
         broken = [atoms.copy() for atoms in many]

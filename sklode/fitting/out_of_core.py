@@ -147,9 +147,8 @@ class OutOfCore:
 
     @cached_property
     def _folds(self):
-        groups = None if self._found.groups is None else np.asarray(self._found.groups)
         has_rows = self._known.any(axis=1)
-        return make_folds(self._model.cv, groups, has_rows, len(self._alphas))
+        return make_folds(self._model.cv, self._found.groups, has_rows, len(self._alphas))
 
     @cached_property
     def _drawn(self):

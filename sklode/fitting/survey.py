@@ -7,7 +7,7 @@ import numpy as np
 from ase import Atoms
 
 from ..inputs.atoms import read_structures
-from ..inputs.targets import element_counts, read_sample_weight, read_targets
+from ..inputs.targets import element_counts, read_groups, read_sample_weight, read_targets
 from ..physics import blocks
 from ..streaming.batches import ahead, cut
 from ..streaming.fitted import cover
@@ -38,7 +38,7 @@ class Survey:
         How many atoms of each element.
     known : ndarray of shape (n_structures, 3), int
         How many energies, force components and stress components are known.
-    groups : list or None
+    groups : ndarray of shape (n_structures,) or None
         Labels.
     sample_weight : ndarray of shape (n_structures,)
     sample : list of ase.Atoms
@@ -51,7 +51,7 @@ class Survey:
     numbers: np.ndarray
     counts: np.ndarray
     known: np.ndarray
-    groups: list | None
+    groups: np.ndarray | None
     sample_weight: np.ndarray
     sample: list
     digests: bytes
@@ -97,17 +97,13 @@ def survey(source, groups, sample_weight, missing_forces):
         counts[own, np.searchsorted(numbers, part.numbers)] = part.counts
     info = {key: [value for part in found for value in part.info[key]] for key in keys}
     labels = info[groups] if isinstance(groups, str) else groups
-    if labels is not None and len(labels) != len(sizes):
-        raise ValueError(
-            f"groups must have one label a structure: {len(sizes)}; got {len(labels)}."
-        )
     weights = info[sample_weight] if isinstance(sample_weight, str) else sample_weight
     return Survey(
         sizes,
         numbers,
         counts,
         np.concatenate([part.known for part in found]),
-        labels,
+        read_groups(labels, len(sizes)),
         read_sample_weight(weights, len(sizes)),
         cover([atoms for part in found for atoms in part.sample]),
         b"".join(part.digests for part in found),
