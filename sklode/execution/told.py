@@ -154,9 +154,8 @@ class _Teller:
 
 def _number(value):
     """A number, of whatever type: 3, 3.0 and those of numpy mean the same."""
-    if isinstance(value, Integral) and abs(value) > 2**53:
-        return str(int(value))
-    return float(value)
+    whole = isinstance(value, Integral) or float(value).is_integer()
+    return int(value) if whole else float(value)
 
 
 def _state(estimator):

@@ -13,7 +13,6 @@ from ..streaming.batches import ahead, cut
 from ..streaming.fitted import cover
 from ..streaming.tasks import each_batch
 
-DIGEST_BYTES = 16  # of a structure
 CHANGED = (
     "The source has changed since it was read first. It must give the same structures in the same "
     "order whenever it is read; fit again."
@@ -44,7 +43,7 @@ class Survey:
     sample : list of ase.Atoms
         A few of the structures, which have all elements.
     digests : bytes
-        16 for each structure, which others do not have.
+        As many for each structure, which others do not have.
     """
 
     sizes: np.ndarray
@@ -58,7 +57,8 @@ class Survey:
 
     def digests_of(self, start: int, stop: int) -> bytes:
         """Digests of the structures from ``start`` to ``stop``."""
-        return self.digests[DIGEST_BYTES * start : DIGEST_BYTES * stop]
+        n_bytes = len(self.digests) // len(self.sizes)
+        return self.digests[n_bytes * start : n_bytes * stop]
 
 
 def survey(source, groups, sample_weight, missing_forces):
