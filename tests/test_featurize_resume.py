@@ -130,12 +130,16 @@ class TestResume:
         with pytest.raises(ValueError, match=match):
             sklode.featurize(destination=tmp_path, **given | change)
 
-    def test_other_code_is_refused(self, many, tmp_path, monkeypatch):
-        sklode.featurize(Scaled().fit(many), many, tmp_path, **self.options())
-        (tmp_path / "part-000002.parquet").unlink()
+    @pytest.mark.parametrize("complete", [True, False])
+    @pytest.mark.parametrize("fitted", [True, False])
+    def test_other_code_is_refused(self, fitted, complete, many, xyz, tmp_path, monkeypatch):
+        transformer = Scaled().fit(many) if fitted else Scaled()
+        sklode.featurize(transformer, xyz, tmp_path, **self.options())
+        if not complete:
+            (tmp_path / "part-000002.parquet").unlink()
         monkeypatch.setattr(Scaled, "BY", 2.0)
-        with pytest.raises(ValueError, match="other code, or was fitted to other structures"):
-            sklode.featurize(Scaled().fit(many), many, tmp_path, **self.options())
+        with pytest.raises(ValueError, match="same parameters whose code was another"):
+            sklode.featurize(transformer, xyz, tmp_path, **self.options())
 
     def test_another_version_adds_no_rows(self, xyz, tmp_path, monkeypatch):
         """Rows of one folder come from one version; a complete folder stays what it is."""

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from ..execution.progress import move_on, progress_bar
 from ..physics import blocks
@@ -112,6 +112,7 @@ class Run:
             "info_keys": list(self._plan.info_keys),
             "n_labels": self._plan.n_labels,
             "units": {"length": "angstrom", "energy": "eV"},
+            "code": digest(clone(self._given, safe=False)),
             **learnt,
         }
 
@@ -250,10 +251,9 @@ def _refuse_others(folder, stored, wanted):
 def _difference(stored, wanted, name):
     """Which parameter differs, with both values."""
     if name == "learnt":
-        return (
-            "with a transformer of the same parameters that has other code, or was fitted to other "
-            "structures"
-        )
+        return "with a transformer of the same parameters that was fitted to other structures"
+    if name == "code":
+        return "with a transformer of the same parameters whose code was another"
     if name == "sklode":
         return f"with sklode {stored}, and this is {wanted}, whose rows may differ"
     if isinstance(stored, dict) and isinstance(wanted, dict) and stored.keys() == wanted.keys():
