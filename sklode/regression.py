@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .base import CheckedWhenLoaded, HasMethods, Number, StrOptions, fit_context
+from .fitting.checkpoint import check_place
 from .fitting.choose_alpha import choose_alpha, make_folds, read_alphas
 from .fitting.column_scales import column_scales
 from .fitting.equations import GradientRows, Weights, energy_rows
@@ -219,7 +220,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
             weights may also be the names of keys of ``atoms.info``.
         checkpoint : path-like, default=None
             File in which the state of a long fit to a source is kept: the same call goes on where
-            an earlier one was ended. It is removed when the fit is done.
+            an earlier one was ended, with the same folds. It is removed when the fit is done.
 
         Returns
         -------
@@ -229,7 +230,10 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         ------
         TypeError, ValueError
             For a wrong parameter, features without gradients if there are forces or stresses, no
-            target at all, or bad input; the message names the structure.
+            target at all, or bad input; the message names the structure. For a source that changes
+            while it is read, and a checkpoint of another fit.
+        OSError
+            If a file cannot be read, or the checkpoint not written.
 
         Warns
         -----
@@ -239,6 +243,7 @@ class AtomisticRidgeCV(CheckedWhenLoaded, EnergyModel, BaseEstimator):
         """
         if is_source(X) or checkpoint is not None:
             refuse_given_targets(y, forces, stresses)
+            check_place(checkpoint)
             fit = OutOfCore(self, X, groups, sample_weight)
             some, of_some = fit.first_targets()
             warn_of_labels(some, of_some, from_calculators=True)

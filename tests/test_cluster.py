@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 import sklode
 from sklode import AtomisticRidgeCV, Composition, DensityProjector
+from sklode.execution.cluster import WorkerVanished, on_cluster
 from sklode.physics import blocks
 
 config = pytest.importorskip("dask.config", reason="needs the extra dask")
@@ -187,3 +188,23 @@ def test_ray(many, tmp_path):
     finally:
         ray.shutdown()
     pd.testing.assert_frame_equal(dataset.read(), expected)
+
+
+def test_a_cluster_that_is_gone():
+    """What is said is what happened, not that nothing can be cancelled any more."""
+
+    class Gone:
+        def submit(self, function, *arguments, pure):
+            return self
+
+        def nthreads(self):
+            return {}
+
+        def result(self):
+            raise distributed.CancelledError("closed")
+
+        def cancel(self, futures):
+            raise RuntimeError("no running event loop")
+
+    with pytest.raises(WorkerVanished, match="Workers of the cluster were lost: closed"):
+        list(on_cluster(Gone(), len, ["job"]))

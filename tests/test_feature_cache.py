@@ -241,6 +241,16 @@ def test_edited_laws_are_computed_again(structures, memory):
     assert len({path.parent for path in files(memory)}) == 2
 
 
+def test_edited_transformers_are_computed_again(structures, memory, monkeypatch):
+    class Own(sklode.DensityProjector):
+        def compute_rows(self, structures, per_atom, n_threads, *, by=1.0):
+            return by * super().compute_rows(structures, per_atom, n_threads)
+
+    first = Own(memory=memory).fit_transform(structures)
+    monkeypatch.setitem(Own.compute_rows.__kwdefaults__, "by", 2.0)
+    assert_close(Own(memory=memory).fit_transform(structures), 2.0 * first)
+
+
 def test_laws_that_cannot_be_told_apart_are_refused(structures, memory):
     law = edited(EDITED_LAW, 6)()
     law.lock = threading.Lock()

@@ -21,7 +21,7 @@ from written import DENSITY, labelled
 
 import sklode
 from sklode import Composition, DensityProjector, LongRangePotential
-from sklode.parquet import parts
+from sklode.parquet import parts, run
 from sklode.streaming import FeatureDataset, batches
 
 pytest.importorskip("pyarrow", reason="needs the extra io")
@@ -129,6 +129,26 @@ class TestResume:
             path.unlink()
         with pytest.raises(ValueError, match=match):
             sklode.featurize(destination=tmp_path, **given | change)
+
+    @pytest.mark.parametrize("complete", [True, False])
+    @pytest.mark.parametrize("fitted", [True, False])
+    def test_other_code_is_refused(self, fitted, complete, many, xyz, tmp_path, monkeypatch):
+        transformer = Scaled().fit(many) if fitted else Scaled()
+        sklode.featurize(transformer, xyz, tmp_path, **self.options())
+        if not complete:
+            (tmp_path / "part-000002.parquet").unlink()
+        monkeypatch.setattr(Scaled, "BY", 2.0)
+        with pytest.raises(ValueError, match="same parameters whose code was another"):
+            sklode.featurize(transformer, xyz, tmp_path, **self.options())
+
+    def test_another_version_adds_no_rows(self, xyz, tmp_path, monkeypatch):
+        """Rows of one folder come from one version; a complete folder stays what it is."""
+        sklode.featurize(DENSITY, xyz, tmp_path, **self.options())
+        monkeypatch.setattr(run, "_version", lambda: "1000.0")
+        sklode.featurize(DENSITY, xyz, tmp_path, **self.options())
+        (tmp_path / "part-000002.parquet").unlink()
+        with pytest.raises(ValueError, match=r"with sklode .*, and this is 1000.0, whose rows"):
+            sklode.featurize(DENSITY, xyz, tmp_path, **self.options())
 
     def test_the_same_parameters_fitted_otherwise_are_refused(self, many, tmp_path):
         def fitted(X):
@@ -330,6 +350,15 @@ class Deadly(Composition):
         if os.getpid() != self.parent and any(atoms.info["number"] == 100 for atoms in X):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().transform(X)
+
+
+class Scaled(Composition):
+    """Composition times a number."""
+
+    BY = 1.0
+
+    def transform(self, X):
+        return self.BY * super().transform(X)
 
 
 def test_reading_ahead_stops_with_its_reader():

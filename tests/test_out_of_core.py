@@ -12,12 +12,13 @@ from ase.io import write
 from joblib import parallel_config
 from processes import killed
 from sklearn.base import clone
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline, make_union
 
 from sklode import (
     AtomisticRidgeCV,
     BlockScaler,
+    Composition,
     DensityProjector,
     InteractionFeatures,
     LongRangePotential,
@@ -202,8 +203,8 @@ class TestCheckpoint:
         assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
 
     @pytest.fixture
-    def begun(self, trajectory, tmp_path, monkeypatch, small_batches):
-        """The checkpoint of a fit that was ended in the middle."""
+    def end(self, trajectory, tmp_path, monkeypatch, small_batches):
+        """A function that begins a fit and ends it in the middle, and gives the checkpoint."""
         monkeypatch.setattr(checkpoint, "_SAVE_EVERY", 0.0)
         n_saved, save = [], checkpoint.Checkpoint.save
 
@@ -213,13 +214,63 @@ class TestCheckpoint:
             if len(n_saved) == 3:
                 raise KeyboardInterrupt
 
-        path = tmp_path / "state"
-        with monkeypatch.context() as patch:
-            patch.setattr(checkpoint.Checkpoint, "save", saved)
-            with pytest.raises(KeyboardInterrupt):
-                AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=path)
-        assert path.exists()
-        return path
+        def end(model):
+            path = tmp_path / "state"
+            with monkeypatch.context() as patch:
+                patch.setattr(checkpoint.Checkpoint, "save", saved)
+                with pytest.raises(KeyboardInterrupt):
+                    model.fit(trajectory, checkpoint=path)
+            assert path.exists()
+            return path
+
+        return end
+
+    @pytest.fixture
+    def begun(self, end):
+        """The checkpoint of a fit that was ended in the middle."""
+        return end(AtomisticRidgeCV(DENSITY))
+
+    def test_saving_changes_no_bits(self, trajectory, small_batches, tmp_path, monkeypatch):
+        model = AtomisticRidgeCV(Composition(), baseline=False, floor=None, force_weight=0.0)
+        monkeypatch.setattr(blocks, "BATCH_ATOMS", 15)
+        expected = clone(model).fit(trajectory)
+        monkeypatch.setattr(checkpoint, "_SAVE_EVERY", -1.0)
+        got = clone(model).fit(trajectory, checkpoint=tmp_path / "state")
+        assert np.array_equal(got.coef_, expected.coef_)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            AtomisticRidgeCV(DENSITY, ALPHAS),
+            AtomisticRidgeCV(Composition(), ALPHAS, force_weight=0.0, stress_weight=0.0),
+        ],
+    )
+    def test_goes_on_with_the_same_bits(self, model, end, trajectory):
+        path = end(clone(model))
+        got, expected = clone(model).fit(trajectory, checkpoint=path), model.fit(trajectory)
+        assert np.array_equal(got.coef_, expected.coef_)
+        for name, values in expected.cv_results_.items():
+            assert np.array_equal(got.cv_results_[name], values), name
+
+    def test_goes_on_with_the_same_folds(self, end, trajectory, monkeypatch):
+        def draw(seed):
+            monkeypatch.setattr("numpy.random.mtrand._rand", np.random.RandomState(seed))
+
+        model = AtomisticRidgeCV(DENSITY, ALPHAS, cv=KFold(4, shuffle=True))
+        draw(0)
+        expected = clone(model).fit(trajectory)
+        draw(0)
+        path = end(clone(model))
+        draw(1)
+        got = clone(model).fit(trajectory, checkpoint=path)
+        assert np.array_equal(got.cv_results_["objective"], expected.cv_results_["objective"])
+
+    def test_folds_that_are_read_once(self, many, trajectory, tmp_path, small_batches):
+        def model():
+            return AtomisticRidgeCV(DENSITY, ALPHAS, cv=KFold(4).split(many))
+
+        got = model().fit(trajectory, checkpoint=tmp_path / "state")
+        assert_same_model(got, model().fit(many), many)
 
     def test_what_is_done_is_not_done_again(self, begun, trajectory, monkeypatch):
         from sklode.fitting import out_of_core
@@ -246,9 +297,66 @@ class TestCheckpoint:
         with pytest.raises(ValueError, match="with other structures and groups or weights"):
             AtomisticRidgeCV(DENSITY).fit(tmp_path / "other.traj", checkpoint=begun)
         assert begun.exists()
-        begun.write_text("something else")
-        with pytest.raises(ValueError, match="is no checkpoint of a fit"):
-            AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+
+    @pytest.mark.parametrize("content", ["text", "nothing", "an array", "arrays", "other JSON"])
+    def test_other_files_are_refused(self, content, trajectory, tmp_path):
+        path = tmp_path / "state"
+        with path.open("wb") as file:
+            if content == "text":
+                file.write(b"something else")
+            if content == "an array":
+                np.save(file, np.zeros(3))
+            if content == "arrays":
+                np.savez(file, squares=np.zeros(3))
+            if content == "other JSON":
+                np.savez(file, described=np.array("[1]"))
+        before = path.read_bytes()
+        with pytest.raises(ValueError, match=r"is no checkpoint of a fit.*Give another path"):
+            AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=path)
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("place", ["missing/state", "folder", "file/state"])
+    def test_places_that_cannot_be_written_are_noticed_first(self, place, tmp_path):
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").touch()
+
+        def source():
+            raise AssertionError("nothing is to be read")
+
+        with pytest.raises(OSError, match=r"checkpoint .* cannot be written .*Give a file"):
+            AtomisticRidgeCV(DENSITY).fit(source, checkpoint=tmp_path / place)
+        assert len(list(tmp_path.iterdir())) == 2
+
+    def test_a_finished_fit_is_not_lost(self, begun, trajectory, monkeypatch):
+        unlink = checkpoint.Path.unlink
+
+        def refuse(self, missing_ok=False):
+            if self == begun:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            unlink(self, missing_ok)
+
+        expected = AtomisticRidgeCV(DENSITY).fit(trajectory)
+        monkeypatch.setattr(checkpoint, "_SAVE_EVERY", np.inf)
+        monkeypatch.setattr(checkpoint.Path, "unlink", refuse)
+        with pytest.warns(UserWarning, match="state could not be removed.*The fit is done"):
+            model = AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+        assert np.array_equal(model.coef_, expected.coef_)
+
+    def test_two_fits_with_one_checkpoint(self, trajectory, tmp_path, monkeypatch, small_batches):
+        """One that begins removes what looks unfinished, while the other writes it."""
+        monkeypatch.setattr(checkpoint, "_SAVE_EVERY", 0.0)
+        removed, fsync = [], os.fsync
+
+        def remove(descriptor):
+            fsync(descriptor)
+            removed.extend(tmp_path.glob(".state.*.tmp"))
+            removed[-1].unlink()
+
+        expected = AtomisticRidgeCV(DENSITY).fit(trajectory)
+        monkeypatch.setattr(checkpoint.os, "fsync", remove)
+        model = AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=tmp_path / "state")
+        assert len(removed) > 3
+        assert np.array_equal(model.coef_, expected.coef_)
 
     def test_full_disk(self, begun, trajectory, monkeypatch):
         def fsync(descriptor):
@@ -261,7 +369,12 @@ class TestCheckpoint:
                 AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
         assert begun.read_bytes() == before
         assert [path.name for path in begun.parent.iterdir()] == ["state"]
-        AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+        begun.unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint.os, "fsync", fsync)
+            with pytest.raises(OSError, match="There is none yet"):
+                AtomisticRidgeCV(DENSITY).fit(trajectory, checkpoint=begun)
+        assert not list(begun.parent.iterdir())
 
 
 class TestRefused:
@@ -290,6 +403,56 @@ class TestRefused:
         monkeypatch.setattr("sklode.physics.blocks.MOST_BIN_BYTES", 2**10)
         with pytest.raises(ValueError, match="Sort the structures by group"):
             AtomisticRidgeCV(DENSITY).fit(trajectory, groups="scattered")
+
+    @pytest.mark.parametrize("n_same", [2, 3])
+    def test_sources_that_change(self, n_same, many, small_batches):
+        """In order or content, or at the end; in the second pass or in the third."""
+        swapped = list(many)
+        swapped[20], swapped[32] = many[32], many[20]
+        assert str(many[20].symbols) == str(many[32].symbols)
+        relabelled = [atoms.copy() for atoms in many]
+        for mine, atoms in zip(relabelled, many, strict=True):
+            mine.calc = SinglePointCalculator(mine, **atoms.calc.results)
+        relabelled[41].calc.results["energy"] += 1e-6
+        for other in (swapped, relabelled, many[:20], many + many):
+            passes = iter([many] * n_same + [other] * 3)
+            with pytest.raises(ValueError, match="source has changed since it was read first"):
+                AtomisticRidgeCV(DENSITY, ALPHAS).fit(lambda passes=passes: iter(next(passes)))
+
+    def test_small_sources_that_change(self, many):
+        passes = iter([many[:4], many[:4], many[3::-1]])
+        with pytest.raises(ValueError, match="source has changed since it was read first"):
+            AtomisticRidgeCV(DENSITY, force_weight=0.0, stress_weight=0.0).fit(
+                lambda: iter(next(passes))
+            )
+
+    def test_results_that_are_not_there(self, many):
+        one = EMT()
+        shared = [atoms.copy() for atoms in many]
+        for atoms in shared:
+            atoms.calc = one
+            atoms.get_potential_energy()
+        with pytest.raises(ValueError, match=r"X\[0\] \(.*\): its calculator holds no .* list"):
+            AtomisticRidgeCV(DENSITY).fit(lambda: iter(shared))
+
+    @pytest.mark.parametrize(
+        ("labels", "match"),
+        [
+            ([1, 2, None], r"groups\[2\] is None, and every structure needs a label"),
+            ([1.0, np.nan, 2.0], r"groups\[1\] is nan, and every structure needs a label"),
+            ([1, "1", 2], "all text or all numbers"),
+            ([[1, 2], [1, 3], [1, 2]], "all text or all numbers"),
+            ([(1, 2), 3, 4], "all text or all numbers"),
+        ],
+    )
+    def test_labels_of_groups(self, labels, match, many):
+        labels = labels * 20
+        labelled = [atoms.copy() for atoms in many]
+        for mine, atoms, label in zip(labelled, many, labels, strict=True):
+            mine.calc, mine.info["label"] = atoms.calc, label
+        for X, groups in ((many, labels), (Source(many), labels), (Source(labelled), "label")):
+            with pytest.raises(ValueError, match=match):
+                AtomisticRidgeCV(DENSITY).fit(X, groups=groups)
 
     def test_structures(self, many, tmp_path, small_batches):
         broken = [atoms.copy() for atoms in many]

@@ -7,7 +7,7 @@ place of a worker that was lost.
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from joblib.parallel import get_active_backend
@@ -68,7 +68,8 @@ def on_cluster(client: Any, function: Callable, jobs: Iterable) -> Iterator:
         if not isinstance(fault, StopIteration):
             raise fault
     finally:
-        client.cancel([held, *futures])
+        with suppress(Exception):  # of a cluster that is gone; what ended the work matters more
+            client.cancel([held, *futures])
 
 
 def _result(future):

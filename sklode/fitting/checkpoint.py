@@ -1,15 +1,49 @@
 """The state of a long fit on disk, so that it goes on where it was ended."""
 
+import errno
 import json
 import os
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 _SAVE_EVERY = 30.0  # seconds of work that may be lost
+
+
+def check_place(path):
+    """Refuse a path that cannot be written to, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like or None
+
+    Raises
+    ------
+    OSError
+        Says what is wrong with it.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _unfinished(path).touch()
+        _unfinished(path).unlink()
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"checkpoint {path} cannot be written ({error.strerror or error}). Give a file in a "
+            "folder that exists and can be written to.",
+        ) from error
+
+
+def _unfinished(path):
+    """Name of a file that is written by this process, until it is complete."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 class Checkpoint:
@@ -50,18 +84,19 @@ class Checkpoint:
             with np.load(self._path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             described = json.loads(str(arrays.pop("described")))
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            key, place = described["key"], described["place"]
+            differs = [name for name in self._key if key.get(name) != self._key[name]]
+        except Exception as error:  # whatever the content of another file leads to
             raise ValueError(
                 f"checkpoint {self._path}: is no checkpoint of a fit ({error}). Give another path, "
                 "or remove the file."
             ) from error
-        differs = [name for name in self._key if described["key"].get(name) != self._key[name]]
         if differs:
             raise ValueError(
                 f"checkpoint {self._path}: belongs to a fit with other {' and '.join(differs)}. "
                 "Give another path, or remove the file."
             )
-        return described["place"], arrays
+        return place, arrays
 
     def save(self, place, arrays, now=False):
         """Store the state, if the last time was long ago.
@@ -78,18 +113,19 @@ class Checkpoint:
         if self._path is None or not (now or time.monotonic() - self._saved > _SAVE_EVERY):
             return
         described = json.dumps({"key": self._key, "place": place})
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        temporary = _unfinished(self._path)
         try:
             with temporary.open("wb") as file:
                 np.savez(file, described=np.array(described), **arrays())
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(self._path)
+            with suppress(FileNotFoundError):  # another fit with this checkpoint has removed it
+                temporary.replace(self._path)
         except OSError as error:
+            last = "The last one is still there" if self._path.exists() else "There is none yet"
+            reason = error.strerror or error
             raise OSError(
-                error.errno,
-                f"checkpoint {self._path} could not be written ({error.strerror or error}). The "
-                "last one is still there.",
+                error.errno, f"checkpoint {self._path} could not be written ({reason}). {last}."
             ) from error
         finally:
             with suppress(OSError):
@@ -98,5 +134,13 @@ class Checkpoint:
 
     def remove(self):
         """The fit is done."""
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             self._path.unlink(missing_ok=True)
+        except OSError as error:
+            warnings.warn(
+                f"checkpoint {self._path} could not be removed ({error.strerror or error}). The "
+                "fit is done: remove the file.",
+                stacklevel=2,
+            )

@@ -108,6 +108,20 @@ def make_folds(cv, groups, has_rows, n_alphas):
     return [_fold(train, test, has_rows) for train, test in splits]
 
 
+def fold_arrays(folds):
+    """Folds as arrays by name."""
+    parts = [part for fold in folds for part in (fold.left_out, fold.tested)]
+    return {"folds": np.concatenate(parts), "fold sizes": np.array([len(part) for part in parts])}
+
+
+def stored_folds(arrays):
+    """Folds that ``fold_arrays`` gave; None without them."""
+    if "folds" not in arrays:
+        return None
+    parts = np.split(arrays["folds"], np.cumsum(arrays["fold sizes"])[:-1])
+    return [Fold(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+
+
 def _nothing_to_leave_out(n, label):
     """What is wrong with one structure, or with n in one group."""
     if n == 1:

@@ -1,9 +1,9 @@
 """Fits to more structures than fit in memory: two passes over rows that nobody keeps."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import islice
 
 import numpy as np
 from sklearn.base import clone
@@ -20,11 +20,11 @@ from ..streaming.fitted import learns_elements_only
 from ..streaming.sources import Source, are_paths
 from ..streaming.tasks import WorkerVanished, each_batch
 from .checkpoint import Checkpoint
-from .choose_alpha import best_alpha, make_folds, read_alphas
+from .choose_alpha import best_alpha, fold_arrays, make_folds, read_alphas, stored_folds
 from .column_scales import scales_of_sizes
 from .equations import KINDS
 from .sums import COMMON, Accumulate, LeaveOut, RowsOfBatch, Sums, Task, local_folds
-from .survey import survey
+from .survey import CHANGED, refuse_others, survey
 
 _LOOKED_AT = 1000  # structures whose labels are checked for what is suspicious
 
@@ -130,8 +130,16 @@ class OutOfCore:
         return atoms_list, targets.counted(own, self._model.force_weight, self._model.stress_weight)
 
     def in_memory(self):
-        """All structures."""
-        return list(self._source)
+        """All structures.
+
+        Raises
+        ------
+        ValueError
+            If they are not those that were read first.
+        """
+        records = list(self._source.records())
+        refuse_others(records, self._found.digests)
+        return [record.read() for record in records]
 
     def labels(self):
         """Groups and weights of an ordinary fit."""
@@ -139,9 +147,13 @@ class OutOfCore:
 
     @cached_property
     def _folds(self):
-        groups = None if self._found.groups is None else np.asarray(self._found.groups)
         has_rows = self._known.any(axis=1)
-        return make_folds(self._model.cv, groups, has_rows, len(self._alphas))
+        return make_folds(self._model.cv, self._found.groups, has_rows, len(self._alphas))
+
+    @cached_property
+    def _drawn(self):
+        """Arrays of the folds, if a splitter may draw others the next time."""
+        return fold_arrays(self._folds) if hasattr(self._model.cv, "split") else {}
 
     @cached_property
     def _fold_of(self):
@@ -216,8 +228,9 @@ class OutOfCore:
         OSError, RuntimeError, ValueError
             As its ``fit``.
         """
-        checkpoint = Checkpoint(checkpoint, self._key())
+        checkpoint = Checkpoint(checkpoint, {} if checkpoint is None else self._key())
         place, arrays = checkpoint.load() or ({"sums": 0, "tallies": 0}, {})
+        self._folds = stored_folds(arrays) or self._folds
         try:
             sums = self._sum(checkpoint, place, arrays)
             scale = self._scale(sums.squares)
@@ -237,10 +250,16 @@ class OutOfCore:
 
     def _key(self):
         """What a checkpoint belongs to."""
+        from .. import __version__  # here, as the package imports this module
+
         labels = [self._found.groups, self._found.sample_weight]
+        parameters = self._model.get_params(deep=False)
+        if isinstance(parameters["cv"], Iterable):  # which may be read once only
+            parameters["cv"] = self._folds
         return {
-            "parameters": digest(self._model.get_params(deep=False)),
-            "structures": self._found.digest,
+            "version of sklode": __version__,
+            "parameters": digest(parameters),
+            "structures": digest(self._found.digests),
             "groups or weights": digest(labels),
         }
 
@@ -263,7 +282,7 @@ class OutOfCore:
         for number, part in self._each(Accumulate(self._rows_of), place["sums"], "equations"):
             sums.merge(part)
             place["sums"] = number + 1
-            checkpoint.save(place, sums.state)
+            checkpoint.save(place, lambda: sums.state() | self._drawn)
         return sums
 
     def _leave_out(self, checkpoint, place, arrays, sums, scale, ridge):
@@ -279,7 +298,11 @@ class OutOfCore:
             counted, others = (Tally.restored(state) for state in arrays["tallies"])
 
         def state():
-            return {**sums.state(), "tallies": np.stack([counted.state(), others.state()])}
+            return {
+                **sums.state(),
+                **self._drawn,
+                "tallies": np.stack([counted.state(), others.state()]),
+            }
 
         for number, (more, more_others) in self._each(work, place["tallies"], "left-out errors"):
             counted.merge(more)
@@ -299,14 +322,18 @@ class OutOfCore:
             progress.update(int(self._starts[n_done]))
             tasks = (self._task(batch) for batch in batches if batch.number >= n_done)
             for task, result in each_batch(work, tasks, None):
+                n_done = task.batch.number + 1
                 yield task.batch.number, result
                 progress.update(len(task.batch.records))
+        if n_done != n_batches:
+            raise ValueError(CHANGED)
 
     def _task(self, batch):
-        start, stop = list(pairwise(self._starts))[batch.number]
-        if len(batch.records) != stop - start:
-            raise ValueError("The source has changed since it was read first. Fit again.")
-        own = slice(start, stop)
+        start, *stop = self._starts[batch.number : batch.number + 2].tolist()
+        if [start + len(batch.records)] != stop:  # longer, shorter, or none that was seen
+            raise ValueError(CHANGED)
+        stop, own = stop[0], slice(start, stop[0])
         folds = [self._folds[k] for k in np.unique(self._fold_of[own]) if k >= 0]
         local = local_folds(folds, start, stop)
-        return Task(batch, self._found.sample_weight[own], self._bins[own], local)
+        known = self._found.digests_of(start, stop)
+        return Task(batch, known, self._found.sample_weight[own], self._bins[own], local)

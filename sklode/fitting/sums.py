@@ -12,7 +12,7 @@ from ..ridge.left_out import Fold, Streamed, tallies
 from ..ridge.normal_equations import NormalEquations
 from ..ridge.solvers import PrimalRidge, Solution
 from .equations import KINDS, GradientRows, Weights, energy_rows
-from .survey import read_all, targets_of
+from .survey import read_all, refuse_others, targets_of
 
 COMMON = -1  # the bin of structures that no bin of their own needs
 
@@ -24,6 +24,8 @@ class Task:
     Attributes
     ----------
     batch : Batch
+    digests : bytes
+        What those of its structures were when the source was read first.
     sample_weight : ndarray of shape (n_structures,)
     bins : ndarray of shape (n_structures,), int
         Structures of one bin are left out together, or COMMON.
@@ -32,6 +34,7 @@ class Task:
     """
 
     batch: object
+    digests: bytes
     sample_weight: np.ndarray
     bins: np.ndarray
     folds: list[Fold]
@@ -60,6 +63,7 @@ class RowsOfBatch:
 
     def __call__(self, task, scale=None):
         """Rows of energies, a stream of the others, and features, all divided by a scale."""
+        refuse_others(task.batch.records, task.digests)
         atoms_list = read_all(task.batch.records)
         targets = targets_of(task.batch.records, atoms_list, self.missing_forces)
         own = self.force_weight, self.stress_weight
@@ -129,10 +133,11 @@ class Sums:
         return PrimalRidge(energies.scaled(n_baseline, scale), others.scaled(scale))
 
     def state(self):
-        """All sums as arrays by name."""
+        """All sums as arrays by name; nothing is added up for it, which would change the bits."""
         found = {"squares": self.squares}
         for number, rows in self._energies.items():
-            found[f"energies {number}"] = rows.settle().rows
+            found[f"energies {number}"] = rows.rows
+            found[f"waiting {number}"] = rows.waiting
         for number, equations in self._others.items():
             found[f"lower {number}"] = equations.lower
             found[f"moments {number}"] = equations.moments
@@ -144,7 +149,9 @@ class Sums:
         for name, array in state.items():
             kind, _, number = name.partition(" ")
             if kind == "energies":
-                self._bin(self._energies, int(number)).rows = array
+                rows = self._bin(self._energies, int(number))
+                rows.rows = array
+                rows.add(state[f"waiting {number}"])
             if kind == "lower":
                 equations = self._bin(self._others, int(number))
                 equations.lower = np.asfortranarray(array)

@@ -2,17 +2,25 @@
 
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 
 import numpy as np
 from ase import Atoms
 
 from ..inputs.atoms import read_structures
-from ..inputs.targets import element_counts, read_sample_weight, read_targets
+from ..inputs.targets import element_counts, read_groups, read_sample_weight, read_targets
 from ..physics import blocks
 from ..streaming.batches import ahead, cut
 from ..streaming.fitted import cover
 from ..streaming.tasks import each_batch
+
+CHANGED = (
+    "The source has changed since it was read first. It must give the same structures in the same "
+    "order whenever it is read; fit again."
+)
+_NOT_COMPUTED = (
+    "its calculator holds no results for it, and a fit to a source computes none. Attach them, as "
+    "with SinglePointCalculator(atoms, energy=..., forces=...), or pass a list of structures."
+)
 
 
 @dataclass(frozen=True)
@@ -29,23 +37,28 @@ class Survey:
         How many atoms of each element.
     known : ndarray of shape (n_structures, 3), int
         How many energies, force components and stress components are known.
-    groups : list or None
+    groups : ndarray of shape (n_structures,) or None
         Labels.
     sample_weight : ndarray of shape (n_structures,)
     sample : list of ase.Atoms
         A few of the structures, which have all elements.
-    digest : str
-        Text that other structures do not have.
+    digests : bytes
+        As many for each structure, which others do not have.
     """
 
     sizes: np.ndarray
     numbers: np.ndarray
     counts: np.ndarray
     known: np.ndarray
-    groups: list | None
+    groups: np.ndarray | None
     sample_weight: np.ndarray
     sample: list
-    digest: str
+    digests: bytes
+
+    def digests_of(self, start: int, stop: int) -> bytes:
+        """Digests of the structures from ``start`` to ``stop``."""
+        n_bytes = len(self.digests) // len(self.sizes)
+        return self.digests[n_bytes * start : n_bytes * stop]
 
 
 def survey(source, groups, sample_weight, missing_forces):
@@ -72,10 +85,7 @@ def survey(source, groups, sample_weight, missing_forces):
     """
     keys = [key for key in (groups, sample_weight) if isinstance(key, str)]
     batches = ahead(cut(source, blocks.BATCH_ATOMS, blocks.BATCH_ATOMS), blocks.BATCHES_AHEAD)
-    found, digest = [], blake2b(digest_size=16)
-    for batch, part in each_batch(_Look(keys, missing_forces), batches, None):
-        digest.update(batch.digest().encode())
-        found.append(part)
+    found = [part for _, part in each_batch(_Look(keys, missing_forces), batches, None)]
     if not found:
         raise ValueError("The source holds no structures.")
     sizes = np.concatenate([part.sizes for part in found])
@@ -87,20 +97,16 @@ def survey(source, groups, sample_weight, missing_forces):
         counts[own, np.searchsorted(numbers, part.numbers)] = part.counts
     info = {key: [value for part in found for value in part.info[key]] for key in keys}
     labels = info[groups] if isinstance(groups, str) else groups
-    if labels is not None and len(labels) != len(sizes):
-        raise ValueError(
-            f"groups must have one label a structure: {len(sizes)}; got {len(labels)}."
-        )
     weights = info[sample_weight] if isinstance(sample_weight, str) else sample_weight
     return Survey(
         sizes,
         numbers,
         counts,
         np.concatenate([part.known for part in found]),
-        labels,
+        read_groups(labels, len(sizes)),
         read_sample_weight(weights, len(sizes)),
         cover([atoms for part in found for atoms in part.sample]),
-        digest.hexdigest(),
+        b"".join(part.digests for part in found),
     )
 
 
@@ -114,6 +120,7 @@ class _Seen:
     known: np.ndarray
     info: dict[str, list]
     sample: list
+    digests: bytes
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,9 @@ class _Look:
 
     def __call__(self, batch):
         atoms_list = read_all(batch.records)
+        for record, atoms in zip(batch.records, atoms_list, strict=True):
+            if record.uncomputed:
+                raise ValueError(record.blame(atoms, _NOT_COMPUTED))
         targets = targets_of(batch.records, atoms_list, self.missing_forces)
         known = [
             [0 if value is None else np.isfinite(value).sum() for value in values]
@@ -137,7 +147,24 @@ class _Look:
             np.array(known).T,
             {key: [_info(*pair, key) for pair in pairs] for key in self.keys},
             cover(atoms_list),
+            _digests(batch.records),
         )
+
+
+def _digests(records):
+    return b"".join(record.digest() for record in records)
+
+
+def refuse_others(records, digests):
+    """Refuse structures that are not those of a survey, whose digests are given.
+
+    Raises
+    ------
+    ValueError
+        Says what a source has to be.
+    """
+    if _digests(records) != digests:
+        raise ValueError(CHANGED)
 
 
 def read_all(records):

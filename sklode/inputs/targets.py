@@ -1,6 +1,7 @@
 """Energies, forces and stresses to learn from: given, or read from the calculators of the Atoms."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from ase.calculators.calculator import PropertyNotImplementedError
@@ -321,7 +322,21 @@ def read_groups(groups, n):
         return None
     if len(groups) != n:
         raise ValueError(f"groups must have one label a structure: {n}; got {len(groups)}.")
-    return np.asarray(groups)
+    labels = groups.tolist() if hasattr(groups, "tolist") else list(groups)
+    for index, label in enumerate(labels):
+        if label is None or (isinstance(label, Real) and np.isnan(label)):
+            raise ValueError(
+                f"groups[{index}] is {label}, and every structure needs a label. Give one of its "
+                "own to each that has none."
+            )
+    try:
+        found = np.asarray(groups)
+    except ValueError:  # lists of several lengths
+        found = np.zeros((0, 0))
+    n_texts = sum(isinstance(label, str) for label in labels)
+    if n_texts not in (0, n) or found.ndim != 1:
+        raise ValueError("groups must be labels of one kind, all text or all numbers.")
+    return found
 
 
 def read_shared_groups(groups, n):

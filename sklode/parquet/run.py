@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from ..execution.progress import move_on, progress_bar
 from ..physics import blocks
@@ -123,6 +123,7 @@ class Run:
             "info_keys": list(self._plan.info_keys),
             "n_labels": self._plan.n_labels,
             "units": {"length": "angstrom", "energy": "eV"},
+            "code": digest(clone(self._given, safe=False)),
             **learnt,
         }
 
@@ -150,9 +151,8 @@ class Run:
         OSError, RuntimeError, ValueError
             As featurize.
         """
-        settings = self._settings(self._fitted)
+        settings = self._settings(self._fitted) | {"sklode": _version()}
         self._stored(settings)
-        settings["sklode"] = _version()
         remove_unfinished(self._folder)
         batches = cut(self._source, *self._plan.limits(len(self._names)))
         describer = Describer(self._fitted, self._plan.level, self._plan.info_keys)
@@ -262,6 +262,10 @@ def _difference(stored, wanted, name, inside=""):
     """Which parameter differs, with both values."""
     if name == "learnt":
         return "with a transformer of the same parameters that was fitted to other structures"
+    if name == "code":
+        return "with a transformer of the same parameters whose code was another"
+    if name == "sklode":
+        return f"with sklode {stored}, and this is {wanted}, whose rows may differ"
     if isinstance(stored, dict) and isinstance(wanted, dict):
         if stored.keys() == wanted.keys() and stored.get("class") == wanted.get("class"):
             key = next(key for key in wanted if stored[key] != wanted[key])

@@ -27,6 +27,11 @@ class CompressedRows:
         self.rows = np.zeros((0, n_columns))
         self._waiting, self._n_waiting = [], 0
 
+    @property
+    def waiting(self):
+        """Rows that were added and are not part of ``rows`` yet."""
+        return np.concatenate([self.rows[:0], *self._waiting])
+
     def add(self, array):
         """Add rows, of shape (n_rows, n_columns)."""
         if len(array):

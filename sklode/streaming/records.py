@@ -34,6 +34,8 @@ class Record:
         Number of the first line, of a text.
     fault : str or None
         Why there is no structure.
+    uncomputed : bool
+        Whether there was a calculator that holds no results for the structure.
     """
 
     index: int
@@ -42,6 +44,7 @@ class Record:
     content: str | Atoms
     first: int = 0
     fault: str | None = None
+    uncomputed: bool = False
 
     @property
     def label(self) -> str:
@@ -62,7 +65,7 @@ class Record:
             return read_frame(self.label, self.first, list(StringIO(self.content)))
         return self.content
 
-    def blame(self, atoms: Atoms, error: Exception) -> str:
+    def blame(self, atoms: Atoms, error: Exception | str) -> str:
         """What is wrong with the structure, from an error about it alone."""
         formula = atoms.get_chemical_formula() or "empty"
         return f"{self.label} ({formula}): {_ALONE.sub('', str(error))}"

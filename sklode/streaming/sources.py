@@ -110,7 +110,9 @@ class Source:
                 raise TypeError(f"{_ALLOWED}; X[{index}] is of type {type(atoms).__name__}.")
             if n:
                 self.fraction = (index + 1) / n
-            yield Record(index, "", len(atoms), portable(atoms))
+            copied = portable(atoms)
+            uncomputed = atoms.calc is not None and copied.calc is None
+            yield Record(index, "", len(atoms), copied, uncomputed=uncomputed)
 
     def __iter__(self) -> Iterator[Atoms]:
         """The structures.
