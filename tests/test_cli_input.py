@@ -1,6 +1,7 @@
 """What commands refuse: one line, an exit status, and nothing written."""
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -102,7 +103,7 @@ REFUSED = {
     "folder nowhere). Give another file.",
     "fit train.xyz -o old.csv/m.skops": "Not a directory",
     "fit train.xyz -o /proc/m.skops --no-picture": "--output /proc/m.skops: cannot be written",
-    "fit train.xyz -o m.png": "--output m.png: is the picture too.",
+    "fit train.xyz -o m.png": "--picture m.png: is the file of --output too.",
     "fit train.xyz --picture p.txt": "--picture p.txt: must end in one of .png, .pdf, .svg, .jpg.",
     "predict absent.skops train.xyz": "absent.skops: No such file or directory.",
     "predict train.xyz train.xyz": "train.xyz: is no skops file",
@@ -158,6 +159,79 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_old_model(folder, refusal, mon
     monkeypatch.setattr(fit_command, "save_model", full)
     text = f"fit train.xyz {' '.join(SMALL)}"
     assert refusal(text) == "sklode: model.skops was not written (No space left on device)."
+
+
+LOST = {
+    "fit train.xyz -o train.xyz": "--output train.xyz",
+    "fit train.xyz -o m.skops --picture link.png": "--picture link.png",
+    "fit train.xyz --checkpoint link.png": "--checkpoint link.png",
+    "fit train.xyz --transformer model.skops": "--output model.skops",
+    "predict model.skops train.xyz gold.xyz -o gold.xyz": "--output gold.xyz",
+    "predict model.skops gol?.xyz -o gold.xyz": "--output gold.xyz",
+    "predict model.skops train.xyz -o of_model.csv": "--output of_model.csv",
+    "featurize train.xyz --save train.xyz": "--save train.xyz",
+    "featurize train.xyz --transformer model.skops --save model.skops": "--save model.skops",
+    "check train.xyz -o errors.csv": "--output errors.csv",
+    "evaluate model.skops gold.xyz --train train.xyz -o .": "--output errors.csv",
+    "demo --data train.xyz -o d": "--output d/predictions.csv",
+}
+
+
+@pytest.fixture
+def links(folder):
+    """Outputs that are inputs by another name."""
+    names = {"link.png": "train.xyz", "errors.csv": "train.xyz", "of_model.csv": "model.skops"}
+    names["d/predictions.csv"] = "train.xyz"
+    (folder / "d").mkdir()
+    for name, target in names.items():
+        (folder / name).symlink_to(folder / target)
+    yield
+    for name in names:
+        (folder / name).unlink()
+    (folder / "d").rmdir()
+
+
+@pytest.mark.parametrize("text", LOST)
+def test_what_is_read_is_not_written(text, links, refusal):
+    expected = f"sklode: {LOST[text]}: is an input too, and would be lost. Give it another name."
+    assert refusal(text) == expected
+
+
+def test_two_outputs_are_two_files(refusal):
+    line = refusal("fit train.xyz -o a.skops --checkpoint ./a.skops")
+    assert "--checkpoint a.skops: is the file of --output too." in line
+
+
+def test_pipes_are_refused(tmp_path, refusal):
+    os.mkfifo(tmp_path / "p.csv")
+    line = refusal(f"predict model.skops train.xyz -o {tmp_path / 'p.csv'}")
+    assert "p.csv: cannot be written (it is no regular file). Give another file." in line
+    assert (tmp_path / "p.csv").is_fifo()
+    with pytest.raises(OSError, match="no regular file"), whole_file(tmp_path / "p.csv"):
+        pass
+    (tmp_path / "p.csv").rename(tmp_path / "errors.csv")
+    assert "it is no regular file" in refusal(f"evaluate model.skops train.xyz -o {tmp_path}")
+
+
+def test_links_stay_links(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "m.skops", tmp_path / "m.skops"
+    link.symlink_to(target)
+    with whole_file(link) as unfinished:
+        unfinished.write_text("whole")
+    assert link.is_symlink()
+    assert target.read_text() == "whole"
+    assert [*target.parent.iterdir()] == [target]
+
+
+def test_long_names(tmp_path, refusal):
+    """As long as the system allows, and longer."""
+    path = tmp_path / ("n" * 251 + ".csv")
+    with whole_file(path) as unfinished:
+        unfinished.write_text("whole")
+    assert path.read_text() == "whole"
+    line = refusal(f"predict model.skops train.xyz -o {'n' * 252}.csv")
+    assert "cannot be written (File name too long)" in line
 
 
 def write_half(path):

@@ -7,7 +7,7 @@ import click
 from ..inputs.keys import LabelKeys, naming
 from ..inputs.labelled_files import name_of, read_files
 from ..label_checks import check_labels
-from ..outputs.files import check_place
+from ..outputs.files import check_place, keep_apart
 from ..outputs.predictions import check_table, write_tables
 from . import options
 from .printing import say
@@ -34,6 +34,7 @@ def check(
     """
     if output is not None:
         check_table(output)
+        keep_apart([("--output", output)], files)
         check_place(output, "--output")
     structures = read_files(files, LabelKeys(energy, forces, stress))
     with naming(name_of(files)):

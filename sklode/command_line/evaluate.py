@@ -10,7 +10,7 @@ from ..inputs.atoms import describe
 from ..inputs.keys import LabelKeys, naming
 from ..inputs.labelled_files import name_of, read_labelled
 from ..label_checks import check_labels
-from ..outputs.files import output_folder, whole_file
+from ..outputs.files import keep_apart, output_folder, whole_file
 from ..plotting.validation import draw_learning_curve, draw_validation
 from ..validation.errors import error_per_bar, error_table, largest_errors
 from ..validation.experiments import learning_curve
@@ -67,6 +67,7 @@ def evaluate(
     errors, and with --train a learning curve.
     """
     need_matplotlib()
+    keep_apart([("--output", output / name) for name in _FILES], [model, *files, *train])
     keys = LabelKeys(energy, forces, stress), ArrayKeys(fragments, charges)
     fitted = saved_model(model)
     structures = read_labelled(files, *keys)

@@ -9,7 +9,7 @@ from ..inputs.array_keys import FRAGMENT, ArrayKeys
 from ..inputs.keys import LabelKeys, naming
 from ..inputs.labelled_files import name_of, read_labelled, stream_files
 from ..interaction import InteractionFeatures
-from ..outputs.files import check_place, whole_file
+from ..outputs.files import check_place, keep_apart, whole_file
 from ..plotting.validation import draw_validation
 from ..regression import AtomisticRidgeCV
 from ..saving import save_model
@@ -80,8 +80,13 @@ def fit(
     with the potential 1/r^p of all atoms. A fifth of the groups is kept out of a first fit, which
     predicts it: table and picture. The model that is written is fitted to all structures.
     """
-    check_place(output, "--output")
+    picture = None if no_picture or checkpoint else picture or output.with_suffix(".png")
     described = features_of(**features)
+    keep_apart(
+        [("--output", output), ("--picture", picture), ("--checkpoint", checkpoint)],
+        [*files, features["transformer"]],
+    )
+    check_place(output, "--output")
     if fragments is not None:
         described = InteractionFeatures(described, fragments=FRAGMENT)
     model = AtomisticRidgeCV(
@@ -97,15 +102,12 @@ def fit(
         _fit_stream(model, files, keys, group, checkpoint)
         _write_model(model, output, fragments)
         return
-    picture = picture or output.with_suffix(".png")
-    if not no_picture:
+    if picture is not None:
         need_matplotlib("--no-picture")
         check_picture(picture, "--picture")
-        if picture.absolute() == output.absolute():
-            raise ValueError(f"--output {output}: is the picture too. Give it another name.")
-    figure = _fit_in_memory(model, files, keys, group, seed, judge=not no_picture)
+    figure = _fit_in_memory(model, files, keys, group, seed, judge=picture is not None)
     _write_model(model, output, fragments)
-    if figure is not None:
+    if picture is not None and figure is not None:
         write_picture(figure, picture)
 
 
