@@ -35,6 +35,11 @@ def folder(tmp_path_factory):
         atoms.info["energy_unit"] = "kcal/mol"
         atoms.set_array("f", np.zeros((len(atoms), 3)))
     ase.io.write(folder / "kcal.xyz", bare)
+    del bare[2].info["energy_unit"]
+    ase.io.write(folder / "half.xyz", bare)
+    frames = charges(3)
+    frames[1].info["energy_unit"] = "kcal/mol"
+    ase.io.write(folder / "kcal_calc.xyz", frames)
     (folder / "old.csv").write_text("of yesterday")
     return folder
 
@@ -92,6 +97,16 @@ REFUSED = {
     "fit train.xyz --stress sample": "'sample' must be numbers of shape (6,) or (9,) or (3, 3)",
     "fit kcal.xyz --energy REF_energy --forces f": "X[0] (Cl2Na2): --forces must be in eV and "
     "angstrom, but energy_unit is 'kcal/mol'.",
+    "fit kcal_calc.xyz": "kcal_calc.xyz: X[1] (Cl3Na3): energy_unit is 'kcal/mol', but energies of "
+    "calculators are taken in eV. Pass --energy energy to convert them, or remove energy_unit.",
+    "fit kcal_calc.xyz --checkpoint state": "X[1] (Cl3Na3): energy_unit is 'kcal/mol', but",
+    "fit kcal_calc.xyz --forces forces": "X[1] (Cl3Na3): energy_unit is 'kcal/mol', but",
+    "demo --data kcal_calc.xyz -o made": "X[1] (Cl3Na3): energy_unit is 'kcal/mol', but",
+    "fit half.xyz --energy REF_energy": "half.xyz: X[2] (Cl2Na2): has no key 'energy_unit', unlike "
+    "the first structure of the file. Write it to all of them (eV too), or to none.",
+    "fit kcal.xyz half.xyz --energy REF_energy --checkpoint state": "X[6] (Cl2Na2): has no key "
+    "'energy_unit', unlike",
+    "check kcal_calc.xyz --energy energy": "X[1] (Cl3Na3): has key 'energy_unit', unlike the first",
     "fit train.xyz --group molecule": "X[0] (Cl2Na2): has no key 'molecule' (--group molecule)",
     "fit train.xyz --folds 11": "--folds 11: there are 6 groups, each a tenth of the structures",
     "fit train.xyz --charges q": "X[0] (Cl2Na2): has no per-atom array 'q'",

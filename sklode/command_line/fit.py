@@ -7,7 +7,7 @@ import click
 
 from ..inputs.array_keys import FRAGMENT, ArrayKeys
 from ..inputs.keys import LabelKeys, naming
-from ..inputs.labelled_files import name_of, read_labelled, stream_files
+from ..inputs.labelled_files import in_electronvolts, name_of, read_labelled, stream_files
 from ..interaction import InteractionFeatures
 from ..outputs.files import check_place, keep_apart, whole_file
 from ..plotting.validation import draw_validation
@@ -147,7 +147,7 @@ def _fit_stream(model, files, keys, group, checkpoint):
 
     check_place(checkpoint, "--checkpoint")
     source = stream_files(files, *keys)
-    groups, what = group_labels(source, group)
+    groups, what = group_labels(in_electronvolts(source, *keys), group)
     _check_folds(model.cv, groups, what)
     try:
         model.fit(source, groups=groups, checkpoint=checkpoint)
