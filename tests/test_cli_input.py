@@ -38,6 +38,10 @@ def folder(tmp_path_factory):
     del bare[2].info["energy_unit"]
     ase.io.write(folder / "half.xyz", bare)
     frames = charges(3)
+    for atoms in frames:
+        atoms.info["name"], atoms.calc.results = "", {"energy": 1.0}
+    ase.io.write(folder / "empty_key.xyz", frames)
+    frames = charges(3)
     frames[1].info["energy_unit"] = "kcal/mol"
     ase.io.write(folder / "kcal_calc.xyz", frames)
     (folder / "old.csv").write_text("of yesterday")
@@ -89,6 +93,8 @@ REFUSED = {
     "fit model.skops": "model.skops: ",
     "fit bare.xyz": "bare.xyz: none of the 4 structures has an energy or forces where ASE puts "
     "them. Name their keys with --energy and --forces, as in --energy REF_energy.",
+    "fit empty_key.xyz": "In X[0] (Cl2Na2) the value of 'name' is 'energy=1.0', since the file has "
+    "nothing after name=: remove that key from its lines.",
     "fit bare.xyz --energy dft": "bare.xyz: X[0] (Cl2Na2): has no key 'dft' (--energy dft); it has "
     "['REF_energy', 'sample'].",
     "fit train.xyz --energy dft": "it has ['sample', 'energy', 'forces'].",

@@ -1,5 +1,6 @@
 """Structures of one or more files, with the labels that their keys name."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -7,11 +8,13 @@ from ase import Atoms
 
 from ..streaming.sources import Source
 from .array_keys import ArrayKeys
-from .atoms import read_structures
+from .atoms import describe, read_structures
 from .keys import LabelKeys, check_unit, check_units, naming
 from .label_keys import energy_keys
 from .targets import read_targets
 from .xyz import read_file
+
+_ENERGY = re.compile(r"\w*energy=", re.IGNORECASE)
 
 Keys = LabelKeys | ArrayKeys
 
@@ -59,12 +62,25 @@ def read_labelled(paths: Sequence[Path], *keys: Keys) -> list[Atoms]:
         targets = read_targets(structures, missing_forces="ignore")
         if not targets.count("energies") and not targets.count("forces"):
             likely = energy_keys(structures)
-            example = f", as in --energy {likely[0]}" if likely else ""
+            example = f", as in --energy {likely[0]}." if likely else "."
             raise ValueError(
                 f"none of the {len(structures)} structures has an energy or forces where ASE puts "
-                f"them. Name their keys with --energy and --forces{example}."
+                f"them. Name their keys with --energy and --forces{example}"
+                + _swallowed(structures)
             )
     return structures
+
+
+def _swallowed(structures):
+    """A sentence on energies that became text, since the key before them has no value."""
+    for index, atoms in enumerate(structures):
+        for key, value in atoms.info.items():
+            if isinstance(value, str) and _ENERGY.match(value):
+                return (
+                    f" In {describe(index, atoms)} the value of '{key}' is '{value}', since the "
+                    f"file has nothing after {key}=: remove that key from its lines."
+                )
+    return ""
 
 
 def stream_files(paths: Sequence[Path], *keys: Keys) -> Source:
