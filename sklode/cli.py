@@ -10,6 +10,8 @@ import click
 
 from .command_line.group import sklode
 
+_TRACEBACK = "SKLODE_TRACEBACK"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
@@ -47,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(f"{error.filename}: {error.strerror}." if named else error)
         except (ValueError, RuntimeError, TypeError, ImportError) as error:
             return _fail(error)
+        except Exception as error:
+            if os.environ.get(_TRACEBACK):
+                raise
+            return _fail(
+                f"unexpected error: {type(error).__name__}: {error}. Please report it; "
+                f"{_TRACEBACK}=1 shows where."
+            )
 
 
 def _fail(error: object, status: int = 1) -> int:

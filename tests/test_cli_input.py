@@ -9,10 +9,12 @@ import ase.io
 import click
 import numpy as np
 import pytest
+import skops.io
 from ase import Atoms
 from commands import SMALL, charges, sklode
+from sklearn.linear_model import Ridge
 
-from sklode import Composition, cli, save_model
+from sklode import AtomisticRidgeCV, Composition, cli, load_model, save_model
 from sklode.command_line import fit as fit_command
 from sklode.command_line.group import sklode as commands
 from sklode.outputs import files as output_files
@@ -26,6 +28,16 @@ def folder(tmp_path_factory):
     assert cli.main(["fit", str(folder / "train.xyz"), *SMALL, "--no-picture",
                      "-o", str(folder / "model.skops")]) == 0  # fmt: skip
     save_model(Composition().fit(charges(2)), folder / "composition.skops")
+    save_model(AtomisticRidgeCV(Composition()), folder / "unfitted.skops")
+    save_model(Ridge().fit(np.eye(3), [1, 2, 3]), folder / "ridge.skops")
+    skops.io.dump({"a": 1}, folder / "dict.skops")
+    for name in ("coef_", "cv_results_"):
+        other = load_model(folder / "model.skops")
+        delattr(other, name)
+        save_model(other, folder / f"no_{name}.skops")
+    other = load_model(folder / "model.skops")
+    del other.features_.transformer_list[0][1].smearing
+    save_model(other, folder / "no_smearing.skops")
     ase.io.write(folder / "gold.xyz", [*charges(2), Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]])])
     bare = [atoms.copy() for atoms in charges(4)]
     for atoms in bare:
@@ -152,6 +164,50 @@ REFUSED = {
 @pytest.mark.parametrize("text", REFUSED)
 def test_errors_are_one_line_and_leave_nothing(text, refusal):
     assert REFUSED[text] in refusal(text)
+
+
+NO_MODELS = {
+    "unfitted": "holds an AtomisticRidgeCV that is not fitted. Save it after its method fit, or",
+    "dict": "holds a dict, which is no model. Give a model of `sklode fit`, or what",
+    "no_coef_": "holds an AtomisticRidgeCV of another version of sklode, or a damaged one (it has "
+    "no 'coef_'). Fit it again.",
+    "no_cv_results_": "(it has no 'cv_results_'). Fit it again.",
+    "no_smearing": "(it has no 'smearing'). Fit it again.",
+}
+
+
+@pytest.mark.parametrize("command", ["info {}", "predict {} train.xyz", "evaluate {} train.xyz"])
+@pytest.mark.parametrize("name", NO_MODELS)
+def test_files_that_hold_no_usable_model(name, command, refusal):
+    line = refusal(command.format(f"{name}.skops"))
+    assert line.startswith(f"sklode: {name}.skops: holds a")
+    assert NO_MODELS[name] in line
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_models_of_numbers_are_refused(command, refusal):
+    line = refusal(f"{command} ridge.skops train.xyz")
+    assert line.startswith(
+        "sklode: ridge.skops: holds a Ridge of rows of numbers, not of structures."
+    )
+
+
+def test_what_nobody_expected_is_one_line(refusal, monkeypatch):
+    def fail(*arguments):
+        raise KeyError("lost")
+
+    monkeypatch.setattr(fit_command, "read_labelled", fail)
+    expected = "sklode: unexpected error: KeyError: 'lost'. Please report it; SKLODE_TRACEBACK=1"
+    assert refusal("fit train.xyz").startswith(expected)
+    monkeypatch.setenv("SKLODE_TRACEBACK", "1")
+    with pytest.raises(KeyError, match="lost"):
+        cli.main(["fit", "train.xyz"])
+
+
+def test_info_of_transformers(folder, tmp_path, capsys):
+    save_model(Composition(), tmp_path / "t.skops")
+    assert cli.main(["info", str(tmp_path / "t.skops")]) == 0
+    assert capsys.readouterr().out == "Composition()\nnot fitted\n"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from ..saving import load_model
 from ..validation.predictions import has_gradients
 from . import options
+from .models import is_fitted, refuse_unfitted, saved_estimator
 from .printing import chosen_alpha, say
 
 
@@ -14,8 +14,13 @@ from .printing import chosen_alpha, say
 @options.model_file
 def info(model: Path) -> None:
     """Show the settings, elements and cross-validated errors of a saved model or transformer."""
-    fitted = load_model(model)
+    fitted = saved_estimator(model)
+    if hasattr(fitted, "predict"):
+        refuse_unfitted(model, fitted)
     say(repr(fitted))
+    if not is_fitted(fitted):
+        say("not fitted")
+        return
     transformer = getattr(fitted, "features_", fitted)
     if hasattr(transformer, "get_feature_names_out"):
         say(f"features: {len(transformer.get_feature_names_out())}")
