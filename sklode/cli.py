@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .command_line.group import sklode
+from .command_line.printing import in_options
 
 _TRACEBACK = "SKLODE_TRACEBACK"
 
@@ -70,7 +71,7 @@ def _warn(message: Warning | str, *where: Any, **options: Any) -> None:
 
 
 def _say(text):
-    print("sklode: " + " ".join(str(text).split()), file=sys.stderr)
+    print("sklode: " + in_options(" ".join(str(text).split())), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""What commands say: their options, not arguments of Python."""
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from commands import SMALL, charges
+
+from sklode import cli
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(text):
+    return cli.main([*text.split(), *([] if text.startswith(("check", "predict")) else SMALL)])
+
+
+def one():
+    return charges(2)[:1]
+
+
+def with_nan():
+    frames = charges(4)
+    frames[1].calc.results["energy"] = np.nan
+    return frames
+
+
+def with_some_nan():
+    frames = charges(4)
+    frames[1].calc.results["forces"][2] = np.nan
+    return frames
+
+
+def with_gold():
+    return [*charges(2), Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]])]
+
+
+def without_cell():
+    frames = charges(4)
+    frames[2].set_cell([0, 0, 0])
+    return frames
+
+
+SAID = {
+    "fit one.xyz": (one, "one.xyz: fit needs at least two structures with labels, to leave out"),
+    "fit nan.xyz": (with_nan, "got [nan]. Repair it, or remove the structure."),
+    "fit some.xyz": (with_some_nan, "first of atom 2. Repair them, or remove the structure."),
+    "predict m.skops gold.xyz": (with_gold, "of fit. Fit to structures that have all elements."),
+    "featurize cell.xyz": (without_cell, "Or give --on-error skip, which lists such structures"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_errors_name_options(text, capsys):
+    structures, said = SAID[text]
+    ase.io.write(text.split()[-1], structures(), format="extxyz")
+    if text.startswith("predict"):
+        ase.io.write("train.xyz", charges(12))
+        assert run("fit train.xyz -o m.skops --no-picture") == 0
+        capsys.readouterr()
+    assert run(text) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    for of_python in ("None", "ignore", "alphas", "species=", "on_error", "=["):
+        assert of_python not in line
+
+
+def test_findings_name_options(capsys):
+    frames = charges(6)
+    for atoms in frames:
+        atoms.info["REF_energy"] = atoms.get_potential_energy()
+        atoms.calc = None
+    ase.io.write("ref.xyz", frames)
+    assert run("check ref.xyz") == 1
+    printed = capsys.readouterr().out
+    assert "give --energy REF_energy, and --forces and --stress if there are such keys." in printed
+    assert "y=" not in printed
