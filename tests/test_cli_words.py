@@ -78,3 +78,20 @@ def test_findings_name_options(capsys):
     printed = capsys.readouterr().out
     assert "give --energy REF_energy, and --forces and --stress if there are such keys." in printed
     assert "y=" not in printed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["fit flat.xyz --no-picture", "fit flat.xyz --checkpoint s", "evaluate m.skops flat.xyz"],
+)
+def test_a_structure_that_needs_too_much_memory_is_named(text, capsys):
+    frames = charges(12)
+    ase.io.write("train.xyz", frames)
+    assert run("fit train.xyz -o m.skops --no-picture") == 0
+    frames[3].set_cell([1e-9, 1, 1])
+    frames[3].calc.atoms.set_cell(frames[3].cell)
+    ase.io.write("flat.xyz", frames)
+    capsys.readouterr()
+    assert cli.main([*text.split(), *(SMALL if text.startswith("fit") else [])]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sklode: X[3] of flat.xyz (Cl3Na3): A structure of 6 atoms has so many")

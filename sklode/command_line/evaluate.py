@@ -8,7 +8,7 @@ import numpy as np
 from ..inputs.array_keys import ArrayKeys
 from ..inputs.atoms import describe
 from ..inputs.keys import LabelKeys, naming
-from ..inputs.labelled_files import name_of, read_labelled
+from ..inputs.labelled_files import name_of, read_labelled, stream_files
 from ..label_checks import check_labels
 from ..outputs.files import keep_apart, output_folder, whole_file
 from ..plotting.validation import draw_learning_curve, draw_validation
@@ -17,7 +17,7 @@ from ..validation.experiments import learning_curve
 from ..validation.groups import group_labels
 from ..validation.predictions import predict_labels
 from . import options
-from .models import saved_model
+from .models import naming_culprit, saved_model
 from .pictures import need_matplotlib, write_picture
 from .printing import error_lines, say, warn
 
@@ -77,7 +77,9 @@ def evaluate(
             groups, _ = group_labels(trained, group)
         _warn_of_known(structures, trained)
     with output_folder(output, _FILES) as folder:
-        with naming(name_of(files)):
+        features = getattr(fitted, "features_", fitted)
+        culprit = naming_culprit(features, stream_files(files, keys[1]))
+        with culprit, naming(name_of(files)):
             predictions = predict_labels(fitted, structures)
         table = error_table(structures, predictions)
         say(f"{len(structures)} structures of {name_of(files)}\n")

@@ -17,7 +17,7 @@ from ..validation.errors import error_table
 from ..validation.experiments import predict_kept_out
 from ..validation.groups import group_labels, keep_out
 from . import options
-from .models import features_of
+from .models import features_of, naming_culprit
 from .pictures import check_picture, need_matplotlib, write_picture
 from .printing import chosen_alpha, error_lines, fragments_option, say, warn_of_fragments
 
@@ -98,14 +98,17 @@ def fit(
         cv=folds,
     )
     keys = LabelKeys(energy, forces, stress), ArrayKeys(fragments)
+    culprit = naming_culprit(described, stream_files(files, *keys))
     if checkpoint is not None:
-        _fit_stream(model, files, keys, group, checkpoint)
+        with culprit:
+            _fit_stream(model, files, keys, group, checkpoint)
         _write_model(model, output, fragments)
         return
     if picture is not None:
         need_matplotlib("--no-picture")
         check_picture(picture, "--picture")
-    figure = _fit_in_memory(model, files, keys, group, seed, judge=picture is not None)
+    with culprit:
+        figure = _fit_in_memory(model, files, keys, group, seed, judge=picture is not None)
     _write_model(model, output, fragments)
     if picture is not None and figure is not None:
         write_picture(figure, picture)

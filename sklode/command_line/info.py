@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from ..streaming.fitted import is_fitted
 from ..validation.predictions import has_gradients
 from . import options
-from .models import is_fitted, refuse_unfitted, saved_estimator
+from .models import refuse_unfitted, saved_estimator
 from .printing import chosen_alpha, say
 
 

@@ -1,20 +1,22 @@
 """Features that options describe, and models in files."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import FeatureUnion
-from sklearn.utils.validation import check_is_fitted
 
 from ..density import DensityProjector
 from ..long_range import LongRangePotential
 from ..power_spectrum import PowerSpectrum
 from ..regression import AtomisticRidgeCV
 from ..saving import load_model
+from ..streaming.fitted import fitted_to, is_fitted, learns_elements_only
+from ..streaming.sources import Source
 
 _RESULTS = (
     "features_",
@@ -26,6 +28,7 @@ _RESULTS = (
     "cv_results_",
     "n_rows_",
 )
+_TOO_LARGE = re.compile(r"would need \S+ GB")
 _GIVE = "Give a model of `sklode fit`, or what sklode.save_model has written."
 
 
@@ -90,15 +93,6 @@ def saved_model(path: Path) -> Any:
     return saved
 
 
-def is_fitted(saved: BaseEstimator) -> bool:
-    """Whether this has learnt something."""
-    try:
-        check_is_fitted(saved)
-    except NotFittedError:
-        return False
-    return True
-
-
 def refuse_unfitted(path: Path, saved: BaseEstimator) -> None:
     """Refuse a model that can predict nothing yet."""
     if not is_fitted(saved):
@@ -124,6 +118,25 @@ def _lacking(saved):
     if isinstance(saved, AtomisticRidgeCV) and is_fitted(saved):
         return next((name for name in _RESULTS if not hasattr(saved, name)), None)
     return None
+
+
+@contextmanager
+def naming_culprit(transformer: BaseEstimator, source: Source) -> Iterator[None]:
+    """Errors about pairs or waves of one structure, which would fill the memory, name it."""
+    try:
+        yield
+    except ValueError as error:
+        can_be_asked = is_fitted(transformer) or learns_elements_only(transformer)
+        if not can_be_asked or not _TOO_LARGE.search(str(error)) or "X[" in str(error):
+            raise
+        fitted = fitted_to(transformer, source)
+        for record in source.records():
+            atoms = record.read()
+            try:
+                fitted.transform([atoms])
+            except ValueError as own:
+                raise ValueError(record.blame(atoms, own)) from error
+        raise
 
 
 def _refuse_others():
