@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .command_line.group import sklode
-from .command_line.printing import in_options
+from .command_line.printing import complain, warn
 
 _TRACEBACK = "SKLODE_TRACEBACK"
 
@@ -61,17 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fail(error: object, status: int = 1) -> int:
     """Say what is wrong in one line."""
-    _say(error)
+    complain(str(error))
     return status
 
 
 def _warn(message: Warning | str, *where: Any, **options: Any) -> None:
     """Show a warning without the line of the program that it came from."""
-    _say(f"warning: {message}")
-
-
-def _say(text):
-    print("sklode: " + in_options(" ".join(str(text).split())), file=sys.stderr)
+    warn(str(message))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """What commands say: their options, not arguments of Python."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
-from commands import SMALL, charges
+from commands import SMALL, charges, environment
 
 from sklode import cli
 
@@ -95,3 +99,19 @@ def test_a_structure_that_needs_too_much_memory_is_named(text, capsys):
     assert cli.main([*text.split(), *(SMALL if text.startswith("fit") else [])]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("sklode: X[3] of flat.xyz (Cl3Na3): A structure of 6 atoms has so many")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="Linux has it")
+def test_a_model_is_kept_if_nothing_can_be_printed(tmp_path):
+    ase.io.write("train.xyz", charges(12))
+    command = [sys.executable, "-m", "sklode.cli", "fit", "train.xyz", *SMALL]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 0
+    assert done.stderr == (
+        "sklode: warning: what is printed is lost (No space left on device). The work goes on.\n"
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"train.xyz", "model.skops", "model.png"}

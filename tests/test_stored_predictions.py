@@ -208,10 +208,11 @@ def test_what_others_keep_in_the_folder_stays(model, frames, tmp_path):
     folder = tmp_path / "parts"
     folder.mkdir()
     (folder / "notes.txt").touch()
+    (folder / "data.npz").touch()
     stored = StoredPredictions(model, True, Source(frames), folder)
     stored.compute()
     stored.remove()
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert [path.name for path in sorted(folder.iterdir())] == ["data.npz", "notes.txt"]
 
 
 def test_a_bad_structure_is_named(model, frames, tmp_path):

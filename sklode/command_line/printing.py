@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -62,18 +63,26 @@ def in_options(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line at once; if nobody reads any more, as after ``| head``, the work goes on."""
+    """Print a line at once; if it cannot be written, as after ``| head``, the work goes on."""
     try:
         click.echo(text)
-    except BrokenPipeError:
+    except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):  # readers leave when they have seen enough
+            warn(f"what is printed is lost ({error.strerror}). The work goes on.")
 
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    click.echo(f"sklode: warning: {text}", err=True)
+    complain(f"warning: {text}")
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error, in words of the command line; if this fails, so be it."""
+    with suppress(OSError):
+        print("sklode: " + in_options(" ".join(text.split())), file=sys.stderr)
 
 
 def error_lines(table: pd.DataFrame) -> str:
