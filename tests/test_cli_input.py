@@ -126,7 +126,7 @@ REFUSED = {
     "'energy_unit', unlike",
     "check kcal_calc.xyz --energy energy": "X[1] (Cl3Na3): has key 'energy_unit', unlike the first",
     "fit train.xyz --group molecule": "X[0] (Cl2Na2): has no key 'molecule' (--group molecule)",
-    "fit train.xyz --folds 11": "--folds 11: there are 6 groups, each a tenth of the structures",
+    "fit train.xyz --folds 11": "--folds 11: there are 6 groups, each a part of the structures",
     "fit train.xyz --charges q": "X[0] (Cl2Na2): has no per-atom array 'q'",
     "fit train.xyz --fragments f": "'f'",
     "fit train.xyz --cutoff -1": "cutoff",

@@ -8,9 +8,10 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import molecule
 from commands import SMALL, charges, environment
 
-from sklode import cli
+from sklode import AtomisticRidgeCV, DensityProjector, cli, save_model
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +100,21 @@ def test_a_structure_that_needs_too_much_memory_is_named(text, capsys):
     assert cli.main([*text.split(), *(SMALL if text.startswith("fit") else [])]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("sklode: X[3] of flat.xyz (Cl3Na3): A structure of 6 atoms has so many")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_info_says_which_energies_of_elements_are_open(known, tmp_path, capsys):
+    """Water alone does not tell those of H and O; with H2 it does."""
+    frames = [molecule("H2O") for _ in range(4)] + [molecule("H2") for _ in range(4 * known)]
+    rng = np.random.default_rng(0)
+    for atoms in frames:
+        atoms.rattle(0.1, rng=rng)
+    features = DensityProjector(n_max=2, l_max=1)
+    model = AtomisticRidgeCV(features).fit(frames, rng.normal(size=len(frames)))
+    save_model(model, tmp_path / "m.skops")
+    assert cli.main(["info", str(tmp_path / "m.skops")]) == 0
+    told = "did not determine the energies of H, O, of which only sums" in capsys.readouterr().out
+    assert told != known
 
 
 @pytest.mark.slow

@@ -77,8 +77,9 @@ def fit(
     """Learn energies, forces and stresses of the structures in FILE.
 
     FILE is extended XYZ or another format of ASE. Features are a local density, and its product
-    with the potential 1/r^p of all atoms. A fifth of the groups is kept out of a first fit, which
-    predicts it: table and picture. The model that is written is fitted to all structures.
+    with the potential 1/r^p of all atoms. Whole groups with about a fifth of the
+    structures, more if groups are large, are kept out of a first fit, which predicts them: table
+    and picture. The model that is written is fitted to all structures.
     """
     picture = None if no_picture or checkpoint else picture or output.with_suffix(".png")
     described = features_of(**features)

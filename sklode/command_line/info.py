@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import click
+import numpy as np
+from ase import Atoms
 
 from ..streaming.fitted import is_fitted
 from ..validation.predictions import has_gradients
@@ -32,5 +34,23 @@ def info(model: Path) -> None:
     if fitted.baseline_:
         energies = (f"{symbol} {energy:.6g}" for symbol, energy in fitted.baseline_.items())
         say(f"energies of the elements (eV): {', '.join(energies)}")
+        unknown = _undetermined(fitted)
+        if unknown:
+            say(
+                f"Compositions did not determine the energies of {', '.join(unknown)}, of which "
+                "only sums mean something."
+            )
     say(chosen_alpha(fitted))
     say(f"forces and stresses: {'yes' if has_gradients(fitted) else 'no'}")
+
+
+def _undetermined(model):
+    """Elements whose energy the structures of fit left open, which have no error bar."""
+    try:
+        atoms = [Atoms(symbol) for symbol in model.baseline_]
+        errors = model.predict(atoms, return_std=True)[1]
+    except ValueError:  # features of single atoms need more than elements
+        return []
+    return [
+        a.get_chemical_formula() for a, error in zip(atoms, errors, strict=True) if error == np.inf
+    ]
