@@ -9,6 +9,9 @@ from typing import Any
 import click
 
 from .command_line.group import sklode
+from .command_line.printing import complain, warn
+
+_TRACEBACK = "SKLODE_TRACEBACK"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,21 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(f"{error.filename}: {error.strerror}." if named else error)
         except (ValueError, RuntimeError, TypeError, ImportError) as error:
             return _fail(error)
+        except Exception as error:
+            if os.environ.get(_TRACEBACK):
+                raise
+            return _fail(
+                f"unexpected error: {type(error).__name__}: {error}. Please report it; "
+                f"{_TRACEBACK}=1 shows where."
+            )
 
 
 def _fail(error: object, status: int = 1) -> int:
     """Say what is wrong in one line."""
-    _say(error)
+    complain(str(error))
     return status
 
 
 def _warn(message: Warning | str, *where: Any, **options: Any) -> None:
     """Show a warning without the line of the program that it came from."""
-    _say(f"warning: {message}")
-
-
-def _say(text):
-    print("sklode: " + " ".join(str(text).split()), file=sys.stderr)
+    warn(str(message))
 
 
 if __name__ == "__main__":

@@ -92,8 +92,9 @@ def check_labels(
     - ``energy_level``: far from the energies of the same composition (at least 4 structures): a
       gap of 0.5 eV an atom below or 5 eV above most of them, 20 times wider than these spread, or
       than those of all compositions do if there are fewer than 10; or the composition 2 eV an atom
-      from sums over elements (at least 10 compositions, and three for each element). Smaller
-      errors, such as one of 4 eV in an energy of interaction, are seen in pictures of curves alone.
+      from sums over elements (at least 10 compositions, and three for each element);
+      or beyond 1e7 eV an atom. Smaller errors, such as one of 4 eV in an energy of
+      interaction, are seen in pictures of curves alone.
     - ``unequal_energies``, ``unequal_forces``: of equal structures, in any orientation.
     - ``groups_overlap``: structures in different groups whose distances between atoms differ by
       less than 0.02 angstrom (root mean square) and 0.1 angstrom (each).

@@ -337,6 +337,35 @@ class TestEvaluate:
         assert f"Largest errors of energies: X[{worst}] (" in printed
         assert (tmp_path / "e" / "parity.png").read_bytes().startswith(PNG)
         assert not (tmp_path / "e" / "learning_curve.csv").exists()
+        sizes = np.linalg.norm(forces, axis=1)
+        owner = np.repeat(np.arange(len(structures)), [len(atoms) for atoms in structures])
+        index, atom = (
+            owner[sizes.argmax()],
+            sizes.argmax() - np.argmax(owner == owner[sizes.argmax()]),
+        )
+        told = f"X[{index}] ({structures[index].get_chemical_formula()}), atom {atom}: "
+        assert f"Largest error of a force: {told}{sizes.max():.4g} eV/A." in printed
+        assert "without features" not in table
+
+    def test_predictions_of_each_structure(self, tmp_path):
+        frames = ase.io.read("test.xyz", ":")
+        frames[1].calc.results.pop("forces")
+        frames[2].calc.results.pop("energy")
+        ase.io.write(tmp_path / "some.xyz", frames)
+        run("evaluate", "model.skops", tmp_path / "some.xyz", "-o", tmp_path / "e")
+        table = pd.read_csv(tmp_path / "e" / "predictions.csv")
+        energies, bars, forces, _ = load_model("model.skops").predict_all(frames)
+        known = [np.nan if i == 2 else a.get_potential_energy() for i, a in enumerate(frames)]
+        np.testing.assert_allclose(table["reference_energy_eV"], known)
+        np.testing.assert_allclose(table["predicted_energy_eV"], energies)
+        np.testing.assert_allclose(table["energy_std_eV"], bars)
+        np.testing.assert_allclose(table["error_eV"], energies - known, atol=1e-12)
+        wrong = [
+            np.nan if i == 1 else rmse(frames[i].get_forces(), f) for i, f in enumerate(forces)
+        ]
+        np.testing.assert_allclose(table["rmse_forces_eV_per_A"], wrong)
+        assert table["structure"].tolist() == [*range(len(frames))]
+        assert table["n_atoms"].tolist() == [len(atoms) for atoms in frames]
 
     @pytest.mark.slow
     def test_nobody_reads_on(self, folder, tmp_path):
@@ -367,6 +396,15 @@ class TestEvaluate:
         last = curve["force component (eV/A)"].iloc[-1]
         assert last == pytest.approx(table.loc["force component (eV/A)", "rmse"], rel=1e-5)
         assert curve["force component (eV/A)"].iloc[0] > last
+        counts = [
+            np.array([[len(a)] for a in ase.io.read(f, ":")]) for f in ("train.xyz", "test.xyz")
+        ]
+        trained, true = (
+            [a.get_potential_energy() for a in ase.io.read(f, ":")]
+            for f in ("train.xyz", "test.xyz")
+        )
+        alone = counts[1] @ np.linalg.lstsq(counts[0], trained)[0]  # as many Na as Cl
+        assert table.loc["energy (eV)", "without features"] == pytest.approx(rmse(alone, true))
         assert (tmp_path / "learning_curve.png").read_bytes().startswith(PNG)
         assert "--train" not in capsys.readouterr().err
 

@@ -62,6 +62,16 @@ def test_compositions_of_another_level():
     assert codes(table) == ["energy_level"]
 
 
+def test_an_energy_that_no_atom_has():
+    """Few of each composition, and few compositions."""
+    frames, energies = clouds(3)
+    assert check_labels(frames, energies).empty
+    energies[1] = 1e12
+    table = check_labels(frames, energies)
+    assert list(table["structure"]) == [1]
+    assert codes(table) == ["energy_level"]
+
+
 def test_binding_curves_are_no_outliers():
     """A wall, a well and a long tail."""
     distance = np.linspace(0.8, 6.0, 40)

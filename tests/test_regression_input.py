@@ -26,6 +26,12 @@ def broken(values, index, value):
     [
         ({"y": Y[:-1]}, "y must have one entry a structure: 16 structures in X, 15 entries"),
         ({"y": broken(Y, 2, np.nan)}, r"X\[2\] \(.*\): its energy in y must be finite"),
+        ({"y": broken(Y, 2, -1e150)}, r"X\[2\] .*: its energy in y must be between .* got 1e\+150"),
+        ({"y": np.array(broken(Y, 2, 1e150))}, r"X\[2\] .*: its energy in y must be between"),
+        (
+            {"y": Y, "forces": broken(F, 1, F[1] - 1e300)},
+            r"X\[1\] .*: its forces must be between -1e\+100 and 1e\+100; got 1e\+300 in size",
+        ),
         ({"y": [[1.0, 2.0]] * len(X)}, r"X\[0\] .*: its energy in y must have shape"),
         ({"y": Y, "forces": F[:3]}, "forces must have one entry a structure"),
         (

@@ -1,5 +1,6 @@
 """Predictions of a source of several batches: the same as of all structures, kept over a stop."""
 
+import ase.io
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,6 +110,47 @@ def test_molecules_have_no_columns_of_stress(model, frames, tmp_path):
     assert not [name for name in pd.read_csv(tmp_path / "p.csv") if name.startswith("stress")]
 
 
+UNREADABLE = {
+    "empty": "",
+    "equals": "=",
+    "backslash": "a\\",
+    "lines": "a\nb",
+    "json": "_JSON {",
+    "nothing": np.zeros(0),
+}
+READABLE = {"text": "a b", "quoted": 'a "b"', "word": "x-1", "n": 3, "t": [1.0, 2.0], "d": {"a": 1}}
+
+
+def read_back(model, atoms, path):
+    stored = StoredPredictions(model, False, Source([atoms]), path.with_suffix(".parts"))
+    stored.compute()
+    write_predictions(path, stored)
+    (found,) = ase.io.read(path, ":")
+    return found
+
+
+@pytest.mark.parametrize("key", UNREADABLE)
+def test_values_that_xyz_cannot_hold_are_left_out(key, model, frames, tmp_path):
+    atoms = frames[0].copy()
+    atoms.info.update({"before": 1, key: UNREADABLE[key], **READABLE})
+    with pytest.warns(UserWarning, match=f"^'{key}' of some structures: extended XYZ cannot hold"):
+        found = read_back(model, atoms, tmp_path / "p.xyz")
+    assert set(found.info) == {"before", "energy_std", *READABLE}
+    assert found.info["quoted"] == READABLE["quoted"]
+    assert found.get_potential_energy() == pytest.approx(model.predict([atoms])[0], abs=1e-8)
+
+
+@pytest.mark.parametrize("values", [["", "a", "b"], ["a b", "c", "d"], np.array([1, 2, 3], "u1")])
+def test_arrays_that_xyz_cannot_hold_are_left_out(values, model, frames, tmp_path):
+    atoms = frames[0].copy()
+    atoms.set_array("wrong", np.array(values))
+    atoms.set_array("right", np.array(["a", "b", "é"]))
+    with pytest.warns(UserWarning, match="^'wrong' of some structures"):
+        found = read_back(model, atoms, tmp_path / "p.xyz")
+    assert set(found.arrays) == {"numbers", "positions", "right"}
+    assert found.arrays["right"].tolist() == ["a", "b", "é"]
+
+
 class TestAfterAStop:
     def stopped(self, model, source, folder, monkeypatch, after=3):
         stored = StoredPredictions(model, True, source, folder)
@@ -166,10 +208,11 @@ def test_what_others_keep_in_the_folder_stays(model, frames, tmp_path):
     folder = tmp_path / "parts"
     folder.mkdir()
     (folder / "notes.txt").touch()
+    (folder / "data.npz").touch()
     stored = StoredPredictions(model, True, Source(frames), folder)
     stored.compute()
     stored.remove()
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert [path.name for path in sorted(folder.iterdir())] == ["data.npz", "notes.txt"]
 
 
 def test_a_bad_structure_is_named(model, frames, tmp_path):

@@ -40,7 +40,7 @@ class TestGroups:
     def test_tenths_of_each_formula_where_there_are_few(self):
         labels, what = group_labels(formulas(*["H2O"] * 20, *["CO2"] * 10, "NH3"))
         assert labels.tolist() == [k // 2 for k in range(20)] + [*range(10)] + [0]
-        assert what == "tenth of the structures of a formula"
+        assert what == "tenth of the structures of each formula"
 
     def test_one_value_for_all_is_refused(self):
         frames = formulas("H2O", "CO2")

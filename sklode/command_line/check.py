@@ -7,10 +7,10 @@ import click
 from ..inputs.keys import LabelKeys, naming
 from ..inputs.labelled_files import name_of, read_files
 from ..label_checks import check_labels
-from ..outputs.files import check_place
+from ..outputs.files import check_place, keep_apart
 from ..outputs.predictions import check_table, write_tables
 from . import options
-from .printing import say
+from .printing import in_options, say
 
 
 @click.command(epilog=options.example("sklode check train.xyz --energy energy --forces forces"))
@@ -34,6 +34,7 @@ def check(
     """
     if output is not None:
         check_table(output)
+        keep_apart([("--output", output)], files)
         check_place(output, "--output")
     structures = read_files(files, LabelKeys(energy, forces, stress))
     with naming(name_of(files)):
@@ -41,7 +42,7 @@ def check(
     for (finding, severity), own in findings.groupby(["finding", "severity"], sort=False):
         first = own.iloc[0]
         say(f"{severity}: {finding} in {len(own)} of {len(structures)} structures, first in")
-        say(f"  X[{first['structure']}] ({first['formula']}): {first['message']}")
+        say(f"  X[{first['structure']}] ({first['formula']}): {in_options(first['message'])}")
     if output is not None:
         write_tables(output, [findings])
         say(f"Written: {output}")

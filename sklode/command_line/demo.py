@@ -9,7 +9,7 @@ from ..demo.files import FILES, read_dimers, write_results
 from ..demo.verdict import table, verdict
 from ..inputs.array_keys import FRAGMENT
 from ..inputs.keys import naming
-from ..outputs.files import output_folder
+from ..outputs.files import keep_apart, output_folder
 from . import options
 from .pictures import need_matplotlib
 from .printing import fragments_option, say, warn_of_fragments
@@ -68,6 +68,7 @@ def demo(data: Path | None, output: Path, **keys: str | None) -> None:
             "--energy, --group, --distance, --fragments and --charges belong to --data FILE."
         )
     need_matplotlib()
+    keep_apart([("--output", output / name) for name in FILES], [data])
     with output_folder(output, FILES) as folder, naming(data):
         dimers = read_dimers(data, **keys)
         if not dimers.has_fragments:

@@ -1,27 +1,36 @@
 """``sklode evaluate``: errors of a model on structures that it has not seen."""
 
+import warnings
 from pathlib import Path
 
 import click
 import numpy as np
 
+from ..composition import Composition
 from ..inputs.array_keys import ArrayKeys
 from ..inputs.atoms import describe
 from ..inputs.keys import LabelKeys, naming
-from ..inputs.labelled_files import name_of, read_labelled
-from ..label_checks import check_labels
-from ..outputs.files import output_folder, whole_file
+from ..inputs.labelled_files import name_of, read_labelled, stream_files
+from ..label_checks import SuspiciousLabelWarning, check_labels
+from ..outputs.files import keep_apart, output_folder, whole_file
 from ..plotting.validation import draw_learning_curve, draw_validation
-from ..validation.errors import error_per_bar, error_table, largest_errors
+from ..regression import AtomisticRidgeCV
+from ..validation.errors import (
+    error_per_bar,
+    error_table,
+    largest_errors,
+    largest_force_error,
+    table_of_errors,
+)
 from ..validation.experiments import learning_curve
 from ..validation.groups import group_labels
 from ..validation.predictions import predict_labels
 from . import options
-from .models import saved_model
+from .models import naming_culprit, saved_model
 from .pictures import need_matplotlib, write_picture
 from .printing import error_lines, say, warn
 
-_FILES = ("errors.csv", "parity.png", "learning_curve.csv", "learning_curve.png")
+_FILES = ("errors.csv", "predictions.csv", "parity.png", "learning_curve.csv", "learning_curve.png")
 _WORST = 3  # structures that are named
 
 
@@ -67,6 +76,7 @@ def evaluate(
     errors, and with --train a learning curve.
     """
     need_matplotlib()
+    keep_apart([("--output", output / name) for name in _FILES], [model, *files, *train])
     keys = LabelKeys(energy, forces, stress), ArrayKeys(fragments, charges)
     fitted = saved_model(model)
     structures = read_labelled(files, *keys)
@@ -76,9 +86,14 @@ def evaluate(
             groups, _ = group_labels(trained, group)
         _warn_of_known(structures, trained)
     with output_folder(output, _FILES) as folder:
-        with naming(name_of(files)):
+        features = getattr(fitted, "features_", fitted)
+        culprit = naming_culprit(features, stream_files(files, keys[1]))
+        with culprit, naming(name_of(files)):
             predictions = predict_labels(fitted, structures)
         table = error_table(structures, predictions)
+        if train and getattr(fitted, "baseline_", None):
+            alone = _of_elements(trained, structures)
+            table["without features"] = error_table(structures, alone)["rmse"]
         say(f"{len(structures)} structures of {name_of(files)}\n")
         say(error_lines(table) + "\n")
         ratio = error_per_bar(structures, predictions)
@@ -105,12 +120,28 @@ def _warn_of_known(structures, trained):
         )
 
 
+def _of_elements(trained, structures):
+    """What energies of the elements alone predict, those of a fit to the structures of --train.
+
+    Those of the model itself are made to be right together with its features.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuspiciousLabelWarning)  # of --train, not of the model
+        elements = AtomisticRidgeCV(Composition(), alphas=[1.0]).fit(trained)
+    return predict_labels(elements, structures)
+
+
 def _name_worst(structures, predictions):
 
     worst = largest_errors(structures, predictions)[:_WORST]
     named = [f"{describe(i, structures[i])} {error:+.4g} eV" for i, error in worst]
     if named:
         say(f"Largest errors of energies: {', '.join(named)}.")
+    force = largest_force_error(structures, predictions)
+    if force is not None:
+        index, atom, size = force
+        where = f"{describe(index, structures[index])}, atom {atom}"
+        say(f"Largest error of a force: {where}: {size:.4g} eV/A.")
 
 
 def _write(folder, table, structures, predictions, name):
@@ -118,6 +149,9 @@ def _write(folder, table, structures, predictions, name):
     with whole_file(folder / "errors.csv") as unfinished:
         table.to_csv(unfinished)
     say(f"Written: {folder / 'errors.csv'}")
+    with whole_file(folder / "predictions.csv") as unfinished:
+        table_of_errors(structures, predictions).to_csv(unfinished, index=False)
+    say(f"Written: {folder / 'predictions.csv'}")
     write_picture(draw_validation(structures, predictions, name), folder / "parity.png")
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import click
 
-from ..outputs.files import check_place, whole_file
+from ..outputs.files import check_place, keep_apart, whole_file
 from ..parquet.featurization import featurize as write_features
 from ..saving import save_model
 from ..streaming.fitted import fitted_to
@@ -63,6 +63,7 @@ def featurize(
     read by pandas, polars, duckdb and dask. After an interruption the same command goes on.
     """
     if save is not None:
+        keep_apart([("--save", save)], [*files, features["transformer"]])
         check_place(save, "--save")
     source = Source([str(path) for path in files])
     transformer = fitted_to(features_of(**features), source)

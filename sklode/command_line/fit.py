@@ -8,9 +8,9 @@ from sklearn.base import clone
 
 from ..inputs.array_keys import FRAGMENT, ArrayKeys
 from ..inputs.keys import LabelKeys, naming
-from ..inputs.labelled_files import name_of, read_labelled, stream_files
+from ..inputs.labelled_files import in_electronvolts, name_of, read_labelled, stream_files
 from ..interaction import InteractionFeatures
-from ..outputs.files import check_place, whole_file
+from ..outputs.files import check_place, keep_apart, whole_file
 from ..plotting.validation import draw_validation
 from ..regression import AtomisticRidgeCV
 from ..saving import save_model
@@ -18,7 +18,7 @@ from ..validation.errors import error_table
 from ..validation.experiments import WITHOUT, predict_kept_out
 from ..validation.groups import group_labels, keep_out
 from . import options
-from .models import features_of
+from .models import features_of, naming_culprit
 from .pictures import check_picture, need_matplotlib, write_picture
 from .printing import chosen_alpha, error_lines, fragments_option, say, warn_of_fragments
 
@@ -80,13 +80,19 @@ def fit(
     """Learn energies, forces and stresses of the structures in FILE.
 
     FILE is extended XYZ or another format of ASE. Features are a local density, and its product
-    with the potential 1/r^p of all atoms. A fifth of the groups is kept out of first fits, with
-    these features and with local ones alone, which predict it: table and picture. The model that is
-    written is fitted to all structures.
+    with the potential 1/r^p of all atoms. Whole groups with about a fifth of the structures, more
+    if groups are large, are kept out of first fits, with these features and with local ones alone,
+    which predict them: table and picture. The model that is written is fitted to all structures.
     """
+    picture = None if no_picture or checkpoint else picture or output.with_suffix(".png")
+    described = _described(fragments, features)
+    keep_apart(
+        [("--output", output), ("--picture", picture), ("--checkpoint", checkpoint)],
+        [*files, features["transformer"]],
+    )
     check_place(output, "--output")
     model = AtomisticRidgeCV(
-        _described(fragments, features),
+        described,
         force_weight=force_weight,
         stress_weight=stress_weight,
         energy_per_atom=energy_per_atom,
@@ -94,25 +100,24 @@ def fit(
         cv=folds,
     )
     keys = LabelKeys(energy, forces, stress), ArrayKeys(fragments)
+    culprit = naming_culprit(described, stream_files(files, *keys))
     if checkpoint is not None:
-        _fit_stream(model, files, keys, group, checkpoint)
+        with culprit:
+            _fit_stream(model, files, keys, group, checkpoint)
         _write_model(model, output, fragments)
         return
-    picture = picture or output.with_suffix(".png")
-    if not no_picture:
+    judged = {}
+    if picture is not None:
         need_matplotlib("--no-picture")
         check_picture(picture, "--picture")
-        if picture.absolute() == output.absolute():
-            raise ValueError(f"--output {output}: is the picture too. Give it another name.")
-    judged = {}
-    if not no_picture:
         judged[CHOSEN] = model
         if features["transformer"] is None and not features["local_only"]:
             local = _described(fragments, {**features, "local_only": True})
             judged[LOCAL] = clone(model).set_params(features=local)
-    figure = _fit_in_memory(model, judged, files, keys, group, seed)
+    with culprit:
+        figure = _fit_in_memory(model, judged, files, keys, group, seed)
     _write_model(model, output, fragments)
-    if figure is not None:
+    if picture is not None and figure is not None:
         write_picture(figure, picture)
 
 
@@ -167,7 +172,7 @@ def _fit_stream(model, files, keys, group, checkpoint):
 
     check_place(checkpoint, "--checkpoint")
     source = stream_files(files, *keys)
-    groups, what = group_labels(source, group)
+    groups, what = group_labels(in_electronvolts(source, *keys), group)
     _check_folds(model.cv, groups, what)
     try:
         model.fit(source, groups=groups, checkpoint=checkpoint)

@@ -7,7 +7,7 @@ import click
 from ..inputs.array_keys import ArrayKeys
 from ..inputs.keys import naming
 from ..inputs.labelled_files import name_of, stream_files
-from ..outputs.files import check_place
+from ..outputs.files import check_place, keep_apart
 from ..outputs.predictions import check_format, write_predictions
 from ..outputs.stored_predictions import StoredPredictions
 from ..validation.predictions import has_gradients
@@ -54,6 +54,7 @@ def predict(
     interruption the same command goes on.
     """
     check_format(output)
+    keep_apart([("--output", output)], [model, *files])
     check_place(output, "--output")
     fitted = saved_model(model)
     derivatives = has_gradients(fitted) and not no_forces

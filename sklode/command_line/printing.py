@@ -1,8 +1,10 @@
 """What commands print."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -20,19 +22,67 @@ _ERRORS = {
 }
 
 
+_OPTIONS = [  # what the library says of its arguments, and what commands have in their place
+    (
+        r"Choosing among alphas needs .* Pass a single alpha: alphas=1e-4\.",
+        "fit needs at least two structures with labels, to leave out each.",
+    ),
+    (r"Pass other groups, or a single alpha: alphas=1e-4\.", "Give other groups with --group."),
+    (r"Repair it, or pass None to leave it out\.", "Repair it, or remove the structure."),
+    (
+        r"Repair them, pass None to leave out .* of these atoms\.",
+        "Repair them, or remove the structure.",
+    ),
+    (
+        r"; pass species=\[\.\.\.\] .* such atoms as absent\.",
+        ". Fit to structures that have all elements.",
+    ),
+    (r'Or pass on_error="skip", which lists', "Or give --on-error skip, which lists"),
+    (r"call featurize again to go on", "give the same command to go on"),
+    (r"Call featurize again to go on", "Give the same command to go on"),
+    (r"fewer workers or smaller batch_atoms", "a smaller --n-jobs or --batch-atoms"),
+    (
+        r"pass y, as in y=\[a\.info\['(.*?)'\] for a in X\]; with y, .* too\.",
+        r"give --energy \1, and --forces and --stress if there are such keys.",
+    ),
+    (r"Pass y or forces, or attach calculators with results\.", "Name keys with --energy."),
+    (
+        r"Pass other groups, or baseline=False if",
+        "Give other groups with --group, or --fragments if",
+    ),
+    (r"sklode\.check_labels lists all\.", "`sklode check` lists all."),
+    (r"pass stresses=\.", "give --stress."),
+]
+
+
+def in_options(text: str) -> str:
+    """A message of the library in words of the command line."""
+    for of_library, of_commands in _OPTIONS:
+        text = re.sub(of_library, of_commands, text)
+    return text
+
+
 def say(text: str) -> None:
-    """Print a line at once; if nobody reads any more, as after ``| head``, the work goes on."""
+    """Print a line at once; if it cannot be written, as after ``| head``, the work goes on."""
     try:
         click.echo(text)
-    except BrokenPipeError:
+    except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):  # readers leave when they have seen enough
+            warn(f"what is printed is lost ({error.strerror}). The work goes on.")
 
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    click.echo(f"sklode: warning: {text}", err=True)
+    complain(f"warning: {text}")
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error, in words of the command line; if this fails, so be it."""
+    with suppress(OSError):
+        print("sklode: " + in_options(" ".join(text.split())), file=sys.stderr)
 
 
 def error_lines(table: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ from ..potentials import as_float
 from .atoms import describe
 from .label_keys import energy_keys, force_keys, stress_keys
 
+_UNIT_KEY = "energy_unit"
 _UNITS = {
     "eV": 1.0,
     "kcal/mol": ase.units.kcal / ase.units.mol,
@@ -108,10 +109,32 @@ def energy_of(index: int, atoms: Atoms, key: str | None) -> float:
                 f"{describe(index, atoms)}: has no energy; name its key with --energy{example}. It "
                 f"has the keys {sorted(atoms.info)}."
             )
+        check_unit(index, atoms)
         return finite_number(index, atoms, results["energy"], "the energy")
     known = {**dict(sorted(atoms.info.items())), **dict(sorted(results.items()))}
     value = info_value(index, atoms, key, "--energy", known)
     return finite_number(index, atoms, value, key) * _unit(index, atoms)
+
+
+def check_unit(index: int, atoms: Atoms) -> None:
+    """Refuse an energy of the calculator, which is in eV, where a key says another unit."""
+    if "energy" in _results(atoms) and _unit(index, atoms) != 1.0:
+        raise ValueError(
+            f"{describe(index, atoms)}: energy_unit is '{atoms.info[_UNIT_KEY]}', but energies of "
+            "calculators are taken in eV. Pass --energy energy to convert them, or remove "
+            f"{_UNIT_KEY}."
+        )
+
+
+def check_units(index: int, atoms: Atoms, first: Atoms) -> None:
+    """Refuse a unit that a structure has and the first one of its file has not, or the reverse."""
+    has_unit, other = (_UNIT_KEY in a.info for a in (atoms, first))
+    if has_unit != other:
+        have = "has" if has_unit else "has no"
+        raise ValueError(
+            f"{describe(index, atoms)}: {have} key '{_UNIT_KEY}', unlike the first structure "
+            "of the file. Write it to all of them (eV too), or to none."
+        )
 
 
 @dataclass(frozen=True)
@@ -153,6 +176,8 @@ class LabelKeys:
             If a label is missing or no number; the message names the structure and the keys that
             look like such labels.
         """
+        if self.energy is None:
+            check_unit(index, atoms)
         if self == LabelKeys():
             return atoms
         found = dict(_results(atoms)) if self.energy is None else {}
@@ -185,8 +210,8 @@ class LabelKeys:
         """Only energies are converted."""
         if _unit(index, atoms) != 1.0:
             raise ValueError(
-                f"{describe(index, atoms)}: {option} must be in eV and angstrom, but energy_unit "
-                f"is '{atoms.info['energy_unit']}'. Convert both, and remove energy_unit."
+                f"{describe(index, atoms)}: {option} must be in eV and angstrom, but {_UNIT_KEY} "
+                f"is '{atoms.info[_UNIT_KEY]}'. Convert both, and remove {_UNIT_KEY}."
             )
 
 
@@ -196,10 +221,10 @@ def _results(atoms):
 
 def _unit(index, atoms):
     """Factor from the unit under the key ``energy_unit`` to eV."""
-    unit = str(atoms.info.get("energy_unit", "eV"))
+    unit = str(atoms.info.get(_UNIT_KEY, "eV"))
     if unit not in _UNITS:
         raise ValueError(
-            f"{describe(index, atoms)}: unknown energy_unit '{unit}'; known are {list(_UNITS)}."
+            f"{describe(index, atoms)}: unknown {_UNIT_KEY} '{unit}'; known are {list(_UNITS)}."
         )
     return _UNITS[unit]
 

@@ -1,17 +1,20 @@
 """Structures of one or more files, with the labels that their keys name."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ase import Atoms
 
 from ..streaming.sources import Source
 from .array_keys import ArrayKeys
-from .atoms import read_structures
-from .keys import LabelKeys, naming
+from .atoms import describe, read_structures
+from .keys import LabelKeys, check_unit, check_units, naming
 from .label_keys import energy_keys
 from .targets import read_targets
 from .xyz import read_file
+
+_ENERGY = re.compile(r"\w*energy=", re.IGNORECASE)
 
 Keys = LabelKeys | ArrayKeys
 
@@ -42,9 +45,7 @@ def read_files(paths: Sequence[Path], *keys: Keys) -> list[Atoms]:
         with naming(path):
             structures = read_file(path)
             read_structures(structures)
-            for key in keys:
-                structures = [key.attach(i, atoms) for i, atoms in enumerate(structures)]
-        found += structures
+            found += _attached(structures, keys)
     return found
 
 
@@ -61,28 +62,67 @@ def read_labelled(paths: Sequence[Path], *keys: Keys) -> list[Atoms]:
         targets = read_targets(structures, missing_forces="ignore")
         if not targets.count("energies") and not targets.count("forces"):
             likely = energy_keys(structures)
-            example = f", as in --energy {likely[0]}" if likely else ""
+            example = f", as in --energy {likely[0]}." if likely else "."
             raise ValueError(
                 f"none of the {len(structures)} structures has an energy or forces where ASE puts "
-                f"them. Name their keys with --energy and --forces{example}."
+                f"them. Name their keys with --energy and --forces{example}"
+                + _swallowed(structures)
             )
     return structures
 
 
+def _swallowed(structures):
+    """A sentence on energies that became text, since the key before them has no value."""
+    for index, atoms in enumerate(structures):
+        for key, value in atoms.info.items():
+            if isinstance(value, str) and _ENERGY.match(value):
+                return (
+                    f" In {describe(index, atoms)} the value of '{key}' is '{value}', since the "
+                    f"file has nothing after {key}=: remove that key from its lines."
+                )
+    return ""
+
+
 def stream_files(paths: Sequence[Path], *keys: Keys) -> Source:
     """The same structures, read as they are needed."""
-    source = Source([str(path) for path in paths])
-    used = [key for key in keys if key not in (LabelKeys(), ArrayKeys())]
-    if not used:
-        return source
+    sources = [Source([str(path)]) for path in paths]
+    if all(key in (LabelKeys(), ArrayKeys()) for key in keys):
+        return Source([str(path) for path in paths])
 
     def attached() -> Iterator[Atoms]:
-        for index, atoms in enumerate(source):
-            for key in used:
-                atoms = key.attach(index, atoms)
-            yield atoms
+        n_before = 0
+        for source in sources:
+            for atoms in _attached(source, keys, n_before):
+                yield atoms
+                n_before += 1
 
     return Source(attached)
+
+
+def _attached(structures, keys, start=0):
+    """Structures of a file with what keys name, if all of them tell a unit or none."""
+    first = None
+    for index, atoms in enumerate(structures, start):
+        first = atoms if first is None else first
+        if any(isinstance(key, LabelKeys) and key.energy is not None for key in keys):
+            check_units(index, atoms, first)
+        for key in keys:
+            atoms = key.attach(index, atoms)
+        yield atoms
+
+
+def in_electronvolts(structures: Iterable[Atoms], *keys: Keys) -> Iterator[Atoms]:
+    """Structures of ``stream_files``, whose energies no key has converted, as they are read.
+
+    Raises
+    ------
+    ValueError
+        If a structure tells another unit; the message names it.
+    """
+    for index, atoms in enumerate(structures):
+        if LabelKeys() in keys:
+            check_unit(index, atoms)
+        yield atoms
 
 
 def name_of(paths: Sequence[Path]) -> str:

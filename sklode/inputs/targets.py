@@ -12,6 +12,7 @@ from .atoms import describe, is_plain, real_array
 from .label_keys import hint
 
 _MOVED = {"positions", "numbers", "cell", "pbc"}
+_LARGEST = 1e100  # of which sums of squares still are numbers
 _AGREE = 1e-6  # eV and eV/angstrom: what files round
 
 
@@ -177,7 +178,7 @@ def _computed(atoms, name):
 
 def _read_energies(atoms_list, y):
     _check_length(atoms_list, y, "y")
-    if is_plain(y) and y.ndim == 1 and np.isfinite(y).all():
+    if is_plain(y) and y.ndim == 1 and (np.abs(y) <= _LARGEST).all():
         return y.tolist()
     values = [None if value is None else np.reshape(value, -1) for value in y]
     for index, (atoms, value) in enumerate(zip(atoms_list, values, strict=True)):
@@ -245,6 +246,12 @@ def _checked(index, atoms, value, shape, label, missing_forces=None):
     if value.shape != shape:
         raise ValueError(
             f"{describe(index, atoms)}: {label} must have shape {shape}; got {value.shape}."
+        )
+    if (np.abs(value) > _LARGEST).any() and not np.isinf(value).any():
+        raise ValueError(
+            f"{describe(index, atoms)}: {label} must be between -{_LARGEST:g} and "
+            f"{_LARGEST:g}; got {np.nanmax(np.abs(value)):.3g} in size. Repair it, or pass None to "
+            "leave it out."
         )
     if np.isfinite(value).all():
         return value

@@ -9,6 +9,7 @@ _GAP_ABOVE = 5.0  # eV an atom: those that are too close have high energies, and
 _SPREADS = 20.0  # a gap against the spread on either side
 _FEWEST = 10  # structures of one composition, or compositions, that tell what is usual
 _FEW = 4  # structures of one composition that do so with the spread of others
+_MOST = 1e7  # eV an atom, more than the electrons of any element are bound by
 _RESIDUAL = 2.0  # eV an atom, beside energies of elements; chemistry stays below
 _STEPS = 50  # of reweighting; it stops by itself long before
 _DAMPING = 1e-6  # eV an atom, where residuals count as small
@@ -43,6 +44,8 @@ def check_energies(frames):
     residuals = _beside_elements(compositions, usual)
     for group, residual in zip(groups, residuals, strict=True):
         distance[group] = np.where(distance[group] == 0.0, residual, distance[group])
+    beyond = np.where(np.abs(per_atom) > _MOST, per_atom - np.nanmedian(per_atom), 0.0)
+    distance = np.where(distance == 0.0, beyond, distance)
     return [_other_levels(np.flatnonzero(distance), distance)]
 
 

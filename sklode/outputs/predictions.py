@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-import ase.io
 import pandas as pd
 
 from ..parquet.arrow import arrow
 from ..validation.predictions import predicted_structures, table_of_atoms, table_of_structures
+from .extended_xyz import ExtendedXYZ
 from .files import whole_file
 from .stored_predictions import StoredPredictions
 
@@ -71,12 +71,18 @@ def write_predictions(path: Path, stored: StoredPredictions, level: str = "struc
     ------
     OSError
         If it cannot be written; one that was there before stays as it was.
+
+    Warns
+    -----
+    UserWarning
+        If structures have values that extended XYZ cannot hold; they are left out.
     """
     if path.suffix in _XYZ:
         with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+            xyz = ExtendedXYZ(file)
             for structures, predictions in stored:
-                found = predicted_structures(structures, predictions)
-                ase.io.write(file, found, format="extxyz")
+                xyz.write(predicted_structures(structures, predictions))
+        xyz.warn()
     else:
         write_tables(path, _tables(stored, level))
 

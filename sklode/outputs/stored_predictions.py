@@ -1,5 +1,6 @@
 """Predictions of more structures than fit in memory, batch by batch, which survive a stop."""
 
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,8 @@ from ..streaming.sources import Source
 from ..streaming.tasks import WorkerVanished, each_batch
 from ..validation.predictions import Predictions, predict_labels
 from .files import whole_file
+
+_OURS = re.compile(r"[0-9a-f]{32}\.npz")
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,9 @@ class StoredPredictions:
     def remove(self) -> None:
         """Remove the files."""
         with suppress(OSError):  # a folder that holds other things stays
-            for path in self.folder.glob("*.npz"):
-                path.unlink()
+            for path in self.folder.iterdir():
+                if _OURS.fullmatch(path.name):
+                    path.unlink()
             self.folder.rmdir()
 
 

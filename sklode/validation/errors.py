@@ -8,7 +8,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ..inputs.targets import read_targets
-from .predictions import Predictions
+from .predictions import Predictions, table_of_structures
 
 ENERGY = "energy (eV)"
 ENERGY_PER_ATOM = "energy per atom (eV)"
@@ -104,6 +104,51 @@ def largest_errors(
         if energy is not None
     ]
     return sorted(found, key=lambda pair: -abs(pair[1]))
+
+
+def largest_force_error(
+    structures: Sequence[Atoms], predictions: Predictions
+) -> tuple[int, int, float] | None:
+    """Structure and atom whose force is the most wrong, and by how much (eV/angstrom).
+
+    None where there is nothing to compare.
+    """
+    sizes = _force_errors(structures, predictions)
+    known = [(i, own) for i, own in enumerate(sizes) if np.isfinite(own).any()]
+    if not known:
+        return None
+    index, own = max(known, key=lambda pair: np.nanmax(pair[1]))
+    return index, int(np.nanargmax(own)), float(np.nanmax(own))
+
+
+def table_of_errors(structures: Sequence[Atoms], predictions: Predictions) -> pd.DataFrame:
+    """One row a structure: energies and their errors, and the RMSE of the components of its forces.
+
+    Units are in the names of columns; what is not known is NaN.
+    """
+    energies = read_targets(structures, missing_forces="ignore").energies
+    true = np.array([np.nan if energy is None else energy for energy in energies], dtype=float)
+    table = table_of_structures(structures, predictions, with_stress=False)
+    table = table.rename(columns={"energy_eV": "predicted_energy_eV"})
+    table.insert(3, "reference_energy_eV", true)
+    table["error_eV"] = predictions.energies - true
+    sizes = [own[np.isfinite(own)] for own in _force_errors(structures, predictions)]
+    if any(len(own) for own in sizes):
+        table["rmse_forces_eV_per_A"] = [
+            np.sqrt(np.mean(own**2) / 3.0) if len(own) else np.nan for own in sizes
+        ]
+    return table
+
+
+def _force_errors(structures, predictions):
+    """Length of the error of the force on each atom of each structure, NaN where unknown."""
+    if predictions.forces is None:
+        return [np.full(len(atoms), np.nan) for atoms in structures]
+    true = read_targets(structures, missing_forces="ignore").forces
+    return [
+        np.full(len(p), np.nan) if t is None else np.linalg.norm(p - t, axis=1)
+        for t, p in zip(true, predictions.forces, strict=True)
+    ]
 
 
 def _flat(true, predicted):

@@ -48,7 +48,9 @@ def group_labels(structures: Iterable[Atoms], key: str | None = None) -> tuple[N
     names, members = np.unique(formulas, return_inverse=True)
     if len(names) - _n_independent(names) >= _FEWEST:
         return formulas, "chemical formula"
-    return _tenths(members), "tenth of the structures of a formula"
+    parts = _tenths(members)
+    size = "tenth" if parts.max() == _N_PARTS - 1 else "part"
+    return parts, f"{size} of the structures of each formula"
 
 
 def _n_independent(formulas):
