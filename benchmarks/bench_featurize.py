@@ -28,6 +28,7 @@ from sklode import DensityProjector
 from sklode.parquet.columns import schema
 from sklode.parquet.described import Describer
 from sklode.parquet.encoder import Encoder
+from sklode.parquet.parts import settings_metadata
 from sklode.physics import blocks
 from sklode.streaming import Source, batches
 
@@ -125,7 +126,8 @@ def on_the_wire(molecules):
     """Bytes a structure to a worker and back."""
     describer = Describer(fitted(), "structure", ())
     names = list(describer.transformer.get_feature_names_out())
-    work = Encoder(describer, schema("structure", {}, names, "float64", {}), {}, None)
+    columns = schema("structure", {}, names, "float64", settings_metadata({}))
+    work = Encoder(describer, columns, {}, None)
     batch = next(batches.cut(Source(molecules.path), blocks.BATCH_ATOMS, blocks.BATCH_ATOMS))
     there, back = (len(pickle.dumps(item)) / len(batch.records) for item in (batch, work(batch)))
     return (
