@@ -8,9 +8,11 @@ from pathlib import Path
 import ase.io
 import numpy as np
 
+from sklode import cli
 from sklode.datasets import make_point_charges
 
 ROOT = Path(__file__).resolve().parents[1]
+PNG = b"\x89PNG\r\n\x1a\n"
 SMALL = ["--n-max", "2", "--l-max", "1"]  # features that are quickly computed
 
 
@@ -58,3 +60,26 @@ def write_other_keys(path, structures, unit="eV", factor=1.0):
         copied.set_array("dft_forces", np.array(atoms.get_forces()))
         found.append(copied)
     ase.io.write(path, found, format="extxyz")
+
+
+def run(*arguments):
+    """Run the command in this process."""
+    assert cli.main([*map(str, arguments)]) == 0
+
+
+def fit_in(folder):
+    """Make two files, and a model that is fitted to the first; what `fit` printed is a file too."""
+    ase.io.write(folder / "train.xyz", charges(24))
+    ase.io.write(folder / "test.xyz", charges(8, seed=100))
+    printed, _ = sklode(folder, "fit", "train.xyz", *SMALL, "--group", "sample")
+    (folder / "printed.txt").write_text(printed)
+
+
+def rmse(true, predicted):
+    return np.sqrt(np.mean((np.ravel(true) - np.ravel(predicted)) ** 2))
+
+
+def row_of(printed, name):
+    """Numbers of the row of a printed table."""
+    (line,) = [line for line in printed.splitlines() if line.startswith(name)]
+    return [float(number) for number in line.removeprefix(name).split()]

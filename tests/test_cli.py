@@ -2,14 +2,12 @@
 
 import re
 import shlex
-import subprocess
-import sys
 
 import ase.io
 import numpy as np
 import pandas as pd
 import pytest
-from commands import ROOT, SMALL, charges, environment, sklode, write_other_keys
+from commands import PNG, ROOT, SMALL, charges, fit_in, rmse, row_of, run, sklode, write_other_keys
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline, make_union
@@ -20,7 +18,6 @@ from sklode import (
     InteractionFeatures,
     LongRangePotential,
     PowerSpectrum,
-    cli,
     load_model,
     save_model,
 )
@@ -29,17 +26,13 @@ from sklode.datasets import load_s22x5
 from sklode.validation.groups import keep_out
 
 README = (ROOT / "README.md").read_text()
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Two files, a model that was fitted to the first, and what `fit` printed."""
     folder = tmp_path_factory.mktemp("cli")
-    ase.io.write(folder / "train.xyz", charges(24))
-    ase.io.write(folder / "test.xyz", charges(8, seed=100))
-    printed, _ = sklode(folder, "fit", "train.xyz", *SMALL, "--group", "sample")
-    (folder / "printed.txt").write_text(printed)
+    fit_in(folder)
     return folder
 
 
@@ -48,23 +41,10 @@ def inside(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
 
-def run(*arguments):
-    assert cli.main([*map(str, arguments)]) == 0
-
-
 def two_blocks():
     """What SMALL options describe."""
     density = DensityProjector(5.0, 2, 1)
     return make_union(density, PowerSpectrum(density, LongRangePotential(1.0)))
-
-
-def rmse(true, predicted):
-    return np.sqrt(np.mean((np.ravel(true) - np.ravel(predicted)) ** 2))
-
-
-def row_of(printed, name):
-    (line,) = [line for line in printed.splitlines() if line.startswith(name)]
-    return [float(number) for number in line.removeprefix(name).split()]
 
 
 @pytest.mark.slow
@@ -213,16 +193,22 @@ class TestFit:
 
     def test_energies_of_interaction(self, tmp_path, capsys):
         data = load_s22x5()
+        for atoms in data.data:
+            atoms.info["natoms_A"] = int((atoms.arrays["fragment"] == 0).sum())
         ase.io.write(tmp_path / "dimers.xyz", data.data)
-        arguments = [
-            "--energy",
-            "interaction_energy",
-            "--group",
-            "dimer",
-            "--fragments",
-            "fragment",
-        ]
-        run("fit", tmp_path / "dimers.xyz", *SMALL, *arguments, "-o", tmp_path / "m.skops")
+        without = [atoms.copy() for atoms in data.data]
+        for atoms in without:
+            del atoms.arrays["fragment"]
+        ase.io.write(tmp_path / "counts.xyz", without)
+        keys = ["--energy", "interaction_energy", "--group", "dimer", "-o", tmp_path / "m.skops"]
+        run("fit", tmp_path / "counts.xyz", *SMALL, *keys, "--fragments", "natoms_A")
+        capsys.readouterr()
+        predict = ["predict", tmp_path / "m.skops", "-o", tmp_path / "p.csv"]
+        run(*predict, tmp_path / "counts.xyz", "--fragments", "natoms_A")
+        counted = pd.read_csv(tmp_path / "p.csv")["energy_eV"]
+        run("fit", tmp_path / "dimers.xyz", *SMALL, *keys, "--fragments", "fragment")
+        run(*predict, tmp_path / "dimers.xyz")
+        np.testing.assert_allclose(counted, pd.read_csv(tmp_path / "p.csv")["energy_eV"], atol=1e-9)
         saved = load_model(tmp_path / "m.skops")
         features = InteractionFeatures(two_blocks(), fragments="fragment")
         model = AtomisticRidgeCV(features, baseline=False)
@@ -233,6 +219,14 @@ class TestFit:
         shown = row_of(printed, "energy (eV)")
         assert "without features: zero" in printed
         assert shown[6] == pytest.approx(np.hypot(shown[4], 0.17), abs=0.05)  # with the mean
+
+    def test_fragments_that_nobody_names_are_pointed_at(self, tmp_path, capsys):
+        frames = ase.io.read("train.xyz", ":")
+        for atoms in frames:
+            atoms.info["natoms_A"] = 2
+        ase.io.write(tmp_path / "pairs.xyz", frames)
+        run("fit", tmp_path / "pairs.xyz", *SMALL, "--no-picture", "-o", tmp_path / "m.skops")
+        assert "pass --fragments natoms_A" in capsys.readouterr().err
 
     @pytest.mark.parametrize("keys", [(), ("--energy", "dft_energy", "--forces", "dft_forces")])
     def test_a_checkpoint_gives_the_same_model(self, keys, tmp_path, monkeypatch):
@@ -309,113 +303,6 @@ class TestPredict:
         assert not any(name.startswith(("energy_std", "stress")) for name in table)
         run("evaluate", tmp_path / "m.skops", "test.xyz", "-o", tmp_path / "e")
         assert "times their bars" not in capsys.readouterr().out
-
-
-class TestEvaluate:
-    def test_errors(self, tmp_path, capsys):
-        run("evaluate", "model.skops", "test.xyz", "-o", tmp_path / "e")
-        printed = capsys.readouterr().out
-        structures, model = ase.io.read("test.xyz", ":"), load_model("model.skops")
-        energies, bars = model.predict(structures, return_std=True)
-        wrong = energies - [atoms.get_potential_energy() for atoms in structures]
-        sizes = np.array([len(atoms) for atoms in structures])
-        forces = np.concatenate(model.predict_forces(structures))
-        forces -= np.concatenate([atoms.get_forces() for atoms in structures])
-        table = pd.read_csv(tmp_path / "e" / "errors.csv", index_col=0)
-        for name, error in [
-            ("energy (eV)", wrong),
-            ("energy per atom (eV)", wrong / sizes),
-            ("force component (eV/A)", forces),
-        ]:
-            row = table.loc[name]
-            assert row["n"] == error.size
-            assert row["rmse"] == pytest.approx(rmse(error, 0))
-            assert row["mae"] == pytest.approx(np.abs(error).mean())
-            assert row["largest"] == pytest.approx(np.abs(error).max())
-        assert f"{rmse(wrong / bars, 0):.2f} times their bars" in printed
-        worst = int(np.abs(wrong).argmax())
-        assert f"Largest errors of energies: X[{worst}] (" in printed
-        assert (tmp_path / "e" / "parity.png").read_bytes().startswith(PNG)
-        assert not (tmp_path / "e" / "learning_curve.csv").exists()
-        sizes = np.linalg.norm(forces, axis=1)
-        owner = np.repeat(np.arange(len(structures)), [len(atoms) for atoms in structures])
-        index, atom = (
-            owner[sizes.argmax()],
-            sizes.argmax() - np.argmax(owner == owner[sizes.argmax()]),
-        )
-        told = f"X[{index}] ({structures[index].get_chemical_formula()}), atom {atom}: "
-        assert f"Largest error of a force: {told}{sizes.max():.4g} eV/A." in printed
-        assert "without features" not in table
-
-    def test_predictions_of_each_structure(self, tmp_path):
-        frames = ase.io.read("test.xyz", ":")
-        frames[1].calc.results.pop("forces")
-        frames[2].calc.results.pop("energy")
-        ase.io.write(tmp_path / "some.xyz", frames)
-        run("evaluate", "model.skops", tmp_path / "some.xyz", "-o", tmp_path / "e")
-        table = pd.read_csv(tmp_path / "e" / "predictions.csv")
-        energies, bars, forces, _ = load_model("model.skops").predict_all(frames)
-        known = [np.nan if i == 2 else a.get_potential_energy() for i, a in enumerate(frames)]
-        np.testing.assert_allclose(table["reference_energy_eV"], known)
-        np.testing.assert_allclose(table["predicted_energy_eV"], energies)
-        np.testing.assert_allclose(table["energy_std_eV"], bars)
-        np.testing.assert_allclose(table["error_eV"], energies - known, atol=1e-12)
-        wrong = [
-            np.nan if i == 1 else rmse(frames[i].get_forces(), f) for i, f in enumerate(forces)
-        ]
-        np.testing.assert_allclose(table["rmse_forces_eV_per_A"], wrong)
-        assert table["structure"].tolist() == [*range(len(frames))]
-        assert table["n_atoms"].tolist() == [len(atoms) for atoms in frames]
-
-    @pytest.mark.slow
-    def test_nobody_reads_on(self, folder, tmp_path):
-        """As after ``| head -1``: the files are written."""
-        command = [sys.executable, "-m", "sklode.cli", "evaluate", "model.skops", "test.xyz"]
-        process = subprocess.Popen(
-            [*command, "-o", str(tmp_path / "e")],
-            cwd=folder,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        process.stdout.close()
-        complaints = process.stderr.read()
-        process.stderr.close()
-        assert process.wait() == 0
-        assert complaints == b""
-        assert {"errors.csv", "parity.png"} <= {path.name for path in (tmp_path / "e").iterdir()}
-
-    def test_learning_curve(self, tmp_path, capsys):
-        run("evaluate", "model.skops", "test.xyz", "--train", "train.xyz", "--group", "sample",
-            "-o", tmp_path)  # fmt: skip
-        curve = pd.read_csv(tmp_path / "learning_curve.csv")
-        assert curve["n_structures"].is_monotonic_increasing
-        assert curve["n_structures"].iloc[-1] == 24
-        table = pd.read_csv(tmp_path / "errors.csv", index_col=0)
-        # the last point is the model itself
-        last = curve["force component (eV/A)"].iloc[-1]
-        assert last == pytest.approx(table.loc["force component (eV/A)", "rmse"], rel=1e-5)
-        assert curve["force component (eV/A)"].iloc[0] > last
-        counts = [
-            np.array([[len(a)] for a in ase.io.read(f, ":")]) for f in ("train.xyz", "test.xyz")
-        ]
-        trained, true = (
-            [a.get_potential_energy() for a in ase.io.read(f, ":")]
-            for f in ("train.xyz", "test.xyz")
-        )
-        alone = counts[1] @ np.linalg.lstsq(counts[0], trained)[0]  # as many Na as Cl
-        assert table.loc["energy (eV)", "without features"] == pytest.approx(rmse(alone, true))
-        assert (tmp_path / "learning_curve.png").read_bytes().startswith(PNG)
-        assert "--train" not in capsys.readouterr().err
-
-    def test_structures_that_were_learnt_are_warned_of(self, tmp_path, capsys):
-        frames = [*ase.io.read("test.xyz", ":"), *ase.io.read("train.xyz", ":2")]
-        ase.io.write(tmp_path / "mixed.xyz", frames)
-        run("evaluate", "model.skops", tmp_path / "mixed.xyz", "--train", "train.xyz", "-o",
-            tmp_path / "e")  # fmt: skip
-        complaints = capsys.readouterr().err.splitlines()
-        (line,) = [line for line in complaints if "--train" in line]
-        assert line.startswith("sklode: warning: 2 of 10 structures are equal to structures of")
 
 
 def test_info(capsys):

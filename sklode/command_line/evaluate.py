@@ -1,20 +1,17 @@
 """``sklode evaluate``: errors of a model on structures that it has not seen."""
 
-import warnings
 from pathlib import Path
 
 import click
 import numpy as np
 
-from ..composition import Composition
 from ..inputs.array_keys import ArrayKeys
 from ..inputs.atoms import describe
 from ..inputs.keys import LabelKeys, naming
 from ..inputs.labelled_files import name_of, read_labelled, stream_files
-from ..label_checks import SuspiciousLabelWarning, check_labels
+from ..label_checks import check_labels
 from ..outputs.files import keep_apart, output_folder, whole_file
 from ..plotting.validation import draw_learning_curve, draw_validation
-from ..regression import AtomisticRidgeCV
 from ..validation.errors import (
     error_per_bar,
     error_table,
@@ -22,7 +19,7 @@ from ..validation.errors import (
     largest_force_error,
     table_of_errors,
 )
-from ..validation.experiments import learning_curve
+from ..validation.experiments import WITHOUT, learning_curve, predict_elements
 from ..validation.groups import group_labels
 from ..validation.predictions import predict_labels
 from . import options
@@ -92,8 +89,8 @@ def evaluate(
             predictions = predict_labels(fitted, structures)
         table = error_table(structures, predictions)
         if train and getattr(fitted, "baseline_", None):
-            alone = _of_elements(trained, structures)
-            table["without features"] = error_table(structures, alone)["rmse"]
+            alone = predict_elements(trained, structures)  # the model's own fit its features
+            table[WITHOUT] = error_table(structures, alone)["rmse"]
         say(f"{len(structures)} structures of {name_of(files)}\n")
         say(error_lines(table) + "\n")
         ratio = error_per_bar(structures, predictions)
@@ -118,17 +115,6 @@ def _warn_of_known(structures, trained):
             f"{n_known} of {len(structures)} structures are equal to structures of --train, or "
             "nearly so. Their errors say little about others."
         )
-
-
-def _of_elements(trained, structures):
-    """What energies of the elements alone predict, those of a fit to the structures of --train.
-
-    Those of the model itself are made to be right together with its features.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SuspiciousLabelWarning)  # of --train, not of the model
-        elements = AtomisticRidgeCV(Composition(), alphas=[1.0]).fit(trained)
-    return predict_labels(elements, structures)
 
 
 def _name_worst(structures, predictions):
