@@ -109,4 +109,4 @@ def test_paths_have_no_error_bar_to_watch(model):
     for atoms in images:
         atoms.calc = model.calculator()
     with pytest.raises(TypeError, match=r"must move one structure; got FIRE of .*NEB\. Of a path"):
-        watch_error_bars(FIRE(NEB(images), logfile=None), limit=10)
+        watch_error_bars(FIRE(NEB(images, method="improvedtangent"), logfile=None), limit=10)

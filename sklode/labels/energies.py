@@ -1,5 +1,7 @@
 """Energies of another unit or level than those of most structures."""
 
+from functools import partial
+
 import numpy as np
 
 from .frames import Finding
@@ -34,12 +36,10 @@ def check_energies(frames):
     groups = np.split(known[order], np.cumsum(np.bincount(members))[:-1])
     per_atom = frames.energies / frames.sizes
     distance = np.zeros(len(per_atom))
-    usual_spread = _spread_within(per_atom, groups)
+    usual_spread = partial(_spread_within, per_atom, groups)  # rarely asked for
     for group in groups:
-        if len(group) >= _FEWEST:
-            distance[group] = _levels(per_atom[group])
-        elif len(group) >= _FEW:
-            distance[group] = _levels(per_atom[group], _FEW, usual_spread)
+        if len(group) >= _FEW:
+            distance[group] = _levels(per_atom[group], usual_spread)
     usual = np.array([np.median(per_atom[group]) for group in groups])
     residuals = _beside_elements(compositions, usual)
     for group, residual in zip(groups, residuals, strict=True):
@@ -67,20 +67,26 @@ def _spread_within(energies, groups):
     return _spread(np.concatenate([energies[g] - np.median(energies[g]) for g in groups]))
 
 
-def _levels(energies, fewest=_FEWEST, spread_elsewhere=0.0):
+def _levels(energies, spread_elsewhere):
     """Distances of energies from the middle of most of them, 0 for those that belong to it.
 
-    Sorted energies are cut at the largest gap while it is wide beside both sides.
+    Sorted energies are cut at the largest gap while it is wide beside both sides, and beside the
+    energies of other compositions where there are few of this one.
     """
     order = np.argsort(energies)
     first, last = 0, len(energies)
+    fewest = _FEWEST if last >= _FEWEST else _FEW
     while last - first >= fewest:
         ordered = energies[order[first:last]]
         cut = int(np.diff(ordered).argmax()) + 1
         gap = ordered[cut] - ordered[cut - 1]
-        spread = max(_spread(ordered[:cut]), _spread(ordered[cut:]), spread_elsewhere)
         few_are_above = 2 * cut > len(ordered)
-        if gap < max(_GAP_ABOVE if few_are_above else _GAP_BELOW, _SPREADS * spread):
+        if gap < (_GAP_ABOVE if few_are_above else _GAP_BELOW):
+            break
+        spread = max(_spread(ordered[:cut]), _spread(ordered[cut:]))
+        if len(energies) < _FEWEST:
+            spread = max(spread, spread_elsewhere())
+        if gap < _SPREADS * spread:
             break
         first, last = (first, first + cut) if few_are_above else (first + cut, last)
     usual = np.zeros(len(energies), dtype=bool)
