@@ -41,7 +41,7 @@ def served(model, sent):
 
         def serve():
             connection = server.accept()[0]
-            with connection, suppress(ConnectionError):  # where the driver leaves a part unread
+            with connection, suppress(OSError):  # where the driver is gone, or leaves a part unread
                 connection.sendall(sent)
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(4096):  # until the driver ends
