@@ -57,7 +57,7 @@ def test_few_structures_do_not_tell_the_elements():
     assert ax.get_xlabel() == "reference energy per atom (eV)"
 
 
-@pytest.mark.parametrize("decades", [0.0, 0.25, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("decades", [0.0, 0.25, 0.5, 0.7, 1.0, 3.0])
 def test_labels_of_error_bars_do_not_overlap(decades):
     from matplotlib.figure import Figure
 

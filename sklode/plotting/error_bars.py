@@ -146,7 +146,7 @@ class ErrorBarDisplay:
 
         for axis in (self.ax_.xaxis, self.ax_.yaxis):
             axis.set_major_formatter(Short())
-            axis.set_minor_formatter(Short(minor_thresholds=(1, 0.4)))
+            axis.set_minor_formatter(Short(minor_thresholds=(1.5, 0.4)))
 
     def _plot_coverage(self, errors, bars, options):
         ax = self.ax_

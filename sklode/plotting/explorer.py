@@ -20,6 +20,8 @@ from .map_page import map_page
 from .map_properties import read_properties
 
 Level = Literal["structure", "atom"]
+_ROUNDING = 1e-12  # of the largest feature: what differs by less is the same
+_NO_NOTEBOOK = "only displays a widget", "only works in a jupyter"  # newer and older chemiscope
 _MAP = "PCA"  # name of the coordinates of the map
 _N_COMPONENTS = 3
 _ENDINGS = (".html", ".json", ".json.gz")
@@ -135,7 +137,9 @@ def principal_components(rows: NDArray) -> NDArray:
     ndarray of shape (n_rows, n_components)
         Up to three.
     """
-    scaled = BlockScaler(with_mean=True).fit_transform(rows)
+    shifted = rows - rows[:1]
+    shifted[np.abs(shifted) < _ROUNDING * np.abs(rows).max()] = 0.0  # rows of equal structures
+    scaled = BlockScaler(with_mean=True).fit_transform(shifted)
     n_components = min(_N_COMPONENTS, *rows.shape)
     with np.errstate(invalid="ignore"):  # equal rows have no variance to take shares of
         return PCA(n_components, svd_solver="full").fit_transform(scaled)
@@ -195,7 +199,7 @@ def _show(chemiscope, given):
         warnings.simplefilter("always")
         widget = chemiscope.show(**given)
     for warning in caught:
-        if "only displays a widget" in str(warning.message):
+        if any(text in str(warning.message) for text in _NO_NOTEBOOK):
             text = "Only notebooks show this map. Give path='map.html' for a page of its own."
             warnings.warn(text, stacklevel=3)
         else:
