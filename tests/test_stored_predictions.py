@@ -204,6 +204,16 @@ class TestAfterAStop:
         assert not (tmp_path / "parts").exists()
 
 
+def test_another_version_shares_nothing(model, frames, tmp_path, monkeypatch):
+    names = []
+    for version in ("1", "2"):
+        monkeypatch.setattr(stored_predictions, "__version__", version)
+        StoredPredictions(model, True, Source(frames), tmp_path / version).compute()
+        names.append({path.name for path in (tmp_path / version).glob("*.npz")})
+    assert len(names[0]) > 5
+    assert not names[0] & names[1]
+
+
 def test_what_others_keep_in_the_folder_stays(model, frames, tmp_path):
     folder = tmp_path / "parts"
     folder.mkdir()

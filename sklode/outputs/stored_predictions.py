@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from .. import __version__
 from ..execution.progress import move_on, progress_bar
 from ..physics import blocks
 from ..streaming.batches import Batch, ahead, cut
@@ -82,7 +83,7 @@ class StoredPredictions:
     def __init__(self, model: Any, derivatives: bool, source: Source, folder: Path):
         self.folder = folder
         self._predictor, self._source = Predictor(model, derivatives), source
-        self._model_digest = digest([model, derivatives])
+        self._model_digest = digest([__version__, model, derivatives])
         self._only: Predictions | None = None
         self.n_structures, self.has_stress = 0, False
 

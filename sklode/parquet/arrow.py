@@ -15,5 +15,5 @@ def arrow() -> ModuleType:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise ImportError('Data sets of features need pyarrow: pip install "sklode[io]"') from error
+        raise ImportError('Parquet needs pyarrow: pip install "sklode[io]"') from error
     return pyarrow
